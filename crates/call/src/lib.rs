@@ -1,0 +1,1 @@
+//! Legs and bridges: the B2BUA as one state table.

@@ -1,0 +1,1 @@
+//! The binary: sockets, threads, configuration, drivers between rooms.

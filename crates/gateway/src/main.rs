@@ -1,0 +1,3 @@
+//! `passerelle`: the command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Sound: everything between an RTP packet and another RTP packet.

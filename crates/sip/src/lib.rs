@@ -1,0 +1,1 @@
+//! Signalling: RFC 3261 and friends as state machines over its own messages.

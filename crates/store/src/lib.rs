@@ -1,0 +1,1 @@
+//! What must survive: one trait, its homes, one contract test.

@@ -1,0 +1,1 @@
+//! The judge: virtual network, real peers, tone identity.
