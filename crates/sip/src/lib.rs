@@ -1,1 +1,25 @@
 //! Signalling: RFC 3261 and friends as state machines over its own messages.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `wire` | octets to messages and back: limits, unfolding, framing of a TCP stream |
+//! | `message`, `uri`, `values` | requests, responses, headers and the values inside them |
+//! | `check` | what a user agent server refuses before it looks at the meaning (§8.2) |
+//! | `headers` | the tags that ride on a call, and cleaning of text from a page |
+//! | `digest` | 401/407 challenges and answers (RFC 7616, RFC 8760) |
+//!
+//! Nothing here reads a clock, a socket or the environment.
+
+pub mod check;
+pub mod digest;
+pub mod headers;
+pub mod message;
+pub mod uri;
+pub mod values;
+pub mod wire;
+
+pub use check::{Abilities, Rejection, check_request};
+pub use message::{HeaderName, Headers, Message, Method, Request, Response};
+pub use uri::{Host, Params, Scheme, Uri};
+pub use values::{CSeq, Contacts, NameAddr, ValueError, Via};
+pub use wire::{Limits, ParseError, ParseReason, StreamFramer, parse_datagram};
