@@ -1,1 +1,3 @@
 //! The binary: sockets, threads, configuration, drivers between rooms.
+
+pub mod config;

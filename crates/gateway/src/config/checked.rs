@@ -1,0 +1,313 @@
+//! The configuration as the program uses it: units applied, ranges checked, references known to hold.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything `passerelle run` needs to know. Built only by [`super::load`] and [`super::demo`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Pages, API, metrics.
+    pub http: Http,
+    /// Signalling towards PBXs and softphones.
+    pub sip: Sip,
+    /// Sound.
+    pub media: Media,
+    /// Where records are kept.
+    pub store: Store,
+    /// The web sites served.
+    pub tenants: Vec<Tenant>,
+    /// The PBXs and providers calls may go to.
+    pub trunks: Vec<Trunk>,
+    /// Who rings for which button.
+    pub queues: Vec<Queue>,
+    /// Softphones that register straight to Passerelle, and the agents' page.
+    pub agents: Vec<Agent>,
+    /// How a running gateway ends.
+    pub shutdown: Shutdown,
+    /// What is written while it runs.
+    pub log: Log,
+    /// What no page, visitor or caller may exceed.
+    pub limits: Limits,
+}
+
+/// `[http]`
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Address of the HTTP and WebSocket listener.
+    pub listen: SocketAddr,
+    /// How browsers reach it, without a trailing slash: `https://voice.shop.example`.
+    pub public_url: String,
+}
+
+/// How SIP travels. The drivers translate it to `sip::endpoint::Transport`.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Transport {
+    /// One datagram a message.
+    Udp,
+    /// A stream.
+    Tcp,
+}
+
+impl Transport {
+    /// As it is written in the configuration and in a URI's `transport` parameter.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `[sip]`
+#[derive(Clone, Debug)]
+pub struct Sip {
+    /// Listeners, never empty.
+    pub listen: Vec<(Transport, SocketAddr)>,
+    /// Address written into Via, Contact and SDP when the gateway stands behind a NAT.
+    pub public_ip: Option<IpAddr>,
+    /// Realm of the challenges sent to registering softphones.
+    pub realm: String,
+}
+
+/// `[media]`
+#[derive(Clone, Debug)]
+pub struct Media {
+    /// Address and first UDP port of the browser legs; worker `n` listens on this port plus `n`.
+    pub webrtc_listen: SocketAddr,
+    /// Address browsers are told to send to, before the machine's own addresses. Default: `sip.public_ip`.
+    pub public_ip: Option<IpAddr>,
+    /// UDP ports of the SIP legs: RTP on the even one, RTCP on the odd one above it. Starts even, ends odd.
+    pub rtp_ports: RangeInclusive<u16>,
+    /// Local address of the SIP legs' sockets; `None`: all.
+    pub rtp_address: Option<IpAddr>,
+    /// Media threads, at least one.
+    pub workers: usize,
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// As `store::open` takes it: `sqlite:data/passerelle.db` or `memory:`.
+    pub url: String,
+}
+
+/// `[[tenant]]`
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Name in the widget's `data-tenant`.
+    pub id: String,
+    /// Web origins that may use it, lower case, no trailing slash, default port left out.
+    pub origins: Vec<String>,
+    /// Key of the MAC in `User-to-User`; `None`: the gateway makes one at each start.
+    pub tag_key: Option<Secret>,
+}
+
+/// `[[trunk]]`
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// What queues call it.
+    pub name: String,
+    /// Name or address of the PBX.
+    pub host: String,
+    /// Port of the PBX. `None`: not written in the URI; a name is then looked up by RFC 3263, an address means 5060.
+    pub port: Option<u16>,
+    /// How to reach it.
+    pub transport: Transport,
+    /// Send REGISTER and stay registered.
+    pub register: bool,
+    /// Lifetime asked for in REGISTER; the registrar may grant less.
+    pub register_expires: Duration,
+    /// Digest user, also the user part of the gateway's own address there.
+    pub username: Option<String>,
+    /// Digest password. Present whenever `register` is.
+    pub password: Option<Secret>,
+    /// Codecs offered, best first, each once, never empty.
+    pub codecs: Vec<Codec>,
+    /// What of the visitor's tag is shown to this PBX.
+    pub headers: HeaderPolicy,
+    /// How long one try may ring.
+    pub ring_limit: Duration,
+    /// Addresses whose INVITEs are taken as this trunk's, besides `host`'s own.
+    pub accept_from: Vec<IpAddr>,
+}
+
+/// Audio codecs by their SDP names.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Codec {
+    /// `opus`
+    Opus,
+    /// `g722`
+    G722,
+    /// `pcma`
+    Pcma,
+    /// `pcmu`
+    Pcmu,
+}
+
+impl Codec {
+    /// All, best first: the default preference.
+    pub const ALL: [Self; 4] = [Self::Opus, Self::G722, Self::Pcma, Self::Pcmu];
+
+    /// As it is written in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opus => "opus",
+            Self::G722 => "g722",
+            Self::Pcma => "pcma",
+            Self::Pcmu => "pcmu",
+        }
+    }
+}
+
+/// What of the tag goes on an INVITE to a trunk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HeaderPolicy {
+    /// One `User-to-User` (RFC 7433): an opaque id and its MAC.
+    pub user_to_user: bool,
+    /// Readable `X-Passerelle-*`: session, page, title, referrer, language, time.
+    pub x_headers: bool,
+    /// The page's title as display name of From.
+    pub display_name: bool,
+}
+
+/// `[[queue]]`
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Name in the widget's `data-queue`.
+    pub id: String,
+    /// The tenant it belongs to.
+    pub tenant: String,
+    /// Who rings.
+    pub target: QueueTarget,
+    /// How long one agent, or the trunk, rings before the next is tried.
+    pub ring_limit: Duration,
+    /// Visitors who may wait at once; one more is told that all are busy.
+    pub waiting_max: usize,
+}
+
+/// Where a queue's calls go. A page never chooses: the queue decides.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum QueueTarget {
+    /// These extensions, at the seat the queue names.
+    Agents {
+        /// Never empty, each defined.
+        extensions: Vec<String>,
+        /// Which of the agent's seats ring.
+        seat: Seat,
+    },
+    /// `sip:USER@TRUNK`
+    Trunk {
+        /// A defined trunk.
+        trunk: String,
+        /// User part of the request URI.
+        user: String,
+    },
+    /// The agent inside the program: answers, says a sentence, then echoes.
+    Echo,
+}
+
+/// Where an agent can answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Seat {
+    /// Softphone and page, whichever is ready.
+    Any,
+    /// The registered softphone only.
+    Phone,
+    /// The agents' page only.
+    Browser,
+}
+
+/// `[[agent]]`
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// SIP user and login name.
+    pub extension: String,
+    /// Shown to the visitor.
+    pub name: String,
+    /// For REGISTER and for the agents' page.
+    pub password: Secret,
+}
+
+/// `[shutdown]`
+#[derive(Clone, Copy, Debug)]
+pub struct Shutdown {
+    /// After SIGTERM: how long calls in progress may go on.
+    pub drain_limit: Duration,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// Directives as `info,sip=debug`.
+    pub filter: String,
+    /// One JSON object a line, or text.
+    pub format: LogFormat,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For a person.
+    Text,
+    /// For a collector.
+    Json,
+}
+
+/// `[limits]`
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Calls at once in the whole gateway; one more is refused with `overload`.
+    pub calls_max: usize,
+    /// Live calls of one web session.
+    pub calls_per_session_max: usize,
+    /// Live calls from one address.
+    pub calls_per_ip_max: usize,
+    /// Talk requests from one address in a minute.
+    pub talks_per_ip_per_minute_max: usize,
+    /// A call this long is ended.
+    pub call_duration_max: Duration,
+    /// How long a browser leg may be without sound or consent before the call ends.
+    pub media_lost_grace: Duration,
+    /// Lifetime of the page's one-use token.
+    pub token_lifetime: Duration,
+    /// SIP transactions at once.
+    pub sip_transactions_max: usize,
+}
+
+/// Text that must not be seen: passwords and keys. `Debug` hides it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that computes with it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Store {
+    /// The file behind an embedded store's URL.
+    pub fn path(&self) -> Option<PathBuf> {
+        self.url.strip_prefix("sqlite:").map(PathBuf::from)
+    }
+}
