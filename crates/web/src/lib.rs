@@ -1,1 +1,113 @@
 //! The HTTP and WebSocket edge: widget, consoles, API.
+//!
+//! The edge checks form, size, pace, origin and tokens, and speaks JSON; who rings whom is asked of a [`Backend`].
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::Router;
+
+pub mod backend;
+pub mod sentence;
+
+pub use backend::{
+    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture,
+    CallCard, CardState, Door, Health, HealthCheck, Refusal, SessionInfo, TalkSession, TalkStart,
+    VisitorRequest, VisitorState, VisitorUpdate, WebCounter,
+};
+pub use sentence::{Lang, sentence};
+
+/// Where the edge takes its time from: the gateway's one clock, or a test's.
+pub trait Clock: Send + Sync + 'static {
+    /// Monotonic time.
+    fn now(&self) -> Instant;
+    /// Milliseconds since 1970.
+    fn unix_ms(&self) -> u64;
+}
+
+/// How the edge is set up. Tenants and their origins come from the [`Backend`].
+#[derive(Clone)]
+pub struct WebConfig {
+    /// Serve the demo shop under `/`.
+    pub demo: bool,
+    /// Origin of our own pages as browsers see it (`https://voice.shop.example`); the agent console may connect
+    /// from there, and from whatever host it was itself loaded from.
+    pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed. Default none.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Sizes, paces and times allowed.
+    pub limits: WebLimits,
+}
+
+/// What the edge allows. Every default fits a busy site; tests make them small.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WebLimits {
+    /// Largest request body and WebSocket message. Default 64 kB.
+    pub message_bytes: usize,
+    /// WebSocket messages a second, sustained. Default 20.
+    pub messages_per_s: u32,
+    /// WebSocket messages at once. Default 40.
+    pub message_burst: u32,
+    /// The first message must come within this. Default 10 s.
+    pub hello_limit: Duration,
+    /// A ping goes out after this. Default 10 s.
+    pub ping_every: Duration,
+    /// A socket that said nothing for this long is dead. Default 25 s.
+    pub silence_limit: Duration,
+    /// A message must be taken by the socket, or by the call, within this. Default 5 s.
+    pub send_limit: Duration,
+    /// After a visitor's `bye` the end must be confirmed within this. Default 35 s: the call's own end limit and a bit.
+    pub bye_limit: Duration,
+    /// A plain request must be answered within this. Default 10 s.
+    pub request_limit: Duration,
+    /// How long a token lives. Default 3 minutes.
+    pub token_life: Duration,
+    /// Unused tokens in all. Default 20,000.
+    pub tokens: usize,
+    /// Unused tokens for one address (one /64 in IPv6). Default 100.
+    pub tokens_per_source: usize,
+    /// WebSockets in all. Default 10,000.
+    pub sockets: usize,
+    /// WebSockets of one address that have not said a good hello yet. Default 30.
+    pub strangers_per_source: usize,
+    /// Wrong passwords from one address within `login_window`. Default 10.
+    pub login_failures: usize,
+    /// See `login_failures`. Default 5 minutes.
+    pub login_window: Duration,
+}
+
+impl Default for WebLimits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 65_536,
+            messages_per_s: 20,
+            message_burst: 40,
+            hello_limit: Duration::from_secs(10),
+            ping_every: Duration::from_secs(10),
+            silence_limit: Duration::from_secs(25),
+            send_limit: Duration::from_secs(5),
+            bye_limit: Duration::from_secs(35),
+            request_limit: Duration::from_secs(10),
+            token_life: Duration::from_secs(180),
+            tokens: 20_000,
+            tokens_per_source: 100,
+            sockets: 10_000,
+            strangers_per_source: 30,
+            login_failures: 10,
+            login_window: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The whole edge as one router.
+///
+/// Serve it with connection info (`into_make_service_with_connect_info::<SocketAddr>()`), or a visitor has no address.
+pub fn router(config: WebConfig, backend: Arc<dyn Backend>) -> Router {
+    drop((config, backend));
+    todo!()
+}
