@@ -1,1 +1,123 @@
 //! What must survive: one trait, its homes, one contract test.
+//!
+//! **Write before answer.** A future of [`Store`] that writes is ready only when what it wrote would
+//! survive the death of the process and of the machine. A call is journalled when it starts
+//! ([`Store::open_call`]) and closed with its record ([`Store::close_call`]); what a dead process
+//! left open is closed as interrupted at the next start ([`Store::close_interrupted`]).
+
+mod embedded;
+mod error;
+mod memory;
+mod open_call;
+mod record;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use call::{CallId, CallRecord, TenantId};
+
+pub use embedded::{Embedded, EmbeddedOptions};
+pub use error::StoreError;
+pub use memory::Memory;
+pub use open_call::OpenCall;
+
+/// The answer of a store, later.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Which calls to list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CallQuery {
+    /// At most so many, the newest first.
+    pub limit: usize,
+    /// Only of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Only those that started at or after this moment.
+    pub since_unix_ms: Option<u64>,
+}
+
+impl Default for CallQuery {
+    /// The last twenty.
+    fn default() -> Self {
+        Self { limit: 20, tenant: None, since_unix_ms: None }
+    }
+}
+
+/// How a store is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct StoreHealth {
+    /// The last write went through (or there was none).
+    pub ok: bool,
+    /// What went wrong, when not.
+    pub error: Option<String>,
+    /// Rows written and durable.
+    pub rows: u64,
+    /// Commits those rows took: less than rows when writers come together.
+    pub commits: u64,
+    /// Writes that failed.
+    pub failed: u64,
+    /// Writes waiting.
+    pub waiting: u64,
+    /// Stored rows that could not be read back.
+    pub unreadable: u64,
+}
+
+/// A home for what must survive.
+pub trait Store: Send + Sync {
+    /// Journals a call at its start. Doing it again, or after its end, changes nothing.
+    fn open_call(&self, call: OpenCall) -> Answer<'_, ()>;
+
+    /// Keeps a call's record. The first record of a call stays: a second changes nothing.
+    fn close_call(&self, record: CallRecord) -> Answer<'_, ()>;
+
+    /// Calls that have ended, the newest first.
+    fn calls(&self, query: CallQuery) -> Answer<'_, Vec<CallRecord>>;
+
+    /// One call that has ended.
+    fn call(&self, id: CallId) -> Answer<'_, Option<CallRecord>>;
+
+    /// Closes every call a dead process left open, as interrupted at this moment; says how many. To
+    /// be called once at the start, before the first `open_call`.
+    fn close_interrupted(&self, at_unix_ms: u64) -> Answer<'_, u64>;
+
+    /// How the store is, proven by a write where there is a disk.
+    fn health(&self) -> Answer<'_, StoreHealth>;
+}
+
+/// Opens the store of the configuration: `sqlite:data/passerelle.db` or `memory:`. An embedded store
+/// belongs to one process at a time.
+pub fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match Url::parse(url)? {
+        Url::Memory => Ok(Arc::new(Memory::default())),
+        Url::Embedded(path) => Ok(Arc::new(Embedded::open(path.as_ref(), EmbeddedOptions::default())?)),
+    }
+}
+
+/// Opens a store to read it beside the process that owns it: takes no lock, changes nothing; every
+/// write answers [`StoreError::ReadOnly`].
+pub fn open_reader(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match Url::parse(url)? {
+        Url::Memory => Err(StoreError::NoSuchFile("memory: is gone with its process".into())),
+        Url::Embedded(path) => Ok(Arc::new(Embedded::open_reader(path.as_ref())?)),
+    }
+}
+
+/// Whether `open` would understand this address; for checking a configuration without touching it.
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    Url::parse(url).map(|_| ())
+}
+
+enum Url {
+    Memory,
+    Embedded(String),
+}
+
+impl Url {
+    fn parse(url: &str) -> Result<Self, StoreError> {
+        match url.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Embedded(path.to_owned())),
+            Some(_) | None => Err(StoreError::BadUrl(url.to_owned())),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Budgets by address: how many calls at once, how many requests a minute.

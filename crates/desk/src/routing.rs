@@ -1,0 +1,1 @@
+//! Who is rung for a queue: present, free, longest idle first.

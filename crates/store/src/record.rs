@@ -1,0 +1,1 @@
+//! Stored rows: versioned JSON, converted by hand from and to the records of `call`.
