@@ -7,19 +7,31 @@
 //! | `check` | what a user agent server refuses before it looks at the meaning (§8.2) |
 //! | `headers` | the tags that ride on a call, and cleaning of text from a page |
 //! | `digest` | 401/407 challenges and answers (RFC 7616, RFC 8760) |
+//! | `endpoint` | `Endpoint`: routes octets to transactions, calls, the registrar; what the driver talks to |
+//! | `timer`, `error` | named deadlines; refusals and failures |
 //!
 //! Nothing here reads a clock, a socket or the environment.
 
 pub mod check;
 pub mod digest;
+pub mod endpoint;
+pub mod error;
 pub mod headers;
 pub mod message;
+pub mod timer;
 pub mod uri;
 pub mod values;
 pub mod wire;
 
 pub use check::{Abilities, Rejection, check_request};
+pub use endpoint::{
+    Account, Binding, CallRef, EndedBy, Endpoint, EndpointConfig, Flow, IncomingInvite, Invite, Ledger, Local,
+    ProbeRef, Refusal, RegistrationConfig, RegistrationRef, RegistrationState, SipEvent, Target, Transmit,
+    Transport, UnboundWhy,
+};
+pub use error::{Failure, Reason, SipError};
 pub use message::{HeaderName, Headers, Message, Method, Request, Response};
+pub use timer::{Timer, Timers};
 pub use uri::{Host, Params, Scheme, Uri};
 pub use values::{CSeq, Contacts, NameAddr, ValueError, Via};
 pub use wire::{Limits, ParseError, ParseReason, StreamFramer, parse_datagram};

@@ -88,6 +88,13 @@ pub enum Timer {
     Idle,
 }
 
+impl Timer {
+    /// Whether this is the caller's own limit on ringing: nobody answered, though the far end lives.
+    pub fn is_ring_limit(self) -> bool {
+        self == Self::Ring
+    }
+}
+
 /// Deadlines by owner and name. One owner has each timer at most once.
 #[derive(Debug)]
 pub(crate) struct TimerTable<K> {
