@@ -196,7 +196,7 @@ impl Request {
                 other => other == &HeaderName::RecordRoute && makes_dialog(&self.method, status),
             };
             if copied {
-                headers.push(name.clone(), value);
+                headers.push_raw(name.clone(), value.to_owned());
             }
         }
         Response {
@@ -244,11 +244,12 @@ impl Response {
 
     /// Gives To this tag where it has none yet (§8.2.6.2). An unreadable To stays as it is.
     pub fn set_to_tag(&mut self, tag: &str) {
-        if let Ok(mut to) = self.to()
-            && to.tag().is_none()
+        // Appended to the text as it came: the rest must go back unchanged.
+        if self.to().is_ok_and(|to| to.tag().is_none())
+            && let Some(text) = self.headers.get(&HeaderName::To)
         {
-            to.set_tag(tag);
-            self.headers.set(HeaderName::To, &to.to_string());
+            let text = format!("{};tag={tag}", text.trim_end_matches([';', ' ']));
+            self.headers.set_raw(&HeaderName::To, text);
         }
     }
 }

@@ -27,8 +27,11 @@ impl ValueError {
         Self { header, why }
     }
 
+    /// What `why` says where a header is not there at all.
+    pub(crate) const MISSING: &'static str = "is missing";
+
     pub(crate) fn missing(header: &HeaderName) -> Self {
-        Self::new(header.clone(), "is missing")
+        Self::new(header.clone(), Self::MISSING)
     }
 
     pub(crate) fn of(mut self, header: &HeaderName) -> Self {

@@ -58,6 +58,18 @@ impl Headers {
         self.0.push((name, safe(value)));
     }
 
+    /// Appends what the parser has checked already: quoted controls (RFC 4475 §3.1.1.2) stay.
+    pub(crate) fn push_raw(&mut self, name: HeaderName, value: String) {
+        self.0.push((name, value));
+    }
+
+    /// Replaces the first line of this name with text that came from the parser.
+    pub(crate) fn set_raw(&mut self, name: &HeaderName, value: String) {
+        if let Some(line) = self.0.iter_mut().find(|(have, _)| have == name) {
+            line.1 = value;
+        }
+    }
+
     /// Puts a line before all others.
     pub fn push_front(&mut self, name: HeaderName, value: &str) {
         self.0.insert(0, (name, safe(value)));

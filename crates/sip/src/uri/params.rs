@@ -68,7 +68,14 @@ impl Params {
     /// Parameters of a URI: what begins with `;`, or nothing.
     pub(crate) fn parse_uri(text: &str) -> Result<Self, UriError> {
         let mut list = Vec::new();
-        for part in text.split(';').filter(|part| !part.is_empty()) {
+        let Some(text) = text.strip_prefix(';') else {
+            return if text.is_empty() { Ok(Self(list)) } else { Err(UriError::Parameter) };
+        };
+        // One `;` too many at the end is what phones do; one in the middle is not (RFC 4475 §3.1.2.1).
+        if text.is_empty() {
+            return Ok(Self(list));
+        }
+        for part in text.strip_suffix(';').unwrap_or(text).split(';') {
             if !part.bytes().all(|byte| byte > 0x20 && byte != 0x7f && !b"<>\"@?".contains(&byte)) {
                 return Err(UriError::Parameter);
             }
@@ -88,11 +95,15 @@ impl Params {
     /// a name is no token or a value is neither token, host nor quoted string.
     pub(crate) fn parse_header(text: &str) -> Option<Self> {
         let mut list = Vec::new();
-        for part in split_outside(text, b';') {
-            let part = part.trim();
-            if part.is_empty() {
-                continue;
-            }
+        let text = text.trim();
+        let Some(text) = text.strip_prefix(';') else {
+            return text.is_empty().then_some(Self(list));
+        };
+        if text.is_empty() {
+            return Some(Self(list));
+        }
+        let text = text.strip_suffix(';').unwrap_or(text);
+        for part in split_outside(text, b';').map(str::trim) {
             let (name, value) = match part.split_once('=') {
                 Some((name, value)) => (name.trim_end(), Some(value.trim_start())),
                 None => (part, None),
