@@ -1,0 +1,52 @@
+// The panel before a call: what will happen, how to talk, what the agent will see, and the one button.
+
+import { el, icon } from './dom.js';
+import { pageNow } from './session.js';
+
+/** @typedef {import('./machine.js').Mode} Mode */
+
+export class ReadyView {
+  /**
+   * @param {import('./talk.js').Talk} talk
+   * @param {import('./labels.js').Labels} labels
+   */
+  constructor(talk, labels) {
+    this.talk = talk;
+    this.start = labels.button('start', 'main', () => void talk.talk(), 'phone');
+    this.inputs = { open: this.#radio('open'), hold: this.#radio('hold') };
+    this.shared = el('span');
+    this.node = el(
+      'div', { class: 'view ready' },
+      labels.text('p', 'intro', { class: 'lead' }),
+      el(
+        'fieldset', {}, labels.text('legend', 'mode'),
+        el('label', { class: 'mode', part: 'mode' }, this.inputs.open, icon('phone'), el('span', {}, labels.text('b', 'modeOpen'), labels.text('small', 'modeOpenHint'))),
+        el('label', { class: 'mode', part: 'mode' }, this.inputs.hold, icon('hold'), el('span', {}, labels.text('b', 'modeHold'), labels.text('small', 'modeHoldHint'))),
+      ),
+      this.start,
+      el('p', { class: 'small' }, icon('mic'), labels.text('span', 'explain')),
+      el('p', { class: 'small' }, icon('page'), this.shared),
+    );
+  }
+
+  /** @param {import('./machine.js').Model} model */
+  render(model) {
+    this.inputs.open.checked = model.mode === 'open';
+    this.inputs.hold.checked = model.mode === 'hold';
+  }
+
+  /** The visitor reads beforehand what the agent will see. */
+  speak() {
+    const { title, url } = pageNow(this.talk.host.said);
+    this.shared.textContent = this.talk.say('shared', { page: title || url });
+  }
+
+  main() {
+    return this.start;
+  }
+
+  /** @param {Mode} mode */
+  #radio(mode) {
+    return el('input', { type: 'radio', name: 'mode', value: mode, onchange: () => this.talk.setMode(mode) });
+  }
+}
