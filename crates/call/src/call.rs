@@ -1,10 +1,21 @@
-//! `Call`: one `match (state, event)` table, nothing else in the file.
+//! `Call`: one `match (state, happening)` table, and the doors to it.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::leg::{Leg, LegState};
+use crate::orders::Deadlines;
+use crate::record::Times;
 use crate::{
-    BridgeEvent, CallCommand, CallEvent, CallRecord, CallSpec, HangupCause, LegEvent, LegId, Now, Party, Timer,
+    BridgeEvent, CallCommand, CallEvent, CallRecord, CallSpec, Digit, HangupCause, LegEvent, LegId, MAX_CANDIDATES,
+    Now, Party, Plan, Timer, clean,
 };
+
+/// Orders and news that may wait for the driver; digits and holds beyond it are refused and counted,
+/// all others are few by nature.
+const MAX_PENDING: usize = 64;
+/// Longest codec name kept, bytes.
+const CODEC_BYTES: usize = 32;
 
 /// Where a call stands. The rows of call-back, transfer and page change are not built yet and have
 /// no state here.
@@ -14,7 +25,7 @@ pub enum State {
     New,
     /// The first leg comes up, the first candidate is invited.
     Opening,
-    /// A candidate rings.
+    /// A candidate rings, or one has rung and the next is being tried.
     Ringing,
     /// They talk.
     Bridged,
@@ -41,58 +52,317 @@ impl State {
     }
 }
 
+/// What the events of legs, bridge, timers and people come down to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Happening {
+    Start,
+    /// The candidate rings.
+    Rings,
+    /// The candidate sends sound before the answer.
+    EarlySound,
+    /// The candidate answers.
+    Answers,
+    /// The candidate is gone, or must go.
+    CandidateOut(HangupCause),
+    /// The call must end.
+    Over(Party, HangupCause),
+    Hold(LegId, bool),
+    Key(LegId, Digit),
+    /// One more of those we wait for at the end is gone.
+    Quiet,
+    /// We have waited long enough for them.
+    Enough,
+}
+
 /// One call, from the click to the record.
 #[derive(Debug)]
 pub struct Call {
-    spec: CallSpec,
+    pub(crate) spec: CallSpec,
     state: State,
+    /// The first leg, then the candidates in their order.
+    pub(crate) legs: Vec<Leg>,
+    /// The candidate being tried or talking.
+    pub(crate) candidate: Option<LegId>,
+    /// Sound flows between the first leg and the candidate.
+    pub(crate) connected: bool,
+    pub(crate) ringback: bool,
+    /// The first leg was told that it rings.
+    pub(crate) ring_told: bool,
+    /// The first leg was told that sound comes before the answer.
+    pub(crate) progress_told: bool,
+    pub(crate) bridge_gone: bool,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) times: Times,
+    /// Who ended it, and why.
+    pub(crate) outcome: Option<(Party, HangupCause)>,
+    /// Of the candidates that failed, the cause to tell.
+    pub(crate) failure: Option<HangupCause>,
+    pub(crate) commands: VecDeque<CallCommand>,
+    pub(crate) events: VecDeque<CallEvent>,
+    ignored: u64,
+    dropped: u64,
 }
 
 impl Call {
     /// Starts a call: its first orders wait in [`poll_command`](Self::poll_command).
-    pub fn new(spec: CallSpec, _now: Now) -> Self {
-        Self { spec, state: State::New }
+    pub fn new(spec: CallSpec, now: Now) -> Self {
+        let candidates = spec.second.iter().take(MAX_CANDIDATES);
+        let legs = std::iter::once(&spec.first).chain(candidates).cloned().map(Leg::new).collect();
+        let mut call = Self {
+            spec,
+            state: State::New,
+            legs,
+            candidate: None,
+            connected: false,
+            ringback: false,
+            ring_told: false,
+            progress_told: false,
+            bridge_gone: false,
+            deadlines: Deadlines::default(),
+            times: Times::starting(now),
+            outcome: None,
+            failure: None,
+            commands: VecDeque::new(),
+            events: VecDeque::new(),
+            ignored: 0,
+            dropped: 0,
+        };
+        call.step(Happening::Start, now);
+        call
     }
 
-    /// Something happened on a leg.
-    pub fn handle_leg(&mut self, _leg: LegId, _event: LegEvent, _now: Now) {
-        todo!()
+    /// The table of DESIGN §5, the rows that concern talk: where the call goes from where it stands.
+    fn step(&mut self, happening: Happening, now: Now) {
+        use Happening::{Answers, CandidateOut, EarlySound, Enough, Hold, Key, Over, Quiet, Rings, Start};
+        use State::{Bridged, Ended, Ending, Held, New, Opening, Ringing};
+        let next = match (self.state, happening) {
+            (New, Start) => {
+                self.open_first(now);
+                if self.invite_next(now) { Opening } else { self.wind_down(Party::Gateway, HangupCause::NoAgent, now) }
+            }
+            (Opening | Ringing, Rings) => {
+                self.show_ringing(now);
+                Ringing
+            }
+            (Opening | Ringing, EarlySound) => {
+                self.let_early_sound_through(now);
+                Ringing
+            }
+            (Opening | Ringing, Answers) => {
+                self.bridge(now);
+                Bridged
+            }
+            (at @ (Opening | Ringing), CandidateOut(cause)) => {
+                self.let_candidate_go(cause);
+                if self.invite_next(now) { at } else { self.wind_down_for_want_of_an_answer(now) }
+            }
+            (Bridged | Held, CandidateOut(cause)) => self.wind_down(self.blame_candidate(cause), cause, now),
+            (Bridged | Held, Hold(by, on)) => {
+                self.hold(by, on);
+                if self.legs.iter().any(|leg| leg.held) { Held } else { Bridged }
+            }
+            (at @ (Opening | Ringing | Bridged | Held), Key(from, digit)) => {
+                self.pass_digit(from, digit);
+                at
+            }
+            (Opening | Ringing | Bridged | Held, Over(by, cause)) => self.wind_down(by, cause, now),
+            (Ending, Quiet) => self.rest(),
+            (Ending, Enough) => Ended,
+
+            // A hold before the answer has nothing to hold.
+            (at @ (Opening | Ringing), Hold(..))
+            // Ringing and answering are over.
+            | (at @ (Bridged | Held), Rings | EarlySound | Answers)
+            // Nobody is waited for yet.
+            | (at @ (Opening | Ringing | Bridged | Held), Start | Quiet | Enough)
+            | (at @ New, Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..) | Quiet | Enough)
+            // The first cause stays; what comes after the hang-up changes nothing.
+            | (at @ Ending, Start | Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..))
+            | (at @ Ended, Start | Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..) | Quiet | Enough) => {
+                self.ignored += u64::from(happening != Quiet);
+                at
+            }
+        };
+        self.enter(next, now);
+    }
+
+    fn enter(&mut self, next: State, now: Now) {
+        if next == self.state {
+            return;
+        }
+        self.state = next;
+        self.events.push_back(CallEvent::State(next));
+        if next == State::Ended {
+            self.deadlines = Deadlines::default();
+            self.events.push_back(CallEvent::Ended(Box::new(self.record(now))));
+        }
+    }
+
+    /// Something happened on a leg. What comes from a leg that was never opened or is gone, and what
+    /// comes twice, is counted and changes nothing.
+    pub fn handle_leg(&mut self, leg: LegId, event: LegEvent, now: Now) {
+        if let Some(happening) = self.meaning(leg, event, now) {
+            self.step(happening, now);
+        }
+    }
+
+    /// Notes what an event says of its own leg; tells what it means to the call, if anything.
+    fn meaning(&mut self, id: LegId, event: LegEvent, now: Now) -> Option<Happening> {
+        let is_candidate = self.candidate == Some(id);
+        let is_full = self.commands.len().max(self.events.len()) >= MAX_PENDING;
+        let grace_until = now.mono + self.spec.media_lost_grace;
+        let is_over = self.state == State::Ended;
+        let Some(leg) = self.legs.get_mut(usize::from(id.0)).filter(|leg| leg.opened && !is_over) else {
+            self.ignored += 1;
+            return None;
+        };
+        let happening = match (leg.state, event) {
+            (_, LegEvent::Codec(codec)) => {
+                leg.codec = Some(clean(&codec, CODEC_BYTES));
+                return None;
+            }
+            // The last figures come when the leg is long gone.
+            (_, LegEvent::Quality(quality)) => {
+                leg.quality = quality;
+                return None;
+            }
+            (LegState::Opened, LegEvent::Refused(cause) | LegEvent::Gone { cause }) => {
+                leg.leave(cause);
+                Some(self.out(id, cause))
+            }
+            (LegState::Opened, LegEvent::Ended) => {
+                leg.leave(HangupCause::Normal);
+                Some(self.out(id, HangupCause::Normal))
+            }
+            (LegState::Ending, LegEvent::Refused(_) | LegEvent::Gone { .. } | LegEvent::Ended) => {
+                leg.state = LegState::Gone;
+                Some(Happening::Quiet)
+            }
+            (LegState::Opened, LegEvent::MediaUp | LegEvent::MediaBack) => {
+                leg.grace_until = None;
+                if id == LegId::FIRST {
+                    self.deadlines.media_setup = None;
+                }
+                return None;
+            }
+            (LegState::Opened, LegEvent::MediaLost) => {
+                leg.grace_until.get_or_insert(grace_until);
+                return None;
+            }
+            (LegState::Opened, LegEvent::Held(_) | LegEvent::Digit(_)) if is_full => {
+                self.dropped += 1;
+                return None;
+            }
+            (LegState::Opened, LegEvent::Held(on)) => (leg.held != on).then_some(Happening::Hold(id, on)),
+            (LegState::Opened, LegEvent::Digit(digit)) => Some(Happening::Key(id, digit)),
+            (LegState::Opened, LegEvent::Ringing) => is_candidate.then_some(Happening::Rings),
+            (LegState::Opened, LegEvent::EarlyMedia) => is_candidate.then_some(Happening::EarlySound),
+            (LegState::Opened, LegEvent::Answered) => is_candidate.then_some(Happening::Answers),
+            (LegState::Waiting | LegState::Gone, LegEvent::Refused(_) | LegEvent::Gone { .. } | LegEvent::Ended)
+            | (
+                LegState::Waiting | LegState::Ending | LegState::Gone,
+                LegEvent::MediaUp
+                | LegEvent::MediaBack
+                | LegEvent::MediaLost
+                | LegEvent::Held(_)
+                | LegEvent::Digit(_)
+                | LegEvent::Ringing
+                | LegEvent::EarlyMedia
+                | LegEvent::Answered,
+            ) => None,
+        };
+        self.ignored += u64::from(happening.is_none());
+        happening
+    }
+
+    /// What it means that this leg is gone or must go.
+    fn out(&self, leg: LegId, cause: HangupCause) -> Happening {
+        if leg == LegId::FIRST {
+            Happening::Over(cause.blame(self.party(leg)), cause)
+        } else {
+            Happening::CandidateOut(cause)
+        }
     }
 
     /// Something happened on the bridge.
-    pub fn handle_bridge(&mut self, _event: BridgeEvent, _now: Now) {
-        todo!()
+    pub fn handle_bridge(&mut self, event: BridgeEvent, now: Now) {
+        self.bridge_gone = true;
+        match (self.state, event) {
+            (State::Ending, BridgeEvent::Closed | BridgeEvent::Failed) => self.step(Happening::Quiet, now),
+            // Closed without having been told to is a fault too.
+            (
+                State::New | State::Opening | State::Ringing | State::Bridged | State::Held | State::Ended,
+                BridgeEvent::Closed | BridgeEvent::Failed,
+            ) => self.step(Happening::Over(Party::Gateway, HangupCause::Bug), now),
+        }
     }
 
     /// Somebody, or a rule, ends the call.
-    pub fn hang_up(&mut self, _by: Party, _cause: HangupCause, _now: Now) {
-        todo!()
+    pub fn hang_up(&mut self, by: Party, cause: HangupCause, now: Now) {
+        self.step(Happening::Over(by, cause), now);
     }
 
     /// Do not try this candidate when its turn comes (the agent has taken another call). Without
     /// effect once it was tried.
-    pub fn withdraw(&mut self, _leg: LegId) {
-        todo!()
+    pub fn withdraw(&mut self, leg: LegId) {
+        if leg != LegId::FIRST
+            && let Some(leg) = self.legs.get_mut(usize::from(leg.0)).filter(|leg| leg.state == LegState::Waiting)
+        {
+            leg.state = LegState::Gone;
+        }
     }
 
-    /// The deadline of [`poll_timeout`](Self::poll_timeout) has passed.
-    pub fn handle_timeout(&mut self, _now: Now) {
-        todo!()
+    /// The deadline of [`poll_timeout`](Self::poll_timeout) has passed. Each deadline is said once.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some((_, timer)) = self.poll_timeout().filter(|(at, _)| *at <= now.mono) {
+            let happening = match timer {
+                Timer::MediaSetup => {
+                    self.deadlines.media_setup = None;
+                    Happening::Over(Party::Gateway, HangupCause::MediaFailed)
+                }
+                Timer::Ring => {
+                    self.deadlines.ring = None;
+                    Happening::CandidateOut(HangupCause::NoAnswer)
+                }
+                Timer::MediaLost => self.take_lost_leg(now),
+                Timer::MaxDuration => {
+                    self.deadlines.max_duration = None;
+                    Happening::Over(Party::Gateway, HangupCause::TooLong)
+                }
+                Timer::EndLimit => {
+                    self.deadlines.end_limit = None;
+                    Happening::Enough
+                }
+            };
+            self.step(happening, now);
+        }
+    }
+
+    /// The leg whose grace is over.
+    fn take_lost_leg(&mut self, now: Now) -> Happening {
+        let lost = self.legs.iter().position(|leg| leg.grace_until.is_some_and(|at| at <= now.mono));
+        let Some(index) = lost else { return Happening::Quiet };
+        if let Some(leg) = self.legs.get_mut(index) {
+            leg.grace_until = None;
+        }
+        self.out(leg_id(index), HangupCause::MediaLost)
     }
 
     /// The next order.
     pub fn poll_command(&mut self) -> Option<CallCommand> {
-        todo!()
+        self.commands.pop_front()
     }
 
     /// The next piece of news.
     pub fn poll_event(&mut self) -> Option<CallEvent> {
-        todo!()
+        self.events.pop_front()
     }
 
     /// The next deadline, and what it is for.
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        todo!()
+        let lost = self.legs.iter().filter_map(|leg| leg.grace_until).min();
+        let lost = lost.map(|at| (at, Timer::MediaLost));
+        self.deadlines.next().into_iter().chain(lost).min()
     }
 
     /// Where the call stands.
@@ -105,13 +375,56 @@ impl Call {
         &self.spec
     }
 
-    /// Events and commands left out because the driver did not drain.
+    /// The candidate being tried or talking.
+    pub fn candidate(&self) -> Option<LegId> {
+        self.candidate
+    }
+
+    /// Events that came dead, late or twice.
+    pub fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// Digits and holds left out because the driver did not drain.
     pub fn dropped(&self) -> u64 {
-        todo!()
+        self.dropped
+    }
+
+    /// Legs that were opened and never said that they are gone; after the end, those given up.
+    pub fn unfinished(&self) -> impl Iterator<Item = LegId> + '_ {
+        let left = self.legs.iter().enumerate().filter(|(_, leg)| leg.opened && leg.state != LegState::Gone);
+        left.map(|(index, _)| leg_id(index))
     }
 
     /// The record as it would be if the process died now; after the end, the final one.
-    pub fn record(&self, _now: Now) -> CallRecord {
-        todo!()
+    pub fn record(&self, now: Now) -> CallRecord {
+        self.times.record(self, now)
+    }
+
+    /// Whose leg this is.
+    pub(crate) fn party(&self, leg: LegId) -> Party {
+        match (self.legs.get(usize::from(leg.0)).map(|leg| &leg.spec.kind), self.spec.plan) {
+            (Some(crate::LegKind::Browser), Plan::Talk | Plan::Inbound) => Party::Visitor,
+            (Some(crate::LegKind::Agent { .. } | crate::LegKind::Trunk { .. }) | None, Plan::Talk | Plan::Inbound) => {
+                Party::Agent
+            }
+        }
+    }
+
+    fn blame_candidate(&self, cause: HangupCause) -> Party {
+        cause.blame(self.candidate.map_or(Party::Agent, |leg| self.party(leg)))
+    }
+
+    /// Whether everybody we wait for at the end is gone.
+    pub(crate) fn rest(&self) -> State {
+        if self.bridge_gone && self.unfinished().next().is_none() { State::Ended } else { State::Ending }
     }
 }
+
+/// There are never more than [`MAX_CANDIDATES`] and one.
+pub(crate) fn leg_id(index: usize) -> LegId {
+    LegId(u8::try_from(index).unwrap_or(u8::MAX))
+}
+
+#[cfg(test)]
+mod tests;

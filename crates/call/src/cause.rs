@@ -137,14 +137,15 @@ impl HangupCause {
         match self {
             Self::Normal
             | Self::Busy
-            | Self::NoAnswer
             | Self::Refused
             | Self::Cancelled
             | Self::NotFound
             | Self::NotAllowed
             | Self::MediaLost
             | Self::SocketLost => owner,
-            Self::Unreachable
+            // Nobody did it: we stopped waiting.
+            Self::NoAnswer
+            | Self::Unreachable
             | Self::NoAgent
             | Self::MediaFailed
             | Self::TooLong

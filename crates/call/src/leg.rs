@@ -94,8 +94,9 @@ pub(crate) enum LegState {
 pub(crate) struct Leg {
     pub(crate) spec: LegSpec,
     pub(crate) state: LegState,
+    /// It was opened once, whatever became of it.
     pub(crate) opened: bool,
-    pub(crate) media_up: bool,
+    pub(crate) rang: bool,
     pub(crate) held: bool,
     /// When the grace for lost sound is over.
     pub(crate) grace_until: Option<Instant>,
@@ -110,7 +111,7 @@ impl Leg {
             spec,
             state: LegState::Waiting,
             opened: false,
-            media_up: false,
+            rang: false,
             held: false,
             grace_until: None,
             codec: None,
@@ -122,5 +123,24 @@ impl Leg {
     /// Opened, not told to end, not gone: it may be given commands.
     pub(crate) fn is_live(&self) -> bool {
         self.state == LegState::Opened
+    }
+
+    pub(crate) fn open(&mut self) {
+        self.state = LegState::Opened;
+        self.opened = true;
+    }
+
+    /// It went away by itself.
+    pub(crate) fn leave(&mut self, cause: HangupCause) {
+        self.state = LegState::Gone;
+        self.grace_until = None;
+        self.cause = Some(cause);
+    }
+
+    /// We sent it away.
+    pub(crate) fn told_to_end(&mut self, cause: HangupCause) {
+        self.state = LegState::Ending;
+        self.grace_until = None;
+        self.cause = Some(cause);
     }
 }

@@ -22,6 +22,7 @@ mod command;
 mod event;
 mod id;
 mod leg;
+mod orders;
 mod pii;
 mod record;
 mod spec;

@@ -1,6 +1,7 @@
 //! `CallRecord`: what is kept of a call.
 
-use crate::{CallId, CallTags, HangupCause, LegId, LegKind, LegQuality, Party, QueueId, TenantId};
+use crate::call::leg_id;
+use crate::{Call, CallId, CallTags, HangupCause, LegId, LegKind, LegQuality, Now, Party, QueueId, TenantId};
 
 /// What is kept of a call. Times of day are for reading; durations come from the clock that never
 /// jumps.
@@ -49,4 +50,55 @@ pub struct LegRecord {
     pub quality: LegQuality,
     /// Why it ended.
     pub cause: Option<HangupCause>,
+}
+
+/// The moments of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    started: Now,
+    pub(crate) ringing_unix_ms: Option<u64>,
+    pub(crate) answered: Option<Now>,
+    pub(crate) ended: Option<Now>,
+}
+
+impl Times {
+    pub(crate) fn starting(now: Now) -> Self {
+        Self { started: now, ringing_unix_ms: None, answered: None, ended: None }
+    }
+
+    /// The record of a call at a moment: a call that has not ended is one interrupted now.
+    pub(crate) fn record(&self, call: &Call, now: Now) -> CallRecord {
+        let end = self.ended.unwrap_or(now);
+        let waited_until = self.answered.unwrap_or(end);
+        let (hung_up_by, cause) = call.outcome.unwrap_or((Party::Gateway, HangupCause::Interrupted));
+        let opened = call.legs.iter().enumerate().filter(|(_, leg)| leg.opened);
+        CallRecord {
+            id: call.spec.id,
+            tenant: call.spec.tags.tenant.clone(),
+            queue: call.spec.tags.queue.clone(),
+            tags: call.spec.tags.clone(),
+            started_unix_ms: self.started.unix_ms,
+            ringing_unix_ms: self.ringing_unix_ms,
+            answered_unix_ms: self.answered.map(|at| at.unix_ms),
+            ended_unix_ms: end.unix_ms,
+            wait_ms: ms_between(self.started, waited_until),
+            talk_ms: self.answered.map_or(0, |at| ms_between(at, end)),
+            hung_up_by,
+            cause,
+            legs: opened
+                .map(|(index, leg)| LegRecord {
+                    id: leg_id(index),
+                    kind: leg.spec.kind.clone(),
+                    codec: leg.codec.clone(),
+                    quality: leg.quality,
+                    cause: leg.cause,
+                })
+                .collect(),
+            interrupted: call.outcome.is_none(),
+        }
+    }
+}
+
+fn ms_between(from: Now, to: Now) -> u64 {
+    u64::try_from(to.mono.saturating_duration_since(from.mono).as_millis()).unwrap_or(u64::MAX)
 }

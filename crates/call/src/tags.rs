@@ -101,7 +101,7 @@ pub fn clean(text: &str, max_bytes: usize) -> String {
     let mut out = String::new();
     for c in text.trim().chars().map(|c| if is_blank(c) { ' ' } else { c }).filter(|c| !is_hidden(*c)) {
         // No blank at the start, also when a hidden character stood before it.
-        if c == ' ' && out.is_empty() {
+        if c.is_whitespace() && out.is_empty() {
             continue;
         }
         if out.len() + c.len_utf8() > max_bytes {
@@ -135,4 +135,77 @@ fn clean_url(url: &str) -> String {
 
 fn clean_language(language: &str) -> String {
     language.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(LANGUAGE_BYTES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let cleaned = clean(text, 64);
+        assert_eq!(cleaned, expected, "{text:?}");
+        assert_eq!(clean(&cleaned, 64), cleaned, "cleaning twice changes nothing");
+    }
+
+    #[test]
+    fn page_data_cannot_break_a_line_or_hide() {
+        check("Panier – Boutique", "Panier – Boutique");
+        check("a\r\nX-Evil: 1\0", "a  X-Evil: 1");
+        check("a\u{2028}b\u{85}c", "a b c");
+        check("\u{202e}moc.live\u{2066}\u{feff}", "moc.live");
+        check("\u{feff} \u{200b} x \u{7f}", "x");
+        check("\u{1b}[31mred", "[31mred");
+        check(" \t ", "");
+        check("\u{feff}\u{a0}x\u{a0}\u{200b}", "x");
+    }
+
+    #[test]
+    fn text_is_cut_at_a_character() {
+        assert_eq!(clean("aé€😀", 2), "a");
+        assert_eq!(clean("aé€😀", 3), "aé");
+        assert_eq!(clean("aé€😀", 9), "aé€");
+        assert_eq!(clean("a b", 2), "a", "no blank is left at the cut");
+        assert_eq!(clean("x", 0), "");
+    }
+
+    #[test]
+    fn only_web_addresses_stay() {
+        for (url, kept) in [
+            ("https://shop.test/cart?id=1#top", "https://shop.test/cart?id=1#top"),
+            ("HTTP://shop.test/", "HTTP://shop.test/"),
+            ("javascript:alert(1)", ""),
+            ("java\nscript:alert(1)", ""),
+            ("https://shop.test/\r\nVia: x", "https://shop.test/Via:x"),
+            ("data:text/html,x", ""),
+            ("/cart", ""),
+            ("", ""),
+        ] {
+            assert_eq!(clean_url(url), kept);
+        }
+    }
+
+    #[test]
+    fn tags_are_bounded_and_say_nothing_personal_when_printed() {
+        let draft = TagsDraft {
+            tag: [0xab; 16],
+            tenant: TenantId::from("shop"),
+            queue: QueueId::from("support"),
+            session: "s".repeat(1_000),
+            page_url: format!("https://shop.test/{}", "€".repeat(10_000)),
+            page_title: "t".repeat(100_000),
+            referrer: Some("about:blank".to_owned()),
+            language: "fr-FR\r\n<script>".to_owned(),
+            made_at_unix_ms: 5,
+        };
+        let tags = CallTags::new(draft);
+        assert_eq!((tags.session.len(), tags.page_title.len()), (SESSION_BYTES, TITLE_BYTES));
+        assert!(tags.page_url.len() <= URL_BYTES && tags.page_url.ends_with('€'));
+        assert_eq!((tags.referrer.as_deref(), tags.language.as_str()), (None, "fr-FRscript"));
+        assert_eq!(tags.tag_hex(), "ab".repeat(16));
+        let printed = format!("{tags:?}");
+        assert!(
+            printed.contains(&tags.tag_hex()) && !printed.contains("sss") && !printed.contains("http"),
+            "{printed}"
+        );
+    }
 }

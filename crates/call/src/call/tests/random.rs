@@ -1,0 +1,237 @@
+//! Thousands of random lives: dead, late, doubled and senseless events in any order. A model that
+//! sees only what goes in and what comes out holds the call to its promises.
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+
+const SEEDS: u64 = 20_000;
+const LEGS: usize = 32;
+
+/// What the orders must never contradict.
+#[derive(Default)]
+struct Model {
+    opened: [bool; LEGS],
+    gone: [bool; LEGS],
+    ended: [u32; LEGS],
+    connected: bool,
+    ringback: bool,
+    closed: bool,
+    answered: bool,
+    over: u32,
+}
+
+impl Model {
+    fn see_command(&mut self, command: CallCommand) {
+        assert_eq!(self.over, 0, "an order after the end");
+        match command {
+            CallCommand::Leg(leg, order) => self.see_leg_order(usize::from(leg.0), order),
+            CallCommand::Bridge(order) => self.see_bridge_order(order),
+        }
+    }
+
+    fn see_leg_order(&mut self, leg: usize, order: LegCommand) {
+        match order {
+            LegCommand::Open | LegCommand::Invite => {
+                assert!(!self.opened[leg], "leg {leg} opened twice");
+                assert_eq!(order == LegCommand::Open, leg == 0);
+                let ringing = (1..LEGS).filter(|i| self.alive(*i)).count();
+                assert_eq!(ringing, 0, "two candidates at once");
+                self.opened[leg] = true;
+                return;
+            }
+            LegCommand::End(_) => self.ended[leg] += 1,
+            LegCommand::Answered => {
+                assert!(!std::mem::replace(&mut self.answered, true), "answered twice");
+            }
+            LegCommand::Ring | LegCommand::Progress => {
+                assert!(leg == 0 && !self.answered);
+            }
+            LegCommand::Digit(_) => assert!(self.connected),
+            LegCommand::ShowHeld(_) => assert!(self.answered),
+        }
+        assert!(self.opened[leg] && !self.gone[leg], "{order:?} to leg {leg} that is not there");
+        assert_eq!(
+            self.ended[leg],
+            u32::from(matches!(order, LegCommand::End(_))),
+            "{order:?} to leg {leg} after its end"
+        );
+    }
+
+    fn see_bridge_order(&mut self, order: BridgeCommand) {
+        assert!(!self.closed, "{order:?} after the close");
+        match order {
+            BridgeCommand::Ringback { to, on } => {
+                assert!(to == LegId::FIRST && self.ringback != on && (!on || !self.connected));
+                self.ringback = on;
+            }
+            BridgeCommand::Connect { a, b } => {
+                assert!(!self.connected && !self.ringback);
+                assert!(
+                    self.alive(usize::from(a.0)) && self.alive(usize::from(b.0)),
+                    "connected to a leg that is gone"
+                );
+                self.connected = true;
+            }
+            BridgeCommand::Disconnect => assert!(std::mem::replace(&mut self.connected, false)),
+            BridgeCommand::Hold { leg, .. } => assert!(self.connected && self.alive(usize::from(leg.0))),
+            BridgeCommand::Close => self.closed = true,
+        }
+    }
+
+    fn alive(&self, leg: usize) -> bool {
+        self.opened[leg] && !self.gone[leg] && self.ended[leg] == 0
+    }
+
+    /// At the end: whoever was opened either left by himself or was told to end.
+    fn settle(&self) {
+        assert_eq!(self.over, 1, "ended {} times", self.over);
+        for leg in 0..LEGS {
+            assert!(!self.alive(leg), "leg {leg} was left open");
+        }
+    }
+}
+
+fn random_cause(rng: &mut SmallRng) -> HangupCause {
+    HangupCause::ALL[rng.random_range(0..HangupCause::ALL.len())]
+}
+
+fn random_event(rng: &mut SmallRng) -> LegEvent {
+    match rng.random_range(0..40) {
+        0..=2 => LegEvent::Ringing,
+        3 => LegEvent::EarlyMedia,
+        4..=5 | 20..=24 => LegEvent::Answered,
+        6 => LegEvent::Refused(random_cause(rng)),
+        7 => LegEvent::Gone { cause: random_cause(rng) },
+        8 => LegEvent::Ended,
+        9..=11 => LegEvent::Held(rng.random()),
+        12..=13 => Digit::new(char::from(rng.random_range(b'0'..=b'9'))).map_or(LegEvent::MediaUp, LegEvent::Digit),
+        14 => LegEvent::MediaLost,
+        15 => LegEvent::MediaBack,
+        16 => LegEvent::Codec("opus".to_owned()),
+        17 => LegEvent::Quality(LegQuality::default()),
+        _ => LegEvent::MediaUp,
+    }
+}
+
+/// One life.
+struct Life {
+    rng: SmallRng,
+    bench: Bench,
+    model: Model,
+}
+
+impl Life {
+    fn new(seed: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let plan = if rng.random() { Plan::Talk } else { Plan::Inbound };
+        let first = if plan == Plan::Talk { LegKind::Browser } else { agent("1000") };
+        let second = (0..rng.random_range(0..5)).map(|_| if rng.random() { trunk() } else { agent("1001") }).collect();
+        let mut model = Model::default();
+        model.opened[0] = plan == Plan::Inbound;
+        let mut life = Self { rng, bench: Bench::new(spec(plan, first, second)), model };
+        life.drain();
+        life
+    }
+
+    fn drain(&mut self) {
+        while let Some(command) = self.bench.call.poll_command() {
+            self.model.see_command(command);
+        }
+        while let Some(event) = self.bench.call.poll_event() {
+            assert_eq!(self.model.over, 0, "{event:?} after the end");
+            if let CallEvent::Ended(record) = &event {
+                self.model.over += 1;
+                assert_eq!(self.bench.call.state(), State::Ended);
+                assert!(!record.interrupted);
+                assert!(record.ended_unix_ms >= record.started_unix_ms);
+                let known = record.wait_ms + record.talk_ms;
+                assert_eq!(known, record.ended_unix_ms - record.started_unix_ms);
+            }
+        }
+    }
+
+    fn event(&mut self) {
+        let leg = LegId(self.rng.random_range(0..3) + u8::from(self.rng.random_ratio(1, 4)) * 4);
+        let event = random_event(&mut self.rng);
+        let index = usize::from(leg.0);
+        if matches!(event, LegEvent::Refused(_) | LegEvent::Gone { .. } | LegEvent::Ended) {
+            // A driver that says a leg is gone has heard every order before.
+            self.drain();
+            self.model.gone[index] |= self.model.opened[index];
+        }
+        let copies = if self.rng.random_ratio(1, 5) { 2 } else { 1 };
+        for _ in 0..copies {
+            self.bench.call.handle_leg(leg, event.clone(), self.bench.now);
+        }
+        if self.rng.random_ratio(4, 5) {
+            self.drain();
+        }
+    }
+
+    fn moment(&mut self) {
+        match self.rng.random_range(0..40) {
+            0 => self.bench.call.withdraw(LegId(self.rng.random_range(0..7))),
+            1 => {
+                let event = if self.rng.random() { BridgeEvent::Closed } else { BridgeEvent::Failed };
+                self.bench.call.handle_bridge(event, self.bench.now);
+            }
+            2 => {
+                let by = Party::ALL[self.rng.random_range(0..3)];
+                let cause = random_cause(&mut self.rng);
+                self.bench.call.hang_up(by, cause, self.bench.now);
+            }
+            3..=7 => {
+                let ms = self.rng.random_range(0..30_000);
+                self.bench.wait(ms);
+            }
+            // A driver that is woken too early.
+            8 => self.bench.call.handle_timeout(self.bench.now),
+            _ => self.event(),
+        }
+    }
+
+    /// Asked to end: it does, once, within its limit, whatever came before.
+    fn end(&mut self) {
+        self.drain();
+        self.bench.call.hang_up(Party::Gateway, HangupCause::Shutdown, self.bench.now);
+        for _ in 0..self.rng.random_range(0..10) {
+            self.moment();
+        }
+        self.bench.wait(CallSpec::END_LIMIT.as_millis() as u64);
+        self.drain();
+        self.model.settle();
+        for _ in 0..20 {
+            self.moment();
+        }
+        self.drain();
+        assert_eq!(self.model.over, 1);
+        assert_eq!(self.bench.call.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn every_call_ends_exactly_once_and_its_orders_never_contradict() {
+    let (mut answered, mut early_ends) = (0, 0);
+    for seed in 0..SEEDS {
+        let outcome = std::panic::catch_unwind(|| live(seed));
+        let (was_answered, ended_early) = outcome.unwrap_or_else(|_| panic!("failing seed: {seed}"));
+        answered += u32::from(was_answered);
+        early_ends += ended_early;
+    }
+    // The lives must be lively, or this shows little.
+    assert!(answered > 2_000 && early_ends > 2_000, "{answered} answered, {early_ends} ended by themselves");
+}
+
+/// One life by its seed: whether somebody answered, and how often it ended before it was asked to.
+fn live(seed: u64) -> (bool, u32) {
+    let mut life = Life::new(seed);
+    for _ in 0..life.rng.random_range(0..60) {
+        life.moment();
+    }
+    life.drain();
+    let early = life.model.over;
+    life.end();
+    (life.model.answered, early)
+}
