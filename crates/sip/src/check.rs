@@ -73,11 +73,7 @@ pub struct Rejection {
 
 impl Rejection {
     fn new(status: u16, phrase: &str) -> Self {
-        Self {
-            status,
-            phrase: phrase.to_owned(),
-            headers: Vec::new(),
-        }
+        Self { status, phrase: phrase.to_owned(), headers: Vec::new() }
     }
 
     fn with(mut self, name: HeaderName, value: String) -> Self {
@@ -189,13 +185,12 @@ fn extensions(request: &Request, abilities: &Abilities) -> Result<(), Rejection>
 
 /// §8.2.3, and §13.3.1.3 where the caller would not understand our SDP.
 fn content(request: &Request, abilities: &Abilities) -> Result<(), Rejection> {
-    let encoded = request
-        .headers
-        .values(&HeaderName::ContentEncoding)
-        .any(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+    let encoded =
+        request.headers.values(&HeaderName::ContentEncoding).any(|encoding| !encoding.eq_ignore_ascii_case("identity"));
     if encoded && !request.body.is_empty() {
-        return Err(Rejection::new(415, "Unsupported Media Type")
-            .with(HeaderName::AcceptEncoding, "identity".to_owned()));
+        return Err(
+            Rejection::new(415, "Unsupported Media Type").with(HeaderName::AcceptEncoding, "identity".to_owned())
+        );
     }
     let optional = request
         .headers
@@ -206,8 +201,7 @@ fn content(request: &Request, abilities: &Abilities) -> Result<(), Rejection> {
         // A body without a type can only be SDP from a careless INVITE; anything else is not guessed at.
         let untyped_offer = kind.is_empty() && request.method == Method::Invite;
         if !untyped_offer && !abilities.content_types.contains(&kind) {
-            return Err(Rejection::new(415, "Unsupported Media Type")
-                .with(HeaderName::Accept, abilities.accept()));
+            return Err(Rejection::new(415, "Unsupported Media Type").with(HeaderName::Accept, abilities.accept()));
         }
     }
     if request.method == Method::Invite && !accepts_sdp(request) {

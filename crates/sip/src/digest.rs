@@ -40,9 +40,7 @@ impl Algorithm {
 
     /// `None` for an algorithm this room does not know; RFC 8760 §2.4 skips it.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Md5, Self::Sha256, Self::Sha512_256]
-            .into_iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(text))
+        [Self::Md5, Self::Sha256, Self::Sha512_256].into_iter().find(|known| known.as_str().eq_ignore_ascii_case(text))
     }
 
     /// Hash in lower-case hex.
@@ -177,9 +175,7 @@ pub fn answer(
     nc: u32,
     cnonce: &str,
 ) -> Option<String> {
-    let ours = |challenge: &&Challenge| {
-        credentials.realm.as_ref().is_none_or(|realm| *realm == challenge.realm)
-    };
+    let ours = |challenge: &&Challenge| credentials.realm.as_ref().is_none_or(|realm| *realm == challenge.realm);
     let challenge = challenges.iter().find(ours)?;
     let algorithm = challenge.algorithm;
     let ha1 = algorithm.hex(&format!("{}:{}:{}", credentials.username, challenge.realm, credentials.password));

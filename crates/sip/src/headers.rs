@@ -87,7 +87,8 @@ pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
 pub fn clean(text: &str, max_bytes: usize) -> String {
     // U+2028, U+2029: some readers take them for a line end. Bidi controls: a name must read as it is written.
     let unwanted = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
     let mut out = String::with_capacity(text.len().min(max_bytes));
     for c in text.trim().chars().filter(|c| !unwanted(*c)) {

@@ -65,10 +65,7 @@ macro_rules! shared_accessors {
 
         /// The branch of the topmost Via, where it has one.
         pub fn branch(&self) -> Option<String> {
-            self.headers
-                .via()
-                .ok()
-                .and_then(|via| via.branch().map(str::to_owned))
+            self.headers.via().ok().and_then(|via| via.branch().map(str::to_owned))
         }
 
         /// From.
@@ -83,9 +80,7 @@ macro_rules! shared_accessors {
 
         /// The tag of From.
         pub fn from_tag(&self) -> Option<String> {
-            self.from()
-                .ok()
-                .and_then(|from| from.tag().map(str::to_owned))
+            self.from().ok().and_then(|from| from.tag().map(str::to_owned))
         }
 
         /// The tag of To: absent outside a dialog.
@@ -162,12 +157,7 @@ impl Request {
 
     /// A request with no header yet.
     pub fn new(method: Method, uri: Uri) -> Self {
-        Self {
-            method,
-            uri,
-            headers: Headers::new(),
-            body: Vec::new(),
-        }
+        Self { method, uri, headers: Headers::new(), body: Vec::new() }
     }
 
     /// Max-Forwards, `None` where it is absent or not a number of 0 to 255.
@@ -187,11 +177,7 @@ impl Request {
         let mut headers = Headers::new();
         for (name, value) in self.headers.iter() {
             let copied = match name {
-                HeaderName::Via
-                | HeaderName::From
-                | HeaderName::To
-                | HeaderName::CallId
-                | HeaderName::CSeq => true,
+                HeaderName::Via | HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq => true,
                 HeaderName::Timestamp => status == 100,
                 other => other == &HeaderName::RecordRoute && makes_dialog(&self.method, status),
             };
@@ -199,12 +185,7 @@ impl Request {
                 headers.push_raw(name.clone(), value.to_owned());
             }
         }
-        Response {
-            status,
-            phrase: crate::headers::clean(phrase, 256),
-            headers,
-            body: Vec::new(),
-        }
+        Response { status, phrase: crate::headers::clean(phrase, 256), headers, body: Vec::new() }
     }
 
     /// Notes in the topmost Via where the request really came from: `received` where it differs from the
@@ -256,10 +237,7 @@ impl Response {
 
 /// Start line, headers, Content-Length where the headers had it (else at the end), blank line, body.
 fn encode(start: String, headers: &Headers, body: &[u8]) -> Vec<u8> {
-    let size: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let mut out = Vec::with_capacity(start.len() + size + 32 + body.len());
     out.extend_from_slice(start.as_bytes());
     let mut length_written = false;

@@ -188,11 +188,7 @@ impl FromStr for Uri {
                 if rest.is_empty() || !rest.bytes().all(is_visible) {
                     return Err(UriError::User);
                 }
-                Ok(Self {
-                    scheme: other,
-                    user: Some(rest.to_owned()),
-                    ..Self::unreadable()
-                })
+                Ok(Self { scheme: other, user: Some(rest.to_owned()), ..Self::unreadable() })
             }
         }
     }
@@ -211,11 +207,7 @@ fn scheme_of(text: &str) -> Result<Scheme, UriError> {
     // RFC 3986 §3.1
     let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    if first && text.bytes().all(legal) {
-        Ok(Scheme::Other(text.to_owned()))
-    } else {
-        Err(UriError::Scheme)
-    }
+    if first && text.bytes().all(legal) { Ok(Scheme::Other(text.to_owned())) } else { Err(UriError::Scheme) }
 }
 
 fn parse_sip(scheme: Scheme, rest: &str) -> Result<Uri, UriError> {
@@ -326,9 +318,7 @@ pub fn unescape(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let pair = (byte == b'%')
-            .then(|| Some((hex(*bytes.get(at + 1)?)?, hex(*bytes.get(at + 2)?)?)))
-            .flatten();
+        let pair = (byte == b'%').then(|| Some((hex(*bytes.get(at + 1)?)?, hex(*bytes.get(at + 2)?)?))).flatten();
         if let Some((high, low)) = pair {
             out.push(high << 4 | low);
             at += 3;
@@ -337,8 +327,7 @@ pub fn unescape(text: &str) -> String {
             at += 1;
         }
     }
-    String::from_utf8(out)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn hex(digit: u8) -> Option<u8> {

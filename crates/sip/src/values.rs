@@ -98,10 +98,7 @@ impl FromStr for RAck {
         let bad = || ValueError::new(HeaderName::RAck, "is not two numbers and a method");
         let (rseq, cseq) = text.trim().split_once([' ', '\t']).ok_or_else(bad)?;
         let rseq = decimal(rseq).and_then(|number| u32::try_from(number).ok());
-        Ok(Self {
-            rseq: rseq.ok_or_else(bad)?,
-            cseq: cseq.parse().map_err(|_| bad())?,
-        })
+        Ok(Self { rseq: rseq.ok_or_else(bad)?, cseq: cseq.parse().map_err(|_| bad())? })
     }
 }
 

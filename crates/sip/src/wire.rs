@@ -29,11 +29,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            message_bytes: 65_535,
-            headers: 200,
-            header_bytes: 8_192,
-        }
+        Self { message_bytes: 65_535, headers: 200, header_bytes: 8_192 }
     }
 }
 
@@ -164,12 +160,7 @@ pub struct ParseError {
 impl ParseError {
     /// An error that nothing can be answered to.
     pub(crate) const fn bare(reason: ParseReason) -> Self {
-        Self {
-            reason,
-            header: None,
-            reply: None,
-            status: reason.status(),
-        }
+        Self { reason, header: None, reply: None, status: reason.status() }
     }
 
     /// The answer, where one can be given. It goes to the packet's source; the To tag is the caller's to add.
@@ -203,8 +194,6 @@ pub fn parse_datagram(bytes: &[u8], limits: &Limits) -> Result<Message, ParseErr
     }
     // §7.5: empty lines before the start line are ignored.
     let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
-    let bytes = start
-        .and_then(|start| bytes.get(start..))
-        .ok_or(ParseError::bare(ParseReason::KeepAlive))?;
+    let bytes = start.and_then(|start| bytes.get(start..)).ok_or(ParseError::bare(ParseReason::KeepAlive))?;
     parse::parse(bytes, parse::Length::ToEnd, limits)
 }

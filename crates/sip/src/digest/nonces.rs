@@ -45,10 +45,7 @@ pub struct Nonces {
 
 impl fmt::Debug for Nonces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Nonces")
-            .field("made", &self.made)
-            .field("used", &self.used.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Nonces").field("made", &self.made).field("used", &self.used.len()).finish_non_exhaustive()
     }
 }
 
@@ -85,14 +82,7 @@ struct Opened {
 impl Nonces {
     /// `key` must be random; nonces live for `life` (5 minutes is usual).
     pub const fn new(key: [u8; 32], life: Duration, now: Instant) -> Self {
-        Self {
-            key,
-            start: now,
-            life,
-            made: 0,
-            used: BTreeMap::new(),
-            forgotten: 0,
-        }
+        Self { key, start: now, life, made: 0, used: BTreeMap::new(), forgotten: 0 }
     }
 
     /// Header values for a 401 or 407, strongest algorithm first (RFC 8760 §2.3): push each as a line of its
@@ -212,11 +202,7 @@ impl Nonces {
     /// The secret of nobody, which no password makes.
     fn nobody(&self) -> AccountSecret {
         let text = to_hex(&hmac_sha256(&self.key, &[b"nobody"]));
-        AccountSecret {
-            md5: text.clone(),
-            sha256: text.clone(),
-            sha512_256: text,
-        }
+        AccountSecret { md5: text.clone(), sha256: text.clone(), sha512_256: text }
     }
 }
 

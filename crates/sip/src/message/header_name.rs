@@ -317,3 +317,8 @@ impl fmt::Display for HeaderName {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+pub(super) fn every_known() -> impl Iterator<Item = HeaderName> {
+    NAMES.iter().map(|row| row.2.clone())
+}

@@ -36,10 +36,7 @@ impl Headers {
     /// Every line of this name, not split at commas.
     pub fn all<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a str> {
         let name = name.clone();
-        self.0
-            .iter()
-            .filter(move |(have, _)| *have == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(have, _)| *have == name).map(|(_, value)| value.as_str())
     }
 
     /// Every value of a header that is a comma-separated list: Via, Route, Supported, Contact… (§7.3.1).
@@ -128,17 +125,13 @@ impl Headers {
 
     /// Every name-addr of a list header: Route, Record-Route, P-Asserted-Identity…
     pub fn name_addrs(&self, name: &HeaderName) -> Result<Vec<NameAddr>, ValueError> {
-        self.values(name)
-            .map(|value| NameAddr::parse(value).map_err(|error| error.of(name)))
-            .collect()
+        self.values(name).map(|value| NameAddr::parse(value).map_err(|error| error.of(name))).collect()
     }
 
     /// The topmost Via.
     pub fn via(&self) -> Result<Via, ValueError> {
         let value = self.values(&HeaderName::Via).next();
-        value
-            .ok_or_else(|| ValueError::missing(&HeaderName::Via))?
-            .parse()
+        value.ok_or_else(|| ValueError::missing(&HeaderName::Via))?.parse()
     }
 
     /// Every Via, topmost first.

@@ -75,11 +75,7 @@ impl FromStr for Host {
         if let Ok(address) = text.parse() {
             return Ok(Self::V4(address));
         }
-        if is_name(text) {
-            Ok(Self::Name(text.to_owned()))
-        } else {
-            Err(UriError::Host)
-        }
+        if is_name(text) { Ok(Self::Name(text.to_owned())) } else { Err(UriError::Host) }
     }
 }
 
@@ -93,10 +89,7 @@ fn is_name(text: &str) -> bool {
     }
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let label_ok = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(legal)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+        (1..=63).contains(&label.len()) && label.bytes().all(legal) && !label.starts_with('-') && !label.ends_with('-')
     };
     let last = name.rsplit('.').next().unwrap_or(name).as_bytes();
     let hexadecimal = matches!(last, [b'0', b'x' | b'X', rest @ ..] if rest.iter().all(u8::is_ascii_hexdigit));

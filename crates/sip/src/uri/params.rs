@@ -32,9 +32,8 @@ impl Params {
 
     /// Sets or appends. The value must be a token or already quoted; what could break out is left out.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
-        let safe = |text: &str| -> String {
-            text.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '>')).collect()
-        };
+        let safe =
+            |text: &str| -> String { text.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '>')).collect() };
         let value = value.map(safe);
         let found = self.0.iter_mut().find(|(have, _)| have.eq_ignore_ascii_case(name));
         match found {
@@ -59,10 +58,7 @@ impl Params {
     }
 
     fn find(&self, name: &str) -> Option<&Option<String>> {
-        self.0
-            .iter()
-            .find(|(have, _)| have.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.0.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Parameters of a URI: what begins with `;`, or nothing.

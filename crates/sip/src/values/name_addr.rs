@@ -30,11 +30,7 @@ pub enum Contacts {
 impl NameAddr {
     /// An address without a name.
     pub const fn new(uri: Uri) -> Self {
-        Self {
-            display: None,
-            uri,
-            params: Params::new(),
-        }
+        Self { display: None, uri, params: Params::new() }
     }
 
     /// The `tag` parameter.
@@ -57,8 +53,7 @@ impl NameAddr {
     /// The `expires` parameter of a Contact. A number too big for 32 bits is the biggest (§20.19 leaves it
     /// to us; RFC 4475 §3.1.2.4 wants no wrap-around).
     pub fn expires_s(&self) -> Option<u32> {
-        crate::values::decimal(self.params.get("expires")?)
-            .map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX))
+        crate::values::decimal(self.params.get("expires")?).map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
     /// Reads one value. The error names Contact until the caller knows better.
@@ -83,9 +78,7 @@ impl NameAddr {
             }
         };
         let (uri, params) = match rest.strip_prefix('<') {
-            Some(inner) => inner
-                .split_once('>')
-                .ok_or_else(|| bad("has an unbalanced bracket"))?,
+            Some(inner) => inner.split_once('>').ok_or_else(|| bad("has an unbalanced bracket"))?,
             None => {
                 let end = rest.find(';').unwrap_or(rest.len());
                 let (uri, params) = rest.split_at_checked(end).ok_or_else(|| bad("is malformed"))?;

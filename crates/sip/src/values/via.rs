@@ -30,12 +30,7 @@ impl Via {
         let mut params = Params::new();
         params.set("branch", Some(branch));
         params.set("rport", None);
-        Self {
-            transport: transport.to_ascii_uppercase(),
-            host,
-            port,
-            params,
-        }
+        Self { transport: transport.to_ascii_uppercase(), host, port, params }
     }
 
     /// The `branch` parameter.
@@ -48,9 +43,7 @@ impl Via {
     pub fn rfc3261_branch(&self) -> Option<&str> {
         self.branch().filter(|branch| {
             branch.len() > MAGIC_COOKIE.len()
-                && branch
-                    .get(..MAGIC_COOKIE.len())
-                    .is_some_and(|head| head.eq_ignore_ascii_case(MAGIC_COOKIE))
+                && branch.get(..MAGIC_COOKIE.len()).is_some_and(|head| head.eq_ignore_ascii_case(MAGIC_COOKIE))
         })
     }
 
@@ -63,9 +56,7 @@ impl Via {
 
     /// `None`: no `rport`; `Some(None)`: asked for; `Some(Some(port))`: filled in.
     pub fn rport(&self) -> Option<Option<u16>> {
-        self.params
-            .has("rport")
-            .then(|| self.params.get("rport").and_then(|port| port.parse().ok()))
+        self.params.has("rport").then(|| self.params.get("rport").and_then(|port| port.parse().ok()))
     }
 
     /// sent-by port or the transport's default (§18.1.1).

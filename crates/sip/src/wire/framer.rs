@@ -33,16 +33,7 @@ const MAX_PONGS: u8 = 8;
 impl StreamFramer {
     /// A framer for a new connection.
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            buffer: Vec::new(),
-            taken: 0,
-            searched: 0,
-            wanted: None,
-            crlf: 0,
-            pongs: 0,
-            broken: false,
-        }
+        Self { limits, buffer: Vec::new(), taken: 0, searched: 0, wanted: None, crlf: 0, pongs: 0, broken: false }
     }
 
     /// Adds octets as they came, at most 64 kB at a time. An error means: close the connection.
@@ -149,9 +140,7 @@ impl StreamFramer {
             return Ok(None);
         };
         let head = pending.get(..head_end).unwrap_or_default();
-        let total = parse::stated_length(head)?
-            .checked_add(head_end + 4)
-            .ok_or(ParseReason::Length)?;
+        let total = parse::stated_length(head)?.checked_add(head_end + 4).ok_or(ParseReason::Length)?;
         if total > self.limits.message_bytes {
             return Err(ParseReason::TooLong);
         }

@@ -47,32 +47,18 @@ pub(super) fn parse(bytes: &[u8], length: Length, limits: &Limits) -> Result<Mes
     check_headers(&headers, matches!(start, Start::Request { .. }), &mut fault);
     let body = body_of(&headers, body, length, &mut fault);
     match (start, fault.0) {
-        (Start::Request { method, uri: Some(uri) }, None) => Ok(Message::Request(Request {
-            method,
-            uri,
-            headers,
-            body: body.to_vec(),
-        })),
-        (Start::Response { status, phrase }, None) => Ok(Message::Response(Response {
-            status,
-            phrase,
-            headers,
-            body: body.to_vec(),
-        })),
+        (Start::Request { method, uri: Some(uri) }, None) => {
+            Ok(Message::Request(Request { method, uri, headers, body: body.to_vec() }))
+        }
+        (Start::Response { status, phrase }, None) => {
+            Ok(Message::Response(Response { status, phrase, headers, body: body.to_vec() }))
+        }
         (Start::Request { method, uri }, fault) => {
             let (reason, header) = fault.unwrap_or((ParseReason::RequestUri, None));
-            Err(ParseError {
-                reason,
-                header,
-                reply: salvage(method, uri, headers),
-                status: reason.status(),
-            })
+            Err(ParseError { reason, header, reply: salvage(method, uri, headers), status: reason.status() })
         }
         // §16.7, §18.1.2: nobody answers a response.
-        (Start::Response { .. }, Some((reason, header))) => Err(ParseError {
-            header,
-            ..ParseError::bare(reason)
-        }),
+        (Start::Response { .. }, Some((reason, header))) => Err(ParseError { header, ..ParseError::bare(reason) }),
     }
 }
 
@@ -168,10 +154,7 @@ fn status_line(rest: &str) -> Result<Start, ParseReason> {
     let (code, phrase) = rest.split_once(' ').unwrap_or((rest, ""));
     let status = decimal(code).and_then(|code| u16::try_from(code).ok());
     match status.filter(|status| code.len() == 3 && (100..700).contains(status)) {
-        Some(status) => Ok(Start::Response {
-            status,
-            phrase: phrase.chars().filter(|c| !c.is_control()).collect(),
-        }),
+        Some(status) => Ok(Start::Response { status, phrase: phrase.chars().filter(|c| !c.is_control()).collect() }),
         None => Err(ParseReason::Status),
     }
 }
@@ -346,14 +329,17 @@ pub(super) fn stated_length(head: &[u8]) -> Result<usize, ParseReason> {
 }
 
 /// What an answer needs: all five headers of §8.2.6.2. An ACK is never answered.
-fn salvage(method: Method, uri: Option<Uri>, headers: Headers) -> Option<Box<Request>> {
+fn salvage(method: Method, uri: Option<Uri>, mut headers: Headers) -> Option<Box<Request>> {
+    // The first of two From goes back: an answer has one.
+    let mut seen: Vec<HeaderName> = Vec::with_capacity(ONCE.len());
+    headers.retain(|name, _| {
+        let again = ONCE.contains(name) && seen.contains(name);
+        if ONCE.contains(name) && !again {
+            seen.push(name.clone());
+        }
+        !again
+    });
     let whole = ONCE.iter().chain([&HeaderName::Via]).all(|name| headers.get(name).is_some());
-    (whole && method != Method::Ack).then(|| {
-        Box::new(Request {
-            method,
-            uri: uri.unwrap_or_else(Uri::unreadable),
-            headers,
-            body: Vec::new(),
-        })
-    })
+    (whole && method != Method::Ack)
+        .then(|| Box::new(Request { method, uri: uri.unwrap_or_else(Uri::unreadable), headers, body: Vec::new() }))
 }
