@@ -118,7 +118,7 @@ impl Bench {
         left.into_iter().for_each(|leg| self.call.handle_leg(leg, LegEvent::Ended, self.now));
         self.call.handle_bridge(BridgeEvent::Closed, self.now);
         self.orders();
-        assert_eq!(self.call.state(), State::Ended);
+        assert_eq!((self.call.state(), self.call.poll_timeout()), (State::Ended, None));
         match self.news.last() {
             Some(CallEvent::Ended(record)) => (**record).clone(),
             other => panic!("the last news is {other:?}"),

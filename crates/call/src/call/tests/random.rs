@@ -15,6 +15,8 @@ struct Model {
     opened: [bool; LEGS],
     gone: [bool; LEGS],
     ended: [u32; LEGS],
+    /// Said by the leg itself.
+    picked_up: [bool; LEGS],
     connected: bool,
     ringback: bool,
     closed: bool,
@@ -44,6 +46,7 @@ impl Model {
             LegCommand::End(_) => self.ended[leg] += 1,
             LegCommand::Answered => {
                 assert!(!std::mem::replace(&mut self.answered, true), "answered twice");
+                assert!((1..LEGS).any(|i| self.alive(i) && self.picked_up[i]), "answered by nobody");
             }
             LegCommand::Ring | LegCommand::Progress => {
                 assert!(leg == 0 && !self.answered);
@@ -160,6 +163,10 @@ impl Life {
             // A driver that says a leg is gone has heard every order before.
             self.drain();
             self.model.gone[index] |= self.model.opened[index];
+        }
+        // Only what the call can hear counts: an answer before the invitation is not one.
+        if event == LegEvent::Answered && self.bench.call.candidate() == Some(leg) {
+            self.model.picked_up[index] = true;
         }
         let copies = if self.rng.random_ratio(1, 5) { 2 } else { 1 };
         for _ in 0..copies {
