@@ -24,7 +24,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Whether somebody would answer now. `None`: no such tenant or queue.
     fn availability(&self, tenant: &str, queue: &str) -> Option<Availability>;
 
-    /// Whether this tenant lists this origin. `origin` is canonical (see `origin::Origins`).
+    /// Whether this tenant lists this origin. `origin` is canonical (see [`crate::origin::Origins`]).
     fn origin_allowed(&self, tenant: &str, origin: &str) -> bool;
 
     /// Whether any tenant lists this origin. Answers CORS preflights, which do not say the tenant.
@@ -162,9 +162,7 @@ pub struct AgentLogin {
 
 impl fmt::Debug for AgentLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AgentLogin")
-            .field("extension", &self.extension)
-            .finish_non_exhaustive()
+        f.debug_struct("AgentLogin").field("extension", &self.extension).finish_non_exhaustive()
     }
 }
 
@@ -329,11 +327,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with the sentence that `sentence.rs` has for the code.
     pub const fn new(code: &'static str, status: u16) -> Self {
-        Self {
-            code,
-            status,
-            retry_after_s: None,
-        }
+        Self { code, status, retry_after_s: None }
     }
 
     /// The same, saying when to try again.

@@ -8,15 +8,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    routing::{any, get, post},
+};
 
+use crate::edge::Edge;
+
+mod agent;
+mod api;
+mod assets;
 pub mod backend;
+mod edge;
+mod guard;
+mod line;
+pub mod origin;
+pub mod protocol;
 pub mod sentence;
+mod source;
+mod talk;
+mod throttle;
+mod token;
 
 pub use backend::{
-    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture,
-    CallCard, CardState, Door, Health, HealthCheck, Refusal, SessionInfo, TalkSession, TalkStart,
-    VisitorRequest, VisitorState, VisitorUpdate, WebCounter,
+    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, CallCard, CardState, Door,
+    Health, HealthCheck, Refusal, SessionInfo, TalkSession, TalkStart, VisitorRequest, VisitorState, VisitorUpdate,
+    WebCounter,
 };
 pub use sentence::{Lang, sentence};
 
@@ -106,8 +125,21 @@ impl Default for WebLimits {
 
 /// The whole edge as one router.
 ///
-/// Serve it with connection info (`into_make_service_with_connect_info::<SocketAddr>()`), or a visitor has no address.
+/// Serve it with [`serve::serve`], or at least with connection info: a visitor without an address is refused.
 pub fn router(config: WebConfig, backend: Arc<dyn Backend>) -> Router {
-    drop((config, backend));
-    todo!()
+    let body_limit = DefaultBodyLimit::max(config.limits.message_bytes);
+    let edge = Arc::new(Edge::new(config, backend));
+    Router::new()
+        .route("/v1/token", post(api::token).options(api::preflight))
+        .route("/v1/availability", get(api::availability).options(api::preflight))
+        .route("/v1/talk", any(talk::talk))
+        .route("/v1/agent", any(agent::agent))
+        .route("/healthz", get(api::healthz))
+        .route("/readyz", get(api::readyz))
+        .route("/metrics", get(api::metrics))
+        .fallback(assets::serve)
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(body_limit)
+        .layer(from_fn_with_state(Arc::clone(&edge), guard::guard))
+        .with_state(edge)
 }

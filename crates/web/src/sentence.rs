@@ -71,11 +71,7 @@ const GENERAL: Row = Row {
 const ROWS: &[Row] = &[
     // Why a call ended (`call::HangupCause::code`).
     row("normal", "The call has ended.", "L’appel est terminé."),
-    row(
-        "busy",
-        "The line is busy. Please try again in a moment.",
-        "La ligne est occupée. Réessayez dans un instant.",
-    ),
+    row("busy", "The line is busy. Please try again in a moment.", "La ligne est occupée. Réessayez dans un instant."),
     row(
         "no-answer",
         "Nobody answered. Please try again in a moment.",
@@ -86,21 +82,13 @@ const ROWS: &[Row] = &[
         "The call was not accepted. Please try again later.",
         "L’appel n’a pas été accepté. Réessayez plus tard.",
     ),
-    row(
-        "cancelled",
-        "The call was cancelled.",
-        "L’appel a été annulé.",
-    ),
+    row("cancelled", "The call was cancelled.", "L’appel a été annulé."),
     row(
         "unreachable",
         "We cannot reach our advisers right now. Please try again later.",
         "Nos conseillers sont injoignables pour le moment. Réessayez plus tard.",
     ),
-    row(
-        "not-found",
-        "This line does not exist any more.",
-        "Cette ligne n’existe plus.",
-    ),
+    row("not-found", "This line does not exist any more.", "Cette ligne n’existe plus."),
     row(
         "no-agent",
         "No adviser is available right now. Please try again later.",
@@ -146,18 +134,179 @@ const ROWS: &[Row] = &[
         "The call ended because of a fault on our side. Please call again.",
         "L’appel a pris fin à cause d’une panne de notre côté. Veuillez rappeler.",
     ),
-    row(
-        "not-allowed",
-        "This call is not allowed.",
-        "Cet appel n’est pas autorisé.",
-    ),
+    row("not-allowed", "This call is not allowed.", "Cet appel n’est pas autorisé."),
     row(
         "incompatible-media",
         "Your browser and our telephone have no sound format in common. Please try another browser.",
         "Votre navigateur et notre téléphone n’ont aucun format audio en commun. Essayez un autre navigateur.",
     ),
+    // Why the desk or the edge says no.
+    row("closed", "We are closed right now.", "Nous sommes fermés pour le moment."),
+    row(
+        "session-busy",
+        "You already have a call in progress, perhaps in another tab.",
+        "Vous avez déjà un appel en cours, peut-être dans un autre onglet.",
+    ),
+    row(
+        "too-many-calls",
+        "Too many calls were made from here. Please wait a few minutes.",
+        "Trop d’appels ont été passés depuis ici. Patientez quelques minutes.",
+    ),
+    row(
+        "offer-invalid",
+        "Your browser’s sound settings could not be read. Please try another browser.",
+        "Les réglages audio de votre navigateur n’ont pas pu être lus. Essayez un autre navigateur.",
+    ),
+    row("answered-elsewhere", "Somebody else has taken this call.", "Quelqu’un d’autre a pris cet appel."),
+    row("no-such-call", "This call is over.", "Cet appel est terminé."),
+    row("not-ready", "Switch on “Answer here” first.", "Activez d’abord « Répondre ici »."),
+    row("origin-missing", "This can only be used from a web page.", "Ce service ne s’utilise que depuis une page web."),
+    row(
+        "origin-refused",
+        "This web site may not use this service.",
+        "Ce site n’est pas autorisé à utiliser ce service.",
+    ),
+    row("queue-unknown", "This line does not exist.", "Cette ligne n’existe pas."),
+    row(
+        "token-unknown",
+        "Your permission to call is not valid. Please try again.",
+        "Votre autorisation d’appel n’est pas valable. Veuillez réessayer.",
+    ),
+    row(
+        "token-used",
+        "This permission to call was already used. Please try again.",
+        "Cette autorisation d’appel a déjà servi. Veuillez réessayer.",
+    ),
+    row("token-expired", "You took a little long. Please try again.", "Le délai est dépassé. Veuillez réessayer."),
+    row(
+        "token-origin",
+        "This permission to call belongs to another site.",
+        "Cette autorisation d’appel appartient à un autre site.",
+    ),
+    row(
+        "too-many-tokens",
+        "Too many attempts from here. Please wait a few minutes.",
+        "Trop de tentatives depuis ici. Patientez quelques minutes.",
+    ),
+    row(
+        "too-many-sockets",
+        "Too many connections from here. Please wait a moment.",
+        "Trop de connexions depuis ici. Patientez un instant.",
+    ),
+    row(
+        "too-many-messages",
+        "Your page sent too many messages at once. Please reload it.",
+        "Votre page a envoyé trop de messages à la fois. Rechargez-la.",
+    ),
+    row("too-big", "Your page sent too large a message.", "Votre page a envoyé un message trop volumineux."),
+    row(
+        "text-only",
+        "Your page sent a message that we cannot read. Please reload it.",
+        "Votre page a envoyé un message illisible. Rechargez-la.",
+    ),
+    row(
+        "hello-late",
+        "Your page did not introduce itself in time. Please try again.",
+        "Votre page ne s’est pas présentée à temps. Veuillez réessayer.",
+    ),
+    row(
+        "hello-expected",
+        "Your page did not introduce itself. Please reload it.",
+        "Votre page ne s’est pas présentée. Rechargez-la.",
+    ),
+    row("hello-again", "Your page introduced itself twice.", "Votre page s’est présentée deux fois."),
+    row(
+        "version-unsupported",
+        "Your page is of another version than this service. Please reload it.",
+        "Votre page n’a pas la même version que ce service. Rechargez-la.",
+    ),
+    row(
+        "protocol-unsupported",
+        "Your page speaks another protocol than this service. Please reload it.",
+        "Votre page ne parle pas le protocole de ce service. Rechargez-la.",
+    ),
+    row(
+        "message-invalid",
+        "Your page sent a message that we cannot read. Please reload it.",
+        "Votre page a envoyé un message illisible. Rechargez-la.",
+    ),
+    row(
+        "message-shape",
+        "Your page sent a message that we cannot read. Please reload it.",
+        "Votre page a envoyé un message illisible. Rechargez-la.",
+    ),
+    row(
+        "message-unknown",
+        "Your page asked for something this service does not know. Please reload it.",
+        "Votre page demande une chose que ce service ne connaît pas. Rechargez-la.",
+    ),
+    row("message-too-long", "Your page sent too long a text.", "Votre page a envoyé un texte trop long."),
+    row("digits-invalid", "Only 0 to 9, * and # can be dialled.", "Seuls 0 à 9, * et # peuvent être composés."),
+    row("login-refused", "Extension or password is wrong.", "Le numéro de poste ou le mot de passe est incorrect."),
+    row(
+        "login-blocked",
+        "Too many wrong passwords. Please wait five minutes.",
+        "Trop de mots de passe incorrects. Patientez cinq minutes.",
+    ),
+    row("slow-reader", "Your connection is too slow to follow.", "Votre connexion est trop lente pour suivre."),
+    row("request-invalid", "The request cannot be read.", "La requête est illisible."),
+    row("json-expected", "The request must be JSON.", "La requête doit être en JSON."),
+    row(
+        "websocket-expected",
+        "This address is for WebSocket connections.",
+        "Cette adresse est réservée aux connexions WebSocket.",
+    ),
+    row("not-here", "There is no such page.", "Cette page n’existe pas."),
+    row(
+        "method-not-allowed",
+        "This cannot be done at this address.",
+        "Cette opération n’est pas possible à cette adresse.",
+    ),
+    row(
+        "timeout",
+        "The request took too long. Please try again.",
+        "La requête a pris trop de temps. Veuillez réessayer.",
+    ),
 ];
 
 const fn row(code: &'static str, en: &'static str, fr: &'static str) -> Row {
     Row { code, en, fr }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_is_the_first_of_ours_that_is_named() {
+        for (tags, expected) in [
+            ("fr", Lang::Fr),
+            ("fr-CA", Lang::Fr),
+            ("FR_fr", Lang::Fr),
+            ("en-GB,fr;q=0.8", Lang::En),
+            ("de-DE,de;q=0.9,fr;q=0.8,en;q=0.7", Lang::Fr),
+            ("fro", Lang::En),
+            ("de", Lang::En),
+            ("", Lang::En),
+            ("*", Lang::En),
+        ] {
+            assert_eq!(Lang::of(tags), expected, "{tags:?}");
+        }
+    }
+
+    #[test]
+    fn every_row_is_a_sentence_in_two_languages_with_a_code_of_its_own() {
+        for (index, row) in ROWS.iter().enumerate() {
+            assert!(row.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.code);
+            assert!(row.en.ends_with('.') && row.fr.ends_with('.'), "{}", row.code);
+            assert!(row.en != row.fr && !row.fr.contains('\''), "{}", row.code);
+            assert!(ROWS.iter().skip(index + 1).all(|other| other.code != row.code), "{} twice", row.code);
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_is_never_shown() {
+        assert_eq!(sentence("xyzzy", Lang::En), "Something went wrong. Please try again.");
+        assert_eq!(sentence("xyzzy", Lang::Fr), "Une erreur est survenue. Veuillez réessayer.");
+    }
 }

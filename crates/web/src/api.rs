@@ -1,0 +1,228 @@
+//! The plain HTTP part: tokens, availability, health, metrics, and who may read the answers (CORS).
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{
+        Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Door, Health, Refusal, WebCounter,
+    edge::{Asked, Caller, Edge, lang_of},
+    origin::Origin,
+    token::{Grant, IssueError},
+};
+
+const ORIGIN_MISSING: Refusal = Refusal::new("origin-missing", 403);
+const ORIGIN_REFUSED: Refusal = Refusal::new("origin-refused", 403);
+const QUEUE_UNKNOWN: Refusal = Refusal::new("queue-unknown", 404);
+const REQUEST_INVALID: Refusal = Refusal::new("request-invalid", 400);
+
+#[derive(Deserialize)]
+struct TokenRequest {
+    tenant: String,
+    queue: String,
+}
+
+#[derive(Serialize)]
+struct TokenAnswer {
+    token: String,
+    expires_in_s: u64,
+}
+
+/// `POST /v1/token`: a one-use token for a page of the tenant.
+pub(crate) async fn token(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let origin = match known(&edge, &caller) {
+        Ok(origin) => origin,
+        Err(refusal) => return edge.refuse(Door::Token, refusal, caller.lang),
+    };
+    let response = match issue(&edge, &caller, &origin, &headers, body) {
+        Ok(answer) => {
+            edge.backend.count(WebCounter::TokenIssued);
+            Json(answer).into_response()
+        }
+        Err(refusal) => edge.refuse(Door::Token, refusal, caller.lang),
+    };
+    readable_by(&origin, response)
+}
+
+fn issue(
+    edge: &Edge,
+    caller: &Caller,
+    origin: &Origin,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<TokenAnswer, Refusal> {
+    // A form or text/plain post needs no preflight: it would be the cross-site way in (SECURITY W2).
+    if !is_json(headers) {
+        return Err(Refusal::new("json-expected", 415));
+    }
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new("too-big", 413),
+        _ => REQUEST_INVALID,
+    })?;
+    let request: TokenRequest = serde_json::from_slice(&body).map_err(|_| REQUEST_INVALID)?;
+    let TokenRequest { tenant, queue } = request;
+    // An unknown tenant is refused like a foreign one: ids are not to be guessed here.
+    if !edge.backend.origin_allowed(&tenant, origin.as_str()) {
+        return Err(ORIGIN_REFUSED);
+    }
+    if !edge.backend.queue_exists(&tenant, &queue) {
+        return Err(QUEUE_UNKNOWN);
+    }
+    let grant = Grant { origin: origin.as_str().to_owned(), tenant, queue };
+    let life = edge.config.limits.token_life;
+    let token = edge.tokens().issue(grant, caller.key, edge.now()).map_err(|why| match why {
+        IssueError::Source => Refusal::new("too-many-tokens", 429).retry_after(60),
+        IssueError::Full => Refusal::new("overload", 503).retry_after(60),
+        IssueError::NoRandomness => Refusal::new("bug", 500),
+    })?;
+    Ok(TokenAnswer { token, expires_in_s: life.as_secs() })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AvailabilityQuery {
+    tenant: String,
+    queue: String,
+}
+
+#[derive(Serialize)]
+struct AvailabilityAnswer {
+    talk_now: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// `GET /v1/availability`: should the button offer to talk?
+///
+/// A request without `Origin` is a same-origin one or no browser's: it is answered, because the answer is no secret and
+/// no foreign page can read it without CORS.
+pub(crate) async fn availability(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    query: Result<Query<AvailabilityQuery>, QueryRejection>,
+) -> Response {
+    let origin = match &caller.origin {
+        Asked::Missing => None,
+        Asked::Bad | Asked::From(_) => match known(&edge, &caller) {
+            Ok(origin) => Some(origin),
+            Err(refusal) => return edge.refuse(Door::Availability, refusal, caller.lang),
+        },
+    };
+    let response = match available(&edge, origin.as_ref(), query) {
+        Ok(answer) => Json(answer).into_response(),
+        Err(refusal) => edge.refuse(Door::Availability, refusal, caller.lang),
+    };
+    match origin {
+        Some(origin) => readable_by(&origin, response),
+        None => response,
+    }
+}
+
+fn available(
+    edge: &Edge,
+    origin: Option<&Origin>,
+    query: Result<Query<AvailabilityQuery>, QueryRejection>,
+) -> Result<AvailabilityAnswer, Refusal> {
+    let Query(AvailabilityQuery { tenant, queue }) = query.map_err(|_| REQUEST_INVALID)?;
+    if origin.is_some_and(|origin| !edge.backend.origin_allowed(&tenant, origin.as_str())) {
+        return Err(ORIGIN_REFUSED);
+    }
+    let found = edge.backend.availability(&tenant, &queue).ok_or(QUEUE_UNKNOWN)?;
+    Ok(AvailabilityAnswer { talk_now: found.talk_now, reason: found.reason })
+}
+
+/// `OPTIONS`: the preflight of a listed origin.
+pub(crate) async fn preflight(State(edge): State<Arc<Edge>>, caller: Caller) -> Response {
+    match known(&edge, &caller) {
+        Ok(origin) => {
+            let mut response = readable_by(&origin, StatusCode::NO_CONTENT.into_response());
+            let headers = response.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                HeaderValue::from_static("content-type, accept-language"),
+            );
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+            response
+        }
+        Err(refusal) => edge.refuse(Door::Token, refusal, caller.lang),
+    }
+}
+
+/// The caller's origin, if some tenant lists it.
+pub(crate) fn known(edge: &Edge, caller: &Caller) -> Result<Origin, Refusal> {
+    match &caller.origin {
+        Asked::Missing => Err(ORIGIN_MISSING),
+        Asked::Bad => Err(ORIGIN_REFUSED),
+        Asked::From(origin) if edge.backend.origin_known(origin.as_str()) => Ok(origin.clone()),
+        Asked::From(_) => Err(ORIGIN_REFUSED),
+    }
+}
+
+/// Lets the pages of one origin read the answer: never `*`, never credentials.
+pub(crate) fn readable_by(origin: &Origin, mut response: Response) -> Response {
+    if let Ok(value) = HeaderValue::from_str(origin.as_str()) {
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, value);
+    }
+    response
+}
+
+#[derive(Serialize)]
+struct HealthAnswer<'a> {
+    ok: bool,
+    checks: Vec<CheckJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct CheckJson<'a> {
+    name: &'a str,
+    ok: bool,
+    detail: &'a str,
+}
+
+/// `GET /healthz`.
+pub(crate) async fn healthz(State(edge): State<Arc<Edge>>) -> Response {
+    health(&edge.backend.healthz())
+}
+
+/// `GET /readyz`.
+pub(crate) async fn readyz(State(edge): State<Arc<Edge>>) -> Response {
+    health(&edge.backend.readyz())
+}
+
+fn health<'a>(health: &'a Health) -> Response {
+    let json = |check: &'a crate::HealthCheck| CheckJson { name: check.name, ok: check.ok, detail: &check.detail };
+    let checks = health.checks.iter().map(json).collect();
+    let status = if health.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(HealthAnswer { ok: health.ok, checks })).into_response()
+}
+
+/// `GET /metrics`, Prometheus text format 0.0.4.
+pub(crate) async fn metrics(State(edge): State<Arc<Edge>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], edge.backend.metrics()).into_response()
+}
+
+/// A path we have, asked for in a way it does not know.
+pub(crate) async fn method_not_allowed(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Response {
+    edge.refuse(Door::Page, Refusal::new("method-not-allowed", 405), lang_of(&headers))
+}

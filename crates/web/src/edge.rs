@@ -1,0 +1,191 @@
+//! What all handlers share: the backend, the budgets, and one way of saying no.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    Backend, Door, Lang, Refusal, WebConfig, WebCounter,
+    origin::Origin,
+    source::{SourceKey, source},
+    throttle::{Failures, Strangers},
+    token::Tokens,
+};
+
+/// The state of the edge.
+pub(crate) struct Edge {
+    pub(crate) config: WebConfig,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) strangers: Strangers,
+    tokens: Mutex<Tokens>,
+    failures: Mutex<Failures>,
+    sockets: Arc<Semaphore>,
+    own_origin: Option<Origin>,
+}
+
+impl Edge {
+    pub(crate) fn new(config: WebConfig, backend: Arc<dyn Backend>) -> Self {
+        let limits = &config.limits;
+        Self {
+            strangers: Strangers::default(),
+            tokens: Mutex::new(Tokens::new(limits.token_life, limits.tokens, limits.tokens_per_source)),
+            failures: Mutex::new(Failures::new(limits.login_failures, limits.login_window)),
+            sockets: Arc::new(Semaphore::new(limits.sockets)),
+            own_origin: config.public_url.as_deref().and_then(Origin::from_config),
+            config,
+            backend,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.config.clock.now()
+    }
+
+    /// Held for a few instructions, never across an await.
+    pub(crate) fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held for a few instructions, never across an await.
+    pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a page of this very gateway asks.
+    pub(crate) fn is_own(&self, origin: &Origin, host: Option<&str>) -> bool {
+        self.own_origin.as_ref() == Some(origin) || host.is_some_and(|host| origin.is_host(host))
+    }
+
+    /// Counts and logs a refusal.
+    pub(crate) fn note_refusal(&self, door: Door, code: &'static str) {
+        tracing::debug!(door = door.label(), code, "refused");
+        self.backend.count(WebCounter::Refused(door, code));
+    }
+
+    /// Counts, logs and answers a refusal.
+    pub(crate) fn refuse(&self, door: Door, refusal: Refusal, lang: Lang) -> Response {
+        self.note_refusal(door, refusal.code);
+        problem(&refusal, lang)
+    }
+
+    /// A place for one more WebSocket.
+    pub(crate) fn admit_socket(self: &Arc<Self>, door: Door) -> Option<SocketGuard> {
+        let permit = Arc::clone(&self.sockets).try_acquire_owned().ok()?;
+        self.backend.count(WebCounter::SocketOpened(door));
+        Some(SocketGuard { edge: Arc::clone(self), door, _permit: permit })
+    }
+}
+
+/// One open WebSocket in the ledger; dropping it closes the entry, whatever ended the socket.
+pub(crate) struct SocketGuard {
+    edge: Arc<Edge>,
+    door: Door,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for SocketGuard {
+    fn drop(&mut self) {
+        self.edge.backend.count(WebCounter::SocketClosed(self.door));
+    }
+}
+
+/// `application/problem+json` (RFC 9457). The type is `about:blank`, so the title is that of the status (§4.2.1).
+#[derive(Serialize)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    status: u16,
+    code: &'static str,
+    title: &'static str,
+    sentence: &'static str,
+}
+
+/// A refusal as an HTTP answer.
+pub(crate) fn problem(refusal: &Refusal, lang: Lang) -> Response {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = Problem {
+        kind: "about:blank",
+        status: status.as_u16(),
+        code: refusal.code,
+        title: status.canonical_reason().unwrap_or("Error"),
+        sentence: refusal.sentence(lang),
+    };
+    let mut response = (status, axum::Json(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(lang.tag()));
+    if let Some(seconds) = refusal.retry_after_s {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Who asks: address, origin, language.
+pub(crate) struct Caller {
+    pub(crate) source: std::net::IpAddr,
+    pub(crate) key: SourceKey,
+    pub(crate) origin: Asked,
+    pub(crate) host: Option<String>,
+    pub(crate) lang: Lang,
+}
+
+/// The `Origin` header.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Asked {
+    /// None: not a browser, or a same-origin GET.
+    Missing,
+    /// `null`, doubled, or in no form a browser writes.
+    Bad,
+    /// A canonical origin, not yet known to be allowed.
+    From(Origin),
+}
+
+impl FromRequestParts<Arc<Edge>> for Caller {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Response> {
+        let lang = lang_of(&parts.headers);
+        let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
+            tracing::error!("the router is served without connection info");
+            return Err(edge.refuse(Door::Page, Refusal::new("bug", 500), lang));
+        };
+        let forwarded = header_text(&parts.headers, "x-forwarded-for");
+        let source = source(peer.ip(), forwarded, &edge.config.trusted_proxies);
+        Ok(Self {
+            source,
+            key: SourceKey::of(source),
+            origin: asked(&parts.headers),
+            host: header_text(&parts.headers, "host").map(str::to_owned),
+            lang,
+        })
+    }
+}
+
+/// The language a browser prefers.
+pub(crate) fn lang_of(headers: &HeaderMap) -> Lang {
+    Lang::of(header_text(headers, "accept-language").unwrap_or_default())
+}
+
+/// The one `Origin` header, if it is one.
+pub(crate) fn asked(headers: &HeaderMap) -> Asked {
+    let mut all = headers.get_all(header::ORIGIN).iter();
+    match (all.next(), all.next()) {
+        (None, _) => Asked::Missing,
+        (Some(value), None) => value.to_str().ok().and_then(Origin::from_header).map_or(Asked::Bad, Asked::From),
+        (Some(_), Some(_)) => Asked::Bad,
+    }
+}
+
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
