@@ -78,6 +78,12 @@ impl CallTags {
         }
     }
 
+    /// The same contact, seen on another page; for what is shown, not for what the click was.
+    #[must_use]
+    pub fn on_page(&self, url: &str, title: &str) -> Self {
+        Self { page_url: clean_url(url), page_title: clean(title, TITLE_BYTES), ..self.clone() }
+    }
+
     /// The tag id as 32 hexadecimal digits.
     pub fn tag_hex(&self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.tag))

@@ -1,5 +1,12 @@
 //! An agent: where he can ring, whether he wants to, and how long he has been idle.
 
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use call::CallId;
+
+use crate::{AgentCard, AgentConfig};
+
 /// Where an agent can ring.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Seat {
@@ -22,6 +29,22 @@ impl Seats {
     /// Any seat at all.
     pub const fn any(self) -> bool {
         self.sip_phone || self.browser
+    }
+
+    /// Whether he sits there; `None` asks for any seat.
+    pub const fn has(self, seat: Option<Seat>) -> bool {
+        match seat {
+            Some(Seat::SipPhone) => self.sip_phone,
+            Some(Seat::Browser) => self.browser,
+            None => self.any(),
+        }
+    }
+
+    pub(crate) const fn set(&mut self, seat: Seat, on: bool) {
+        match seat {
+            Seat::SipPhone => self.sip_phone = on,
+            Seat::Browser => self.browser = on,
+        }
     }
 
     /// Where to ring him: the page when he set it to answer, for he just said so; else the phone.
@@ -55,6 +78,83 @@ impl Presence {
             Self::Ready => "ready",
             Self::Busy => "busy",
             Self::WrapUp => "wrap_up",
+        }
+    }
+}
+
+/// An agent, as the desk knows him.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) config: AgentConfig,
+    pub(crate) seats: Seats,
+    declared: Presence,
+    /// Until when he rests.
+    pub(crate) wrap_up_until: Option<Instant>,
+    /// Since when nobody has rung him.
+    pub(crate) idle_since: Instant,
+    calls: BTreeSet<CallId>,
+}
+
+impl Agent {
+    pub(crate) fn new(config: AgentConfig, now: Instant) -> Self {
+        let (seats, calls) = (Seats::default(), BTreeSet::new());
+        Self { config, seats, declared: Presence::Ready, wrap_up_until: None, idle_since: now, calls }
+    }
+
+    pub(crate) fn presence(&self) -> Presence {
+        match self.declared {
+            Presence::Ready | Presence::WrapUp if self.wrap_up_until.is_some() => Presence::WrapUp,
+            Presence::Ready | Presence::WrapUp => Presence::Ready,
+            Presence::Offline | Presence::Busy => self.declared,
+        }
+    }
+
+    pub(crate) fn declare(&mut self, presence: Presence, now: Instant, wrap_up: Duration) {
+        self.declared = presence;
+        self.wrap_up_until = (presence == Presence::WrapUp && !wrap_up.is_zero()).then(|| now + wrap_up);
+    }
+
+    /// A visitor may be given to him.
+    pub(crate) fn is_free(&self, seat: Option<Seat>) -> bool {
+        self.presence() == Presence::Ready && self.seats.has(seat) && !self.is_full()
+    }
+
+    /// A colleague may dial him: also while he rests.
+    pub(crate) fn can_be_dialled(&self) -> bool {
+        let is_in = match self.presence() {
+            Presence::Ready | Presence::Busy | Presence::WrapUp => true,
+            Presence::Offline => false,
+        };
+        is_in && self.seats.any() && !self.is_full()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.calls.len() >= self.config.max_calls
+    }
+
+    pub(crate) fn claim(&mut self, call: CallId) {
+        self.calls.insert(call);
+    }
+
+    /// The call is no longer his: he goes to the end of the line, also when he did not answer, so
+    /// that one who left his desk does not cost every visitor a ring limit. Rests if he talked.
+    pub(crate) fn release(&mut self, call: CallId, rest: Duration, now: Instant) {
+        if !self.calls.remove(&call) {
+            return;
+        }
+        self.idle_since = now;
+        if !rest.is_zero() && self.config.max_calls == 1 {
+            self.wrap_up_until = Some(now + rest);
+        }
+    }
+
+    pub(crate) fn card(&self) -> AgentCard {
+        AgentCard {
+            extension: self.config.extension.clone(),
+            name: self.config.name.clone(),
+            presence: self.presence(),
+            seats: self.seats,
+            calls: self.calls.iter().copied().collect(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use call::{CallSpec, QueueId, TenantId, TrunkId};
 
-use crate::Hours;
+use crate::{Hours, Seat};
 
 /// One tenant's desk.
 #[derive(Clone, Debug)]
@@ -43,8 +43,13 @@ pub struct Queue {
 /// Who answers a queue.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum QueueTarget {
-    /// Agents known here, by extension.
-    Agents(Vec<String>),
+    /// Agents known here.
+    Agents {
+        /// By extension.
+        extensions: Vec<String>,
+        /// The only seat this queue rings; `None` is any.
+        seat: Option<Seat>,
+    },
     /// A PBX, which chooses by itself.
     Trunk {
         /// Which trunk.

@@ -1,11 +1,22 @@
 //! `Desk`: decides for one tenant who talks to whom.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use call::{CallEvent, CallId, CallSpec, LegId, Now, QueueId};
+use call::{CallEvent, CallId, CallSpec, CallTags, LegId, LegKind, LegSpec, Now, Plan, QueueId, TagsDraft};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
-use crate::{AgentCard, CallCard, DeskConfig, Presence, Refusal, Seat, Seats};
+use crate::agent::Agent;
+use crate::limit::{Budgets, Source};
+use crate::live::LiveCall;
+use crate::{AgentCard, Bound, CallCard, DeskConfig, Presence, Queue, Refusal, Seat, Seats, routing};
+
+/// How long a phone that dials another may let it ring.
+const DIAL_RING_LIMIT: Duration = Duration::from_secs(60);
+/// How often the opening hours are looked at: they are written in minutes.
+const HOURS_EVERY_MS: u64 = 60_000;
 
 /// A visitor clicked *Talk*.
 #[derive(Clone, Debug)]
@@ -55,92 +66,323 @@ pub enum DeskCommand {
 pub enum Timer {
     /// An agent's rest after a call is over (`wrap_up`).
     WrapUp,
+    /// A queue may open or close (`hours`, by the minute).
+    Hours,
 }
 
 /// The judgement of one tenant.
 #[derive(Debug)]
 pub struct Desk {
     config: DeskConfig,
+    agents: Vec<Agent>,
+    calls: BTreeMap<CallId, LiveCall>,
+    budgets: Budgets,
+    accepting: bool,
+    /// When the hours are looked at next, if any queue has hours.
+    hours_at: Option<Instant>,
+    /// Which queues were open at the last look.
+    open: Vec<bool>,
+    numbers: u64,
+    withdrawals: VecDeque<(CallId, LegId)>,
+    live_changed: bool,
+    rng: StdRng,
 }
 
 impl Desk {
     /// A desk with nobody there yet.
-    pub fn new(config: DeskConfig, _now: Now) -> Self {
-        Self { config }
+    pub fn new(config: DeskConfig, now: Now) -> Self {
+        let mut desk = Self {
+            agents: config.agents.iter().cloned().map(|agent| Agent::new(agent, now.mono)).collect(),
+            calls: BTreeMap::new(),
+            budgets: Budgets::default(),
+            accepting: true,
+            hours_at: None,
+            open: Vec::new(),
+            numbers: 0,
+            withdrawals: VecDeque::new(),
+            live_changed: false,
+            rng: StdRng::from_seed(config.seed),
+            config,
+        };
+        desk.look_at_hours(now);
+        desk
     }
 
-    /// A visitor asks to talk: the call to start, or why not.
-    pub fn talk(&mut self, _request: TalkRequest, _now: Now) -> Result<CallSpec, Refusal> {
-        todo!()
+    /// A visitor asks to talk: the call to start, or why not. The first candidate is his from now
+    /// on, so that two visitors at the same moment do not get the same agent.
+    pub fn talk(&mut self, request: TalkRequest, now: Now) -> Result<CallSpec, Refusal> {
+        if !self.accepting {
+            return Err(Refusal::Closed);
+        }
+        let source = Source::of(request.source_ip);
+        self.budgets.ask(source, &self.config.limits, now.mono)?;
+        let tags = CallTags::new(TagsDraft {
+            tag: self.rng.random(),
+            tenant: self.config.tenant.clone(),
+            queue: request.queue,
+            session: request.session,
+            page_url: request.page_url,
+            page_title: request.page_title,
+            referrer: request.referrer,
+            language: request.language,
+            made_at_unix_ms: now.unix_ms,
+        });
+        let mut sessions = self.calls.values().map(|call| &call.card.tags.session);
+        if !tags.session.is_empty() && sessions.any(|session| *session == tags.session) {
+            return Err(Refusal::TooMany(Bound::Session));
+        }
+        let second = self.candidates(&tags.queue, now)?;
+        self.budgets.take(source);
+        let first = LegSpec { kind: LegKind::Browser, ring_limit: Duration::ZERO };
+        Ok(self.start(Plan::Talk, tags, first, second, Some(source), now))
     }
 
     /// An agent's phone dials another extension: the call to start, or why not.
-    pub fn dial(&mut self, _from: &str, _to: &str, _now: Now) -> Result<CallSpec, Refusal> {
-        todo!()
+    pub fn dial(&mut self, from: &str, to: &str, now: Now) -> Result<CallSpec, Refusal> {
+        if !self.accepting {
+            return Err(Refusal::Closed);
+        }
+        let callee = self.agent(to).filter(|_| self.agent(from).is_some()).ok_or(Refusal::UnknownAgent)?;
+        if from == to || !callee.can_be_dialled() {
+            return Err(Refusal::NoAgent);
+        }
+        if self.calls.len() >= self.config.limits.live_calls {
+            return Err(Refusal::TooMany(Bound::Tenant));
+        }
+        let tags = CallTags::new(TagsDraft {
+            tag: self.rng.random(),
+            tenant: self.config.tenant.clone(),
+            queue: QueueId::from(""),
+            session: String::new(),
+            page_url: String::new(),
+            page_title: String::new(),
+            referrer: None,
+            language: String::new(),
+            made_at_unix_ms: now.unix_ms,
+        });
+        let leg = |extension: &str| LegSpec {
+            kind: LegKind::Agent { extension: extension.to_owned() },
+            ring_limit: DIAL_RING_LIMIT,
+        };
+        Ok(self.start(Plan::Inbound, tags, leg(from), vec![leg(to)], None, now))
+    }
+
+    fn start(
+        &mut self,
+        plan: Plan,
+        tags: CallTags,
+        first: LegSpec,
+        second: Vec<LegSpec>,
+        source: Option<Source>,
+        now: Now,
+    ) -> CallSpec {
+        let limits = self.config.calls;
+        let spec = CallSpec {
+            id: CallId::new(self.rng.random()),
+            tags,
+            plan,
+            first,
+            second,
+            media_setup_limit: limits.media_setup_limit,
+            max_duration: limits.max_duration,
+            media_lost_grace: limits.media_lost_grace,
+            end_limit: limits.end_limit,
+        };
+        self.numbers += 1;
+        let call = LiveCall::new(&spec, source, self.numbers, now);
+        let taken: Vec<String> = call.caller.iter().cloned().chain(call.card.agent.clone()).collect();
+        self.calls.insert(spec.id, call);
+        taken.iter().for_each(|extension| self.claim(extension, spec.id));
+        self.live_changed = true;
+        spec
     }
 
     /// A seat of an agent comes or goes.
-    pub fn agent_seat(&mut self, _extension: &str, _seat: Seat, _on: bool, _now: Now) {
-        todo!()
+    pub fn agent_seat(&mut self, extension: &str, seat: Seat, on: bool, now: Now) {
+        if let Some(agent) = self.agent_mut(extension) {
+            // Who comes in starts his turn of waiting now.
+            if on && !agent.seats.any() {
+                agent.idle_since = now.mono;
+            }
+            agent.seats.set(seat, on);
+            self.live_changed = true;
+        }
     }
 
     /// An agent says how he is.
-    pub fn agent_presence(&mut self, _extension: &str, _presence: Presence, _now: Now) {
-        todo!()
+    pub fn agent_presence(&mut self, extension: &str, presence: Presence, now: Now) {
+        let wrap_up = self.config.wrap_up;
+        if let Some(agent) = self.agent_mut(extension) {
+            agent.declare(presence, now.mono, wrap_up);
+            self.live_changed = true;
+        }
     }
 
-    /// A call of this desk has news. Everything but the digits matters here; `Ended` frees the call.
-    pub fn call_event(&mut self, _call: &CallId, _event: &CallEvent, _now: Now) {
-        todo!()
+    /// A call of this desk has news. `Ended` frees the call; keys do not matter here.
+    pub fn call_event(&mut self, call: &CallId, event: &CallEvent, now: Now) {
+        let Some(live) = self.calls.get_mut(call) else { return };
+        match event {
+            CallEvent::State(state) => {
+                (live.card.state, live.card.since_unix_ms) = (*state, now.unix_ms);
+                self.live_changed = true;
+            }
+            CallEvent::Trying { leg } => self.move_to(*call, *leg, now),
+            CallEvent::Answered { .. } => live.answered = true,
+            CallEvent::Ended(_) => self.forget(call, now),
+            CallEvent::Ringing { .. } | CallEvent::Held { .. } | CallEvent::Digit { .. } => {}
+        }
     }
 
-    /// A call is gone without having said `Ended` (its task died).
-    pub fn forget(&mut self, _call: &CallId, _now: Now) {
-        todo!()
+    /// The next candidate is being tried: the one before is free again.
+    fn move_to(&mut self, call: CallId, leg: LegId, now: Now) {
+        let Some(live) = self.calls.get_mut(&call) else { return };
+        let before = std::mem::replace(&mut live.at, leg);
+        let left = live.candidate(before).filter(|_| before != leg).map(str::to_owned);
+        live.card.agent = live.candidate(leg).map(str::to_owned);
+        let taken = live.card.agent.clone();
+        if let Some(agent) = left.and_then(|extension| self.agent_mut(&extension)) {
+            agent.release(call, Duration::ZERO, now.mono);
+        }
+        if let Some(extension) = taken {
+            self.claim(&extension, call);
+        }
+        self.live_changed = true;
+    }
+
+    /// The agent is this call's; others who would have tried him later are told not to, once he has
+    /// no hand free.
+    fn claim(&mut self, extension: &str, call: CallId) {
+        let Some(agent) = self.agent_mut(extension) else { return };
+        agent.claim(call);
+        if agent.is_full() {
+            let others = self.calls.values().filter(|other| other.id() != call && other.is_waiting());
+            let later = others.filter_map(|other| other.later(extension).map(|leg| (other.id(), leg)));
+            self.withdrawals.extend(later);
+        }
+    }
+
+    /// The visitor is on another page now: his card follows.
+    pub fn note_page(&mut self, call: &CallId, url: &str, title: &str) {
+        if let Some(live) = self.calls.get_mut(call) {
+            live.card.tags = live.card.tags.on_page(url, title);
+            self.live_changed = true;
+        }
+    }
+
+    /// A call is gone; also without having said `Ended`, when its task died.
+    pub fn forget(&mut self, call: &CallId, now: Now) {
+        let Some(live) = self.calls.remove(call) else { return };
+        if let Some(source) = live.source {
+            self.budgets.give_back(source);
+        }
+        // Whoever answered has work to write up; a program that answers many has not.
+        let rest = if live.answered { self.config.wrap_up } else { Duration::ZERO };
+        for extension in live.caller.iter().chain(&live.card.agent) {
+            if let Some(agent) = self.agent_mut(extension) {
+                agent.release(*call, rest, now.mono);
+            }
+        }
+        self.live_changed = true;
     }
 
     /// No new call from now on (shutdown), or again.
-    pub fn set_accepting(&mut self, _on: bool) {
-        todo!()
+    pub fn set_accepting(&mut self, on: bool) {
+        self.accepting = on;
+        self.live_changed = true;
     }
 
     /// Whether a visitor could talk now in this queue.
-    pub fn availability(&self, _queue: &QueueId, _now: Now) -> Availability {
-        todo!()
+    pub fn availability(&self, queue: &QueueId, now: Now) -> Availability {
+        let answer = if self.accepting { self.candidates(queue, now) } else { Err(Refusal::Closed) };
+        answer.map_or_else(Availability::Not, |_| Availability::TalkNow)
+    }
+
+    /// Who would be tried for this queue, or why nobody.
+    fn candidates(&self, queue: &QueueId, now: Now) -> Result<Vec<LegSpec>, Refusal> {
+        let queue = self.config.queues.iter().find(|known| known.id == *queue).ok_or(Refusal::UnknownQueue)?;
+        if !is_open(queue, now) {
+            return Err(Refusal::Closed);
+        }
+        if self.calls.len() >= self.config.limits.live_calls {
+            return Err(Refusal::TooMany(Bound::Tenant));
+        }
+        let waiting = self.calls.values().filter(|call| call.card.tags.queue == queue.id && call.is_waiting()).count();
+        if waiting >= queue.max_waiting {
+            return Err(Refusal::TooMany(Bound::Queue));
+        }
+        routing::candidates(queue, &self.agents)
     }
 
     /// Every live call, oldest first.
     pub fn live(&self) -> Vec<CallCard> {
-        todo!()
+        let mut calls: Vec<&LiveCall> = self.calls.values().collect();
+        calls.sort_by_key(|call| call.number);
+        calls.into_iter().map(|call| call.card.clone()).collect()
     }
 
     /// Every agent, in the order of the configuration.
     pub fn agents(&self) -> Vec<AgentCard> {
-        todo!()
+        self.agents.iter().map(Agent::card).collect()
     }
 
     /// The name visitors see for an extension.
-    pub fn agent_name(&self, _extension: &str) -> Option<&str> {
-        todo!()
+    pub fn agent_name(&self, extension: &str) -> Option<&str> {
+        self.agent(extension).map(|agent| agent.config.name.as_str())
     }
 
     /// Where an agent can ring now.
-    pub fn seats(&self, _extension: &str) -> Seats {
-        todo!()
+    pub fn seats(&self, extension: &str) -> Seats {
+        self.agent(extension).map(|agent| agent.seats).unwrap_or_default()
+    }
+
+    fn agent(&self, extension: &str) -> Option<&Agent> {
+        self.agents.iter().find(|agent| agent.config.extension == extension)
+    }
+
+    fn agent_mut(&mut self, extension: &str) -> Option<&mut Agent> {
+        self.agents.iter_mut().find(|agent| agent.config.extension == extension)
     }
 
     /// The next order.
     pub fn poll_command(&mut self) -> Option<DeskCommand> {
-        todo!()
+        if let Some((call, leg)) = self.withdrawals.pop_front() {
+            return Some(DeskCommand::Withdraw { call, leg });
+        }
+        std::mem::take(&mut self.live_changed).then_some(DeskCommand::LiveChanged)
     }
 
     /// The next deadline, and what it is for.
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        todo!()
+        let rests = self.agents.iter().filter_map(|agent| agent.wrap_up_until).map(|at| (at, Timer::WrapUp));
+        rests.chain(self.hours_at.map(|at| (at, Timer::Hours))).min()
     }
 
     /// The deadline of [`poll_timeout`](Self::poll_timeout) has passed.
-    pub fn handle_timeout(&mut self, _now: Now) {
-        todo!()
+    pub fn handle_timeout(&mut self, now: Now) {
+        for agent in self.agents.iter_mut().filter(|agent| agent.wrap_up_until.is_some_and(|at| at <= now.mono)) {
+            agent.wrap_up_until = None;
+            self.live_changed = true;
+        }
+        if self.hours_at.is_some_and(|at| at <= now.mono) {
+            self.look_at_hours(now);
+        }
+    }
+
+    fn look_at_hours(&mut self, now: Now) {
+        if self.config.queues.iter().all(|queue| queue.hours.is_none()) {
+            return;
+        }
+        let to_next_minute = Duration::from_millis(HOURS_EVERY_MS - now.unix_ms % HOURS_EVERY_MS);
+        self.hours_at = Some(now.mono + to_next_minute);
+        let open: Vec<bool> = self.config.queues.iter().map(|queue| is_open(queue, now)).collect();
+        self.live_changed |= self.open != open;
+        self.open = open;
     }
 }
+
+fn is_open(queue: &Queue, now: Now) -> bool {
+    queue.hours.as_ref().is_none_or(|hours| hours.is_open(now.unix_ms))
+}
+
+#[cfg(test)]
+mod tests;

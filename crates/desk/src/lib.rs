@@ -12,6 +12,7 @@ mod config;
 mod desk;
 mod hours;
 mod limit;
+mod live;
 mod refusal;
 mod routing;
 

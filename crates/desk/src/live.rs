@@ -1,0 +1,66 @@
+//! A call while it lives, as the desk follows it.
+
+use call::{CallId, CallSpec, LegId, LegKind, Now, State};
+
+use crate::CallCard;
+use crate::limit::Source;
+
+/// One live call.
+#[derive(Debug)]
+pub(crate) struct LiveCall {
+    pub(crate) card: CallCard,
+    /// In the order the calls came.
+    pub(crate) number: u64,
+    pub(crate) source: Option<Source>,
+    /// The agent who dialled, for a call between phones.
+    pub(crate) caller: Option<String>,
+    /// The extension of each candidate; `None` behind a trunk.
+    candidates: Vec<Option<String>>,
+    /// The candidate being tried or talking.
+    pub(crate) at: LegId,
+    pub(crate) answered: bool,
+}
+
+impl LiveCall {
+    pub(crate) fn new(spec: &CallSpec, source: Option<Source>, number: u64, now: Now) -> Self {
+        let extension = |kind: &LegKind| match kind {
+            LegKind::Agent { extension } => Some(extension.clone()),
+            LegKind::Browser | LegKind::Trunk { .. } => None,
+        };
+        let candidates: Vec<_> = spec.second.iter().map(|leg| extension(&leg.kind)).collect();
+        let card = CallCard {
+            call: spec.id,
+            state: State::New,
+            tags: spec.tags.clone(),
+            started_unix_ms: now.unix_ms,
+            since_unix_ms: now.unix_ms,
+            agent: candidates.first().cloned().flatten(),
+        };
+        let (caller, at) = (extension(&spec.first.kind), LegId(1));
+        Self { card, number, source, caller, candidates, at, answered: false }
+    }
+
+    pub(crate) fn id(&self) -> CallId {
+        self.card.call
+    }
+
+    /// The extension of a candidate.
+    pub(crate) fn candidate(&self, leg: LegId) -> Option<&str> {
+        self.candidates.get(usize::from(leg.0).checked_sub(1)?)?.as_deref()
+    }
+
+    /// Whether it waits for an answer.
+    pub(crate) fn is_waiting(&self) -> bool {
+        match self.card.state {
+            State::New | State::Opening | State::Ringing => true,
+            State::Bridged | State::Held | State::Ending | State::Ended => false,
+        }
+    }
+
+    /// Where this agent stands in the candidates still to come.
+    pub(crate) fn later(&self, extension: &str) -> Option<LegId> {
+        let mut later = self.candidates.iter().enumerate().skip(usize::from(self.at.0));
+        let (index, _) = later.find(|(_, candidate)| candidate.as_deref() == Some(extension))?;
+        u8::try_from(index + 1).ok().map(LegId)
+    }
+}
