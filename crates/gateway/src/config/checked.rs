@@ -134,8 +134,6 @@ pub struct Trunk {
     pub codecs: Vec<Codec>,
     /// What of the visitor's tag is shown to this PBX.
     pub headers: HeaderPolicy,
-    /// How long one try may ring.
-    pub ring_limit: Duration,
     /// Addresses whose INVITEs are taken as this trunk's, besides `host`'s own.
     pub accept_from: Vec<IpAddr>,
 }

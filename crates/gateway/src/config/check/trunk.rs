@@ -1,0 +1,207 @@
+//! Trunks: where the PBX is, how we log in there, what it is shown.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::{Checker, SecretKeys};
+use crate::config::checked::{Codec, HeaderPolicy, Transport, Trunk};
+use crate::config::file;
+use crate::config::problem::Problem;
+use crate::config::suggest;
+
+/// Where a trunk's URI leads.
+struct Place {
+    host: String,
+    port: Option<u16>,
+    transport: Transport,
+}
+
+/// The words of `headers`, in the order of [`HeaderPolicy`].
+const HEADERS: [&str; 3] = ["user-to-user", "x-passerelle", "display-name"];
+
+impl Checker<'_> {
+    pub(super) fn trunks(&mut self, trunks: &[Spanned<file::Trunk>]) -> Vec<Trunk> {
+        let mut checked: Vec<Trunk> = Vec::new();
+        for table in trunks {
+            let (at, trunk) = (table.span(), table.get_ref());
+            let name = self.required(&trunk.name, &at, "name", "queues call it by this name: name = \"pbx\"");
+            if let Some(name) = name {
+                self.name(name, "a trunk's name");
+                self.double(name, "trunk", checked.iter().any(|other| other.name == *name.get_ref()));
+            }
+            let uri =
+                self.required(&trunk.uri, &at, "uri", "say where the PBX is: uri = \"sip:10.0.0.5;transport=udp\"");
+            let place = uri.and_then(|key| self.place(key)).unwrap_or(Place {
+                host: String::new(),
+                port: None,
+                transport: Transport::Udp,
+            });
+            let register = trunk.register.as_ref().is_some_and(|key| *key.get_ref());
+            let (username, password) = self.login(trunk, register);
+            let expires = self.seconds(&trunk.register_expires_s, "register_expires_s", 300, 30..=86_400);
+            if let (Some(key), false) = (&trunk.register_expires_s, register) {
+                self.problems.push(
+                    Problem::warning(key.span(), "without `register = true` this has no effect").help("leave it out"),
+                );
+            }
+            checked.push(Trunk {
+                name: name.map_or_else(String::new, |key| key.get_ref().clone()),
+                host: place.host,
+                port: place.port,
+                transport: place.transport,
+                register,
+                register_expires: if register { expires } else { Duration::ZERO },
+                username,
+                password,
+                codecs: self.codecs(trunk),
+                headers: self.headers(trunk),
+                accept_from: trunk
+                    .accept_from
+                    .iter()
+                    .flat_map(|key| key.get_ref())
+                    .filter_map(|item| self.ip(item))
+                    .collect(),
+            });
+        }
+        checked
+    }
+
+    /// `sip:HOST[:PORT][;transport=udp|tcp]`
+    fn place(&mut self, key: &Spanned<String>) -> Option<Place> {
+        let typed = key.get_ref();
+        let uri = match sip::Uri::from_str(typed) {
+            Ok(uri) => uri,
+            Err(error) => {
+                let help = if typed.contains(':') && !typed.starts_with(|c: char| c.is_ascii_digit()) {
+                    "write \"sip:10.0.0.5\" or \"sip:pbx.example:5060;transport=tcp\"".to_owned()
+                } else {
+                    format!("write \"sip:{typed}\"")
+                };
+                self.error(key, &format!("`{typed}` is not a SIP address: {error}"), &help);
+                return None;
+            }
+        };
+        match &uri.scheme {
+            sip::Scheme::Sip => {}
+            sip::Scheme::Sips => {
+                self.error(
+                    key,
+                    "SIP over TLS is not in this version",
+                    "write \"sip:…;transport=tcp\", inside a network you trust",
+                );
+                return None;
+            }
+            sip::Scheme::Tel | sip::Scheme::Other(_) => {
+                self.error(key, &format!("`{typed}` does not say where the PBX is"), "write \"sip:10.0.0.5\"");
+                return None;
+            }
+        }
+        if uri.user.is_some() {
+            let help = "leave it out here: `username` logs in, and the queue's `dial` says whom to call";
+            self.error(key, "a trunk's address has no user", help);
+        }
+        let transport = match uri.transport().map(str::to_ascii_lowercase).as_deref() {
+            None | Some("udp") => Transport::Udp,
+            Some("tcp") => Transport::Tcp,
+            Some(other) => {
+                self.error(
+                    key,
+                    &format!("SIP over `{other}` is not in this version"),
+                    "write ;transport=udp or ;transport=tcp",
+                );
+                Transport::Udp
+            }
+        };
+        Some(Place { host: uri.host.to_string(), port: uri.port, transport })
+    }
+
+    fn login(
+        &mut self,
+        trunk: &file::Trunk,
+        register: bool,
+    ) -> (Option<String>, Option<crate::config::checked::Secret>) {
+        let keys = SecretKeys {
+            name: "password",
+            literal: &trunk.password,
+            file: &trunk.password_file,
+            env: &trunk.password_env,
+        };
+        let password = self.secret(&keys);
+        let secret_key = trunk.password.as_ref().or(trunk.password_file.as_ref()).or(trunk.password_env.as_ref());
+        if let Some(key) = &trunk.username {
+            let name = key.get_ref();
+            if name.is_empty()
+                || name.len() > 128
+                || name.contains(|c: char| c.is_control() || c.is_whitespace() || c == '"')
+            {
+                self.error(key, "not a user name", "write it as the PBX knows it, without spaces and quotes");
+            }
+        }
+        match (&trunk.username, secret_key, &trunk.register) {
+            (None, _, Some(key)) if register => {
+                self.error(
+                    key,
+                    "to register, the trunk needs a `username`",
+                    "add username = \"…\" and password_file = \"…\", as the PBX knows them",
+                );
+            }
+            (Some(key), None, _) if register => {
+                self.error(
+                    key,
+                    "to register, the trunk needs a password",
+                    "add password_file = \"/etc/passerelle/trunk.password\"",
+                );
+            }
+            (None, Some(key), _) => self.error(key, "a password without a `username`", "add username = \"…\""),
+            (Some(_) | None, Some(_) | None, Some(_) | None) => {}
+        }
+        (trunk.username.as_ref().map(|key| key.get_ref().clone()), password)
+    }
+
+    fn codecs(&mut self, trunk: &file::Trunk) -> Vec<Codec> {
+        let Some(key) = &trunk.codecs else { return Codec::ALL.to_vec() };
+        if key.get_ref().is_empty() {
+            self.error(
+                key,
+                "no codec: nothing could be heard",
+                "write codecs = [\"pcma\", \"pcmu\"], or leave the key out for all",
+            );
+        }
+        let mut codecs = Vec::new();
+        for item in key.get_ref() {
+            let typed = item.get_ref().to_lowercase();
+            match Codec::ALL.into_iter().find(|codec| codec.as_str() == typed) {
+                Some(codec) if codecs.contains(&codec) => {
+                    self.error(item, &format!("`{typed}` stands here twice"), "leave one of them out");
+                }
+                Some(codec) => codecs.push(codec),
+                None => {
+                    let help = match typed.as_str() {
+                        "alaw" | "g711a" => "did you mean `pcma`?".to_owned(),
+                        "ulaw" | "mulaw" | "g711u" | "g711" => "did you mean `pcmu`?".to_owned(),
+                        other => suggest::mend(other, Codec::ALL.map(Codec::as_str), ""),
+                    };
+                    self.error(item, &format!("no such codec: `{}`", item.get_ref()), &help);
+                }
+            }
+        }
+        codecs
+    }
+
+    fn headers(&mut self, trunk: &file::Trunk) -> HeaderPolicy {
+        let all = HeaderPolicy { user_to_user: true, x_headers: true, display_name: true };
+        let Some(key) = &trunk.headers else { return all };
+        let mut policy = HeaderPolicy { user_to_user: false, x_headers: false, display_name: false };
+        for item in key.get_ref() {
+            match item.get_ref().as_str() {
+                "user-to-user" => policy.user_to_user = true,
+                "x-passerelle" => policy.x_headers = true,
+                "display-name" => policy.display_name = true,
+                other => self.error(item, &format!("no such header: `{other}`"), &suggest::mend(other, HEADERS, "")),
+            }
+        }
+        policy
+    }
+}

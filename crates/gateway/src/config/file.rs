@@ -1,0 +1,132 @@
+//! The configuration as typed: the shape of the TOML file, every key optional, every value with its place.
+//!
+//! Defaults, units, ranges and references are `check`'s. What each key means stands in `config/passerelle.toml`,
+//! which a test holds against these structs.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A value and where it stands.
+pub(super) type Key<T> = Option<Spanned<T>>;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) http: Http,
+    pub(super) sip: Sip,
+    pub(super) media: Media,
+    pub(super) store: Store,
+    pub(super) tenant: Vec<Spanned<Tenant>>,
+    pub(super) trunk: Vec<Spanned<Trunk>>,
+    pub(super) queue: Vec<Spanned<Queue>>,
+    pub(super) agent: Vec<Spanned<Agent>>,
+    pub(super) shutdown: Shutdown,
+    pub(super) log: Log,
+    pub(super) limits: Limits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Http {
+    pub(super) listen: Key<String>,
+    pub(super) public_url: Key<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sip {
+    pub(super) listen: Key<Vec<Spanned<String>>>,
+    pub(super) public_ip: Key<String>,
+    pub(super) realm: Key<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Media {
+    pub(super) webrtc_listen: Key<String>,
+    pub(super) public_ip: Key<String>,
+    pub(super) rtp_ports: Key<String>,
+    pub(super) rtp_address: Key<String>,
+    pub(super) workers: Key<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Store {
+    pub(super) url: Key<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tenant {
+    pub(super) id: Key<String>,
+    pub(super) origins: Key<Vec<Spanned<String>>>,
+    pub(super) tag_key: Key<String>,
+    pub(super) tag_key_file: Key<String>,
+    pub(super) tag_key_env: Key<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Trunk {
+    pub(super) name: Key<String>,
+    pub(super) uri: Key<String>,
+    pub(super) register: Key<bool>,
+    pub(super) register_expires_s: Key<i64>,
+    pub(super) username: Key<String>,
+    pub(super) password: Key<String>,
+    pub(super) password_file: Key<String>,
+    pub(super) password_env: Key<String>,
+    pub(super) codecs: Key<Vec<Spanned<String>>>,
+    pub(super) headers: Key<Vec<Spanned<String>>>,
+    pub(super) accept_from: Key<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Queue {
+    pub(super) id: Key<String>,
+    pub(super) tenant: Key<String>,
+    pub(super) dial: Key<String>,
+    pub(super) agents: Key<Vec<Spanned<String>>>,
+    pub(super) seat: Key<String>,
+    pub(super) ring_limit_s: Key<i64>,
+    pub(super) waiting_max: Key<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Agent {
+    pub(super) extension: Key<String>,
+    pub(super) name: Key<String>,
+    pub(super) password: Key<String>,
+    pub(super) password_file: Key<String>,
+    pub(super) password_env: Key<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Shutdown {
+    pub(super) drain_limit_s: Key<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub(super) filter: Key<String>,
+    pub(super) format: Key<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) calls_max: Key<i64>,
+    pub(super) calls_per_session_max: Key<i64>,
+    pub(super) calls_per_ip_max: Key<i64>,
+    pub(super) talks_per_ip_per_minute_max: Key<i64>,
+    pub(super) call_duration_max_s: Key<i64>,
+    pub(super) media_lost_grace_s: Key<i64>,
+    pub(super) token_lifetime_s: Key<i64>,
+    pub(super) sip_transactions_max: Key<i64>,
+}
