@@ -59,7 +59,7 @@ export class Call {
   async talk() {
     if (isLive(this.model.state)) return;
     if (busy !== undefined && busy !== this && isLive(busy.model.state)) {
-      this.tell({ type: 'fault', code: 'other-call' });
+      this.tell({ type: 'refused', code: 'other-call' });
       return;
     }
     busy = this;

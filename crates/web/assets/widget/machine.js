@@ -31,6 +31,7 @@
  *   | { type: 'back' }
  *   | { type: 'ended', code: string, sentence?: string, talk_s?: number }
  *   | { type: 'fault', code: string, sentence?: string }
+ *   | { type: 'refused', code: string }
  *   | { type: 'hangUp' }
  *   | { type: 'dismiss' }
  *   | { type: 'availability', open: boolean, code?: string, sentence?: string }
@@ -55,16 +56,16 @@ const ORDINARY = new Set(['normal', 'cancelled', 'too-long']);
  * @type {Record<State, Record<string, State | 'resume'>>}
  */
 export const TABLE = {
-  closed: { talk: 'asking', open: 'idle', fault: 'failed' },
-  idle: { talk: 'asking', shut: 'closed', fault: 'failed' },
+  closed: { talk: 'asking', open: 'idle', refused: 'failed' },
+  idle: { talk: 'asking', shut: 'closed', refused: 'failed' },
   asking: { microphone: 'connecting', hangUp: 'idle', fault: 'failed' },
   connecting: { ringing: 'ringing', talking: 'talking', held: 'held', hangUp: 'ended', ended: 'ended', fault: 'failed' },
   ringing: { talking: 'talking', held: 'held', hangUp: 'ended', ended: 'ended', fault: 'failed', lost: 'reattaching' },
   talking: { ringing: 'ringing', held: 'held', hangUp: 'ended', ended: 'ended', fault: 'failed', lost: 'reattaching' },
   held: { ringing: 'ringing', talking: 'talking', hangUp: 'ended', ended: 'ended', fault: 'failed', lost: 'reattaching' },
   reattaching: { back: 'resume', hangUp: 'ended', ended: 'ended', fault: 'failed' },
-  ended: { talk: 'asking', dismiss: 'idle', fault: 'failed' },
-  failed: { talk: 'asking', dismiss: 'idle' },
+  ended: { talk: 'asking', dismiss: 'idle', refused: 'failed' },
+  failed: { talk: 'asking', dismiss: 'idle', refused: 'failed' },
 };
 
 /** States in which a call is under way. */
@@ -112,6 +113,8 @@ export function step(model, event, now_ms) {
       return enter(model, 'fault', now_ms, {
         code: event.code, sentence: event.sentence ?? '', talk_s: talked_s(model, now_ms),
       });
+    case 'refused':
+      return enter(model, 'refused', now_ms, { code: event.code, sentence: '', talk_s: 0 });
     case 'hangUp':
       return enter(model, 'hangUp', now_ms, { code: 'normal', sentence: '', talk_s: talked_s(model, now_ms) });
     case 'availability':
@@ -136,7 +139,7 @@ export function step(model, event, now_ms) {
     case 'release':
       return model.pressed ? { ...model, pressed: false } : model;
     case 'latch':
-      return model.latched === event.on ? model : { ...model, latched: event.on, pressed: false };
+      return model.latched === event.on || !holdable(model) ? model : { ...model, latched: event.on, pressed: false };
     case 'microphoneLost':
       return isLive(model.state) ? { ...model, microphone: event.code } : model;
     case 'microphoneBack':
@@ -182,13 +185,16 @@ function fromGateway(model, event, now_ms) {
   return enter(named, event.state, now_ms, {});
 }
 
+/** @param {Model} model */
+const holdable = (model) => model.mode === 'hold' && isLive(model.state);
+
 /**
  * @param {Model} model
  * @param {number} now_ms
  * @returns {Model}
  */
 function press(model, now_ms) {
-  if (model.mode !== 'hold' || model.pressed) return model;
+  if (!holdable(model) || model.pressed) return model;
   if (model.latched) return { ...model, latched: false, pressed_ms: -Infinity };
   const twice = now_ms - model.pressed_ms < DOUBLE_PRESS_MS;
   return { ...model, pressed: true, latched: twice, pressed_ms: now_ms };

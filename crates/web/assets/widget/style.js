@@ -12,7 +12,7 @@ header { position: sticky; top: 0; z-index: 1; display: flex; align-items: cente
 h2, h3, p { margin: 0; }
 h2 { font-size: 17px; font-weight: 700; letter-spacing: -.01em; }
 h3 { font-size: 20px; line-height: 1.25; font-weight: 700; letter-spacing: -.015em; text-wrap: balance; }
-.view { display: flex; flex-direction: column; gap: 16px; padding: 4px 22px 22px; }
+.view { display: flex; flex-direction: column; gap: 14px; padding: 4px 22px 22px; }
 .lead { color: var(--text); text-wrap: pretty; }
 .more, .small { color: var(--quiet); }
 .small { display: flex; gap: 10px; font-size: 13px; text-wrap: pretty; }
@@ -28,18 +28,16 @@ h3 { font-size: 20px; line-height: 1.25; font-weight: 700; letter-spacing: -.015
 .plain { min-width: 40px; min-height: 40px; padding: 0 8px; border: 0; background: none; color: var(--quiet); }
 .plain.small { min-height: 32px; margin: 4px 0 0 -8px; color: inherit; text-decoration: underline; text-underline-offset: 3px; }
 
-fieldset { display: grid; gap: 8px; margin: 0; padding: 0; border: 0; min-width: 0; }
+fieldset { margin: 0; padding: 0; border: 0; min-width: 0; }
 legend { margin-bottom: 8px; padding: 0; font-size: 13px; font-weight: 600; color: var(--quiet); }
-.mode { position: relative; display: flex; align-items: flex-start; gap: 12px; padding: 11px 14px; border: 1px solid var(--line); border-radius: calc(var(--radius) * .7); cursor: pointer; transition: border-color .15s, background .15s; }
-.mode:hover { background: var(--soft); }
-.mode b, .mode small { display: block; }
-.mode b { font-weight: 600; }
-.mode small { font-size: 13px; color: var(--quiet); }
+.modes { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; padding: 4px; border-radius: calc(var(--radius) * .7); background: var(--soft); box-shadow: inset 0 0 0 1px var(--line); }
+.mode { position: relative; display: flex; align-items: center; justify-content: center; gap: 8px; min-height: 44px; padding: 6px 8px; border-radius: calc(var(--radius) * .52); font-weight: 600; font-size: 14px; line-height: 1.2; text-align: center; color: var(--quiet); cursor: pointer; transition: background .15s, color .15s; }
+.mode:hover { color: var(--text); }
+.mode .icon { width: 19px; height: 19px; }
 .mode input { position: absolute; inset: 0; margin: 0; opacity: 0; cursor: pointer; }
-.mode .icon { margin-top: 1px; color: var(--quiet); }
-.mode:has(:checked) { border-color: var(--accent); background: var(--soft); box-shadow: inset 0 0 0 1px var(--accent); }
-.mode:has(:checked) .icon { color: var(--accent); }
+.mode:has(:checked) { background: var(--surface); color: var(--accent); box-shadow: inset 0 0 0 2px var(--accent), 0 1px 3px #0002; }
 .mode:has(:focus-visible) { outline: 3px solid var(--accent); outline-offset: 2px; }
+.hint { margin-top: 8px; min-height: 2.9em; font-size: 13px; color: var(--quiet); text-wrap: pretty; }
 
 .who { display: flex; align-items: center; gap: 18px; min-height: 92px; }
 .who > div:last-child { min-width: 0; }
@@ -59,6 +57,7 @@ legend { margin-bottom: 8px; padding: 0; font-size: 13px; font-weight: 600; colo
 .controls { display: flex; justify-content: center; gap: 6px; }
 .round { display: flex; flex: 1 1 0; flex-direction: column; align-items: center; gap: 8px; min-width: 0; max-width: 84px; padding: 4px 0; border: 0; border-radius: 14px; background: none; font-size: 12.5px; line-height: 1.25; color: var(--quiet); }
 .disc { display: grid; place-items: center; width: 56px; height: 56px; border: 1px solid var(--line); border-radius: 50%; background: var(--soft); color: var(--text); transition: background .15s, color .15s, box-shadow .08s; }
+[data-name=keypad] { stroke-width: 3.2; }
 .round:hover .disc { background: var(--line); }
 .round[aria-pressed=true] .disc, .round[aria-expanded=true] .disc { background: var(--text); color: var(--surface); border-color: transparent; }
 [part~=mute][aria-pressed=false] .disc { box-shadow: 0 0 0 calc(var(--own-level, 0) * 7px) color-mix(in srgb, var(--accent) 30%, transparent); }

@@ -42,7 +42,7 @@ export class CallView {
     this.mute = labels.round('mute', 'mic', () => talk.mute(!call.model.muted));
     this.latch = labels.round('latch', 'lock', gesture.latch);
     this.pad = labels.round('keypad', 'keypad', () => this.showKeypad(Boolean(this.keypad.node.hidden)));
-    this.talkie = labels.round('talkie', 'hold', () => talk.setMode(call.model.mode === 'hold' ? 'open' : 'hold'));
+    this.talkie = labels.round('talkie', 'hold', () => this.#toggleMode());
     this.end = labels.round('hangUp', 'phone', () => talk.hangUp());
     this.controls = el('div', { class: 'controls', part: 'controls' }, this.mute, this.latch, this.pad, this.talkie, this.end);
     this.cancel = labels.button('cancel', 'second', () => talk.hangUp());
@@ -98,6 +98,12 @@ export class CallView {
     this.keypad.toggle(shown);
     this.pad.setAttribute('aria-expanded', String(shown));
     (shown ? this.keypad.keys[0] : this.pad).focus();
+  }
+
+  /** The space bar talks at once: on the switch it would only switch back. */
+  #toggleMode() {
+    this.talk.setMode(this.talk.model.mode === 'hold' ? 'open' : 'hold');
+    if (!this.holdArea.hidden) this.hold.button.focus();
   }
 
   main() {

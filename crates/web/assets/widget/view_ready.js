@@ -15,13 +15,15 @@ export class ReadyView {
     this.start = labels.button('start', 'main', () => void talk.talk(), 'phone');
     this.inputs = { open: this.#radio('open'), hold: this.#radio('hold') };
     this.shared = el('span');
+    this.hint = el('p', { class: 'hint', id: 'mode-hint' });
     this.node = el(
       'div', { class: 'view ready' },
       labels.text('p', 'intro', { class: 'lead' }),
       el(
-        'fieldset', {}, labels.text('legend', 'mode'),
-        el('label', { class: 'mode', part: 'mode' }, this.inputs.open, icon('phone'), el('span', {}, labels.text('b', 'modeOpen'), labels.text('small', 'modeOpenHint'))),
-        el('label', { class: 'mode', part: 'mode' }, this.inputs.hold, icon('hold'), el('span', {}, labels.text('b', 'modeHold'), labels.text('small', 'modeHoldHint'))),
+        'fieldset', { 'aria-describedby': 'mode-hint' },
+        labels.text('legend', 'mode'),
+        el('div', { class: 'modes' }, this.#label('open', 'phone', 'modeOpen', labels), this.#label('hold', 'hold', 'modeHold', labels)),
+        this.hint,
       ),
       this.start,
       el('p', { class: 'small' }, icon('mic'), labels.text('span', 'explain')),
@@ -33,6 +35,7 @@ export class ReadyView {
   render(model) {
     this.inputs.open.checked = model.mode === 'open';
     this.inputs.hold.checked = model.mode === 'hold';
+    this.hint.textContent = this.talk.say(model.mode === 'hold' ? 'modeHoldHint' : 'modeOpenHint');
   }
 
   /** The visitor reads beforehand what the agent will see. */
@@ -48,5 +51,15 @@ export class ReadyView {
   /** @param {Mode} mode */
   #radio(mode) {
     return el('input', { type: 'radio', name: 'mode', value: mode, onchange: () => this.talk.setMode(mode) });
+  }
+
+  /**
+   * @param {Mode} mode
+   * @param {import('./dom.js').IconName} picture
+   * @param {string} key
+   * @param {import('./labels.js').Labels} labels
+   */
+  #label(mode, picture, key, labels) {
+    return el('label', { class: 'mode', part: 'mode' }, this.inputs[mode], icon(picture), labels.text('span', key));
   }
 }
