@@ -40,6 +40,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// How browsers reach it, without a trailing slash: `https://voice.shop.example`.
     pub public_url: String,
+    /// Reverse proxies whose word about a visitor's address is believed.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// How SIP travels. The drivers translate it to `sip::endpoint::Transport`.
@@ -190,6 +192,8 @@ pub struct Queue {
     pub ring_limit: Duration,
     /// Visitors who may wait at once; one more is told that all are busy.
     pub waiting_max: usize,
+    /// When it is open; `None`: always.
+    pub hours: Option<desk::Hours>,
 }
 
 /// Where a queue's calls go. A page never chooses: the queue decides.

@@ -3,6 +3,8 @@
 //! Defaults, units, ranges and references are `check`'s. What each key means stands in `config/passerelle.toml`,
 //! which a test holds against these structs.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -20,6 +22,7 @@ pub(super) struct File {
     pub(super) tenant: Vec<Spanned<Tenant>>,
     pub(super) trunk: Vec<Spanned<Trunk>>,
     pub(super) queue: Vec<Spanned<Queue>>,
+    pub(super) hours: Vec<Spanned<Hours>>,
     pub(super) agent: Vec<Spanned<Agent>>,
     pub(super) shutdown: Shutdown,
     pub(super) log: Log,
@@ -31,6 +34,7 @@ pub(super) struct File {
 pub(super) struct Http {
     pub(super) listen: Key<String>,
     pub(super) public_url: Key<String>,
+    pub(super) trusted_proxies: Key<Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -93,6 +97,15 @@ pub(super) struct Queue {
     pub(super) seat: Key<String>,
     pub(super) ring_limit_s: Key<i64>,
     pub(super) waiting_max: Key<i64>,
+    pub(super) hours: Key<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Hours {
+    pub(super) id: Key<String>,
+    pub(super) zone: Key<String>,
+    pub(super) week: Key<BTreeMap<Spanned<String>, Spanned<Vec<Spanned<String>>>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -110,7 +110,7 @@ fn mistakes_of_shape_do_not_hide_one_another_nor_those_of_meaning() {
             "5:10 wrong type: string \"udp:0.0.0.0:5060\", expected a sequence in `sip.listen` → write a list: listen = [\"udp:0.0.0.0:5060\"]",
             "7:11 wrong type: string \"two\", expected i64 in `media.workers` → write a whole number, without quotes and without a unit",
             "8:13 RTP takes an even port and RTCP the odd one above it: start even and end odd → write \"20002-29999\"",
-            "9:2 unknown key `foo` → one of `http`, `sip`, `media`, `store`, `tenant`, `trunk`, `queue`, `agent`, `shutdown`, `log`, `limits`",
+            "9:2 unknown key `foo` → one of `http`, `sip`, `media`, `store`, `tenant`, `trunk`, `queue`, `hours`, `agent`, `shutdown`, `log`, `limits`",
         ],
     );
 }
@@ -139,7 +139,11 @@ fn broken_syntax_is_placed_and_nothing_is_guessed_after_it() {
 
 #[test]
 fn absent_features_are_named() {
-    check_one("[[hours]]\nid = \"shop\"", "opening hours are not in this version");
+    check_one("[sip]\ntls = true", "TLS ends at the reverse proxy in front");
+    check_one(
+        "[[queue]]\nid = \"q\"\ntenant = \"shop\"\ndial = \"echo\"\nskills = []",
+        "skills are not in this version",
+    );
 }
 
 #[test]
@@ -350,6 +354,50 @@ fn trunks_are_checked() {
 }
 
 #[test]
+fn opening_hours_are_checked() {
+    let hours = |line: &str| format!("[[hours]]\nid = \"shop\"\n{line}");
+    let zone = "zone = \"Europe/Paris\"";
+    for (lines, expected) in [
+        (
+            "zone = \"Europe/Pari\"\nweek = { mon = [] }".to_owned(),
+            "3:8 there is no time zone `Europe/Pari` → did you mean `Europe/Paris`?",
+        ),
+        (zone.to_owned(), "1:1 `week` is missing"),
+        (format!("{zone}\nweek = {{}}"), "a week without a day is never open"),
+        (format!("{zone}\nweek = {{ monday = [\"08:00-09:00\"] }}"), "4:10 `monday` is not a day"),
+        (format!("{zone}\nweek = {{ mon-fri = [\"8-18\"] }}"), "4:21 `8-18` is not a span of the day"),
+        (format!("{zone}\nweek = {{ mon = [\"08:00-25:00\"] }}"), "is not a span of the day"),
+        (format!("{zone}\nweek = {{ mon = [\"08:00-08:00\"] }}"), "is no time at all"),
+        (format!("{zone}\nweek = {{ mon-fri = [], fri = [] }}"), "`fri` is named twice"),
+    ] {
+        check_one(&hours(&lines), expected);
+    }
+    check_one(
+        "[[queue]]\nid = \"q\"\ntenant = \"shop\"\ndial = \"echo\"\nhours = \"shop\"",
+        "there is no hours `shop` → define it: [[hours]]",
+    );
+    let text = format!(
+        "{}\n[[queue]]\nid = \"q\"\ntenant = \"shop\"\ndial = \"echo\"\nhours = \"shop\"\n{SMALL}",
+        hours(&format!("{zone}\nweek = {{ mon-fri = [\"08:00-18:00\"], sat = [\"22:00-02:00\"] }}"))
+    );
+    let config = examine(&text).config.unwrap();
+    let open = |time: &str| {
+        let at: jiff::Timestamp = time.parse().unwrap();
+        config.queues[0].hours.as_ref().unwrap().is_open(u64::try_from(at.as_millisecond()).unwrap())
+    };
+    // Friday 17:30 and 18:30, Saturday 23:00, Sunday 01:00 and 03:00, all Paris time in winter.
+    let asked = [
+        "2026-01-09T16:30:00Z",
+        "2026-01-09T17:30:00Z",
+        "2026-01-10T22:00:00Z",
+        "2026-01-11T00:00:00Z",
+        "2026-01-11T02:00:00Z",
+    ];
+    assert_eq!(asked.map(open), [true, false, true, true, false]);
+    assert!(config.queues[1].hours.is_none());
+}
+
+#[test]
 fn numbers_have_ranges_and_words_are_known() {
     check_one("[limits]\ncalls_max = 0", "write a number from 1 to 100000; without the key it is 500");
     check_one("[shutdown]\ndrain_limit_s = -1", "`drain_limit_s` is -1, which is out of range");
@@ -465,6 +513,7 @@ fn the_commented_file_has_every_key_with_its_comment_and_no_other() {
         ("tenant", keys_of::<file::Tenant>()),
         ("trunk", keys_of::<file::Trunk>()),
         ("queue", keys_of::<file::Queue>()),
+        ("hours", keys_of::<file::Hours>()),
         ("agent", keys_of::<file::Agent>()),
         ("shutdown", keys_of::<file::Shutdown>()),
         ("log", keys_of::<file::Log>()),

@@ -25,7 +25,9 @@ impl Checker<'_> {
             Some(key) => self.public_url(key),
             None => format!("http://{listen}"),
         };
-        Http { listen, public_url }
+        let proxies = http.trusted_proxies.iter().flat_map(|key| key.get_ref());
+        let trusted_proxies = proxies.filter_map(|item| self.ip(item)).collect();
+        Http { listen, public_url, trusted_proxies }
     }
 
     /// Scheme and host, no path: the widget's modules and sockets are found from here.

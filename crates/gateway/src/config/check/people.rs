@@ -152,6 +152,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn queues(&mut self, file: &File) -> Vec<Queue> {
+        let hours = self.hours(&file.hours);
         let mut checked: Vec<Queue> = Vec::new();
         for table in &file.queue {
             let (place, queue) = (table.span(), table.get_ref());
@@ -173,6 +174,10 @@ impl Checker<'_> {
                 target: self.target(file, queue, &place),
                 ring_limit: self.seconds(&queue.ring_limit_s, "ring_limit_s", 25, 5..=300),
                 waiting_max: self.count(&queue.waiting_max, "waiting_max", 10, 1..=1_000),
+                hours: queue.hours.as_ref().and_then(|key| {
+                    self.known(key, "hours", key.get_ref(), names(&file.hours, |hours| &hours.id));
+                    hours.iter().find(|(id, _)| id == key.get_ref()).map(|(_, hours)| hours.clone())
+                }),
             });
         }
         checked
