@@ -176,10 +176,10 @@ impl Request {
     pub fn reply(&self, status: u16, phrase: &str) -> Response {
         let mut headers = Headers::new();
         for (name, value) in self.headers.iter() {
-            let copied = match name {
-                HeaderName::Via | HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq => true,
-                HeaderName::Timestamp => status == 100,
-                other => other == &HeaderName::RecordRoute && makes_dialog(&self.method, status),
+            let copied = match status {
+                100 if name == &HeaderName::Timestamp => true,
+                _ if name == &HeaderName::RecordRoute => makes_dialog(&self.method, status),
+                _ => COPIED.contains(name),
             };
             if copied {
                 headers.push_raw(name.clone(), value.to_owned());
@@ -197,6 +197,10 @@ impl Request {
         Ok(())
     }
 }
+
+/// What every response takes from its request.
+const COPIED: [HeaderName; 5] =
+    [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
 
 /// Record-Route is copied into what makes a dialog: 101-299 to INVITE and friends (§12.1.1).
 fn makes_dialog(method: &Method, status: u16) -> bool {

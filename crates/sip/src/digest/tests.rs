@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::uri::Uri;
+use crate::uri::{Host, Uri};
 
 const REALM: &str = "pbx.test";
 
@@ -42,7 +42,8 @@ impl Server {
         let mut headers = Headers::new();
         headers.push(HeaderName::Authorization, authorization);
         let now = self.at(seconds);
-        let uri: Uri = "sip:pbx.test;transport=udp".parse().unwrap();
+        let mut uri = Uri::sip(None, Host::Name(REALM.to_owned()), None);
+        uri.params.set("transport", Some("udp"));
         let account = self.account.clone();
         self.nonces.verify(
             &headers,

@@ -5,6 +5,9 @@ use std::fmt;
 use crate::uri::{UriError, unescape};
 use crate::values::{is_token, quoted_end, split_outside, unquote};
 
+/// Most parameters of one value.
+const MAX_PARAMS: usize = 64;
+
 /// Parameters. Names are compared without regard to case; values are kept as written, quotes included.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Params(Vec<(String, Option<String>)>);
@@ -79,7 +82,7 @@ impl Params {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (part, None),
             };
-            if name.is_empty() {
+            if name.is_empty() || list.len() >= MAX_PARAMS {
                 return Err(UriError::Parameter);
             }
             list.push((name.to_owned(), value));
@@ -105,6 +108,11 @@ impl Params {
                 None => (part, None),
             };
             if !is_token(name) || value.is_some_and(|value| !is_value(value)) {
+                return None;
+            }
+            // Two tags or two branches: two readers could take two.
+            let repeated = list.iter().any(|(have, _): &(String, _)| have.eq_ignore_ascii_case(name));
+            if repeated || list.len() >= MAX_PARAMS {
                 return None;
             }
             list.push((name.to_owned(), value.map(str::to_owned)));

@@ -172,8 +172,10 @@ fn header_lines(lines: Lines<'_>, limits: &Limits, fault: &mut Fault) -> Headers
     let mut headers = Headers::new();
     let mut open: Option<Cow<'_, [u8]>> = None;
     for line in lines {
-        // §7.3.1: a line that begins with a blank continues the one before.
-        if matches!(line.first(), Some(b' ' | b'\t')) {
+        // §7.3.1: a line that begins with a blank continues the one before. So does one that begins with `<`
+        // after a comma (RFC 3665 §3.10 F4): it can be no header for any reader.
+        let listed = line.first() == Some(&b'<') && open.as_ref().is_some_and(|before| before.ends_with(b","));
+        if listed || matches!(line.first(), Some(b' ' | b'\t')) {
             match &mut open {
                 Some(before) if before.len() + line.len() <= limits.header_bytes => {
                     let before = before.to_mut();
@@ -269,7 +271,10 @@ fn values_of(headers: &Headers, request: bool) -> Result<(), ValueError> {
         return Err(ValueError::missing(&HeaderName::Via));
     }
     for name in [HeaderName::From, HeaderName::To] {
-        NameAddr::parse(headers.need(&name)?).map_err(|error| error.of(&name))?;
+        let address = NameAddr::parse(headers.need(&name)?).map_err(|error| error.of(&name))?;
+        if address.params.has("tag") && address.tag().is_none() {
+            return Err(ValueError::new(name, "has an empty tag"));
+        }
     }
     let call_id = headers.need(&HeaderName::CallId)?;
     if call_id.contains([' ', '\t']) {
