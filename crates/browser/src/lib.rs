@@ -29,6 +29,8 @@ mod leg;
 mod sdp;
 mod srtp;
 mod stun;
+#[cfg(test)]
+mod tests;
 
 pub use certificate::Certificate;
 pub use demux::{Kind, check_ufrag, kind};

@@ -269,3 +269,6 @@ impl ReplayDetector for Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

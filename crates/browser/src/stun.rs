@@ -33,7 +33,6 @@ const PRIORITY: u16 = 0x0024;
 const USE_CANDIDATE: u16 = 0x0025;
 const FINGERPRINT: u16 = 0x8028;
 const ICE_CONTROLLED: u16 = 0x8029;
-const ICE_CONTROLLING: u16 = 0x802a;
 
 /// Comprehension-required attributes that may stand in a request without being refused (RFC 8489 §18.3).
 const KNOWN_REQUIRED: [u16; 12] = [
@@ -68,9 +67,7 @@ pub(crate) struct Message<'a> {
     kind: u16,
     pub(crate) transaction: [u8; 12],
     pub(crate) username: Option<&'a str>,
-    pub(crate) priority: Option<u32>,
     pub(crate) use_candidate: bool,
-    pub(crate) controlling: bool,
     pub(crate) controlled: bool,
     /// Offset of MESSAGE-INTEGRITY.
     integrity: Option<usize>,
@@ -94,9 +91,7 @@ impl<'a> Message<'a> {
             kind,
             transaction,
             username: None,
-            priority: None,
             use_candidate: false,
-            controlling: false,
             controlled: false,
             integrity: None,
             unknown: [0; MAX_UNKNOWN],
@@ -140,12 +135,7 @@ impl<'a> Message<'a> {
                 let text = std::str::from_utf8(value).map_err(|_| StunError::Attribute)?;
                 self.username.get_or_insert(text);
             }
-            PRIORITY => {
-                let number = <[u8; 4]>::try_from(value).map_err(|_| StunError::Attribute)?;
-                self.priority.get_or_insert(u32::from_be_bytes(number));
-            }
             USE_CANDIDATE => self.use_candidate = true,
-            ICE_CONTROLLING => self.controlling = true,
             ICE_CONTROLLED => self.controlled = true,
             unknown if unknown < 0x8000 && !KNOWN_REQUIRED.contains(&unknown) => {
                 if let Some(slot) = self.unknown.get_mut(self.unknown_count) {
@@ -295,3 +285,6 @@ fn crc32(bytes: &[u8]) -> u32 {
     };
     !bytes.iter().fold(u32::MAX, |crc, byte| TABLE[((crc ^ u32::from(*byte)) & 0xff) as usize] ^ (crc >> 8))
 }
+
+#[cfg(test)]
+mod tests;

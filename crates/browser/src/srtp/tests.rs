@@ -1,0 +1,1 @@
+//! Published SRTP vectors and the window.

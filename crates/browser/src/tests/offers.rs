@@ -1,0 +1,1 @@
+//! Offers as browsers write them, and as they should not.
