@@ -81,3 +81,65 @@ impl Opening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MONDAY: u8 = 0;
+    const SATURDAY: u8 = 5;
+    const SUNDAY: u8 = 6;
+
+    fn opening(weekday: u8, from: (u16, u16), to: (u16, u16)) -> Opening {
+        Opening { weekday, from_minute: from.0 * 60 + from.1, to_minute: to.0 * 60 + to.1 }
+    }
+
+    /// `at` in RFC 3339, UTC.
+    fn check(hours: &Hours, at: &str, open: bool) {
+        let at_ms = at.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        assert_eq!(hours.is_open(u64::try_from(at_ms).unwrap()), open, "{at}");
+    }
+
+    #[test]
+    fn hours_follow_the_wall_clock_through_summer_time() {
+        let hours = Hours::new("Europe/Paris", vec![opening(MONDAY, (9, 0), (17, 30))]).unwrap();
+        check(&hours, "2025-06-02T06:59:59Z", false);
+        check(&hours, "2025-06-02T07:00:00Z", true);
+        check(&hours, "2025-06-02T15:29:59Z", true);
+        check(&hours, "2025-06-02T15:30:00Z", false);
+        check(&hours, "2025-12-01T07:30:00Z", false);
+        check(&hours, "2025-12-01T08:00:00Z", true);
+        check(&hours, "2025-12-02T12:00:00Z", false);
+    }
+
+    #[test]
+    fn an_evening_goes_past_midnight_and_past_the_week() {
+        let night = [opening(SATURDAY, (22, 0), (2, 0)), opening(SUNDAY, (23, 0), (1, 0))];
+        let hours = Hours::new("UTC", night.to_vec()).unwrap();
+        check(&hours, "2025-06-07T21:59:00Z", false);
+        check(&hours, "2025-06-07T22:00:00Z", true);
+        check(&hours, "2025-06-08T01:59:00Z", true);
+        check(&hours, "2025-06-08T02:00:00Z", false);
+        check(&hours, "2025-06-09T00:59:00Z", true);
+        check(&hours, "2025-06-09T01:00:00Z", false);
+    }
+
+    #[test]
+    fn a_whole_day_can_be_said() {
+        let day = Opening { weekday: MONDAY, from_minute: 0, to_minute: DAY_MINUTES };
+        let hours = Hours::new("UTC", vec![day]).unwrap();
+        check(&hours, "2025-06-02T00:00:00Z", true);
+        check(&hours, "2025-06-02T23:59:59Z", true);
+        check(&hours, "2025-06-03T00:00:00Z", false);
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        assert_eq!(Hours::new("Paris", vec![]).unwrap_err(), HoursError::UnknownZone("Paris".to_owned()));
+        for bad in [opening(7, (9, 0), (10, 0)), opening(0, (24, 0), (10, 0)), opening(0, (9, 0), (24, 1))] {
+            assert_eq!(Hours::new("UTC", vec![bad]).unwrap_err(), HoursError::BadOpening(bad));
+        }
+        let hours = Hours::new("UTC", vec![opening(0, (0, 0), (0, 0))]).unwrap();
+        assert!(!hours.is_open(u64::MAX), "a moment that cannot be is not open");
+    }
+}

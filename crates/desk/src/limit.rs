@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn asks_are_counted_by_the_minute_and_calls_while_they_live() {
         let (mut budgets, t0, visitor) = (Budgets::default(), t0(), source("192.0.2.1"));
-        let mut ask = |budgets: &mut Budgets, s: u64| budgets.ask(visitor, &LIMITS, t0 + Duration::from_secs(s));
+        let ask = |budgets: &mut Budgets, s: u64| budgets.ask(visitor, &LIMITS, t0 + Duration::from_secs(s));
         assert_eq!(ask(&mut budgets, 0), Ok(()));
         budgets.take(visitor);
         assert_eq!(ask(&mut budgets, 1), Ok(()));

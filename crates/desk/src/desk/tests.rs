@@ -1,1 +1,343 @@
+//! Who is rung, who is refused, and that nothing is left when the calls are over.
 
+use std::net::Ipv4Addr;
+
+use call::{BridgeEvent, Call, CallCommand, HangupCause, LegCommand, LegEvent, Party, State};
+
+use super::*;
+use crate::{AgentConfig, CallLimits, DeskLimits, Hours, Opening, QueueTarget};
+
+mod random;
+
+/// Monday 2 June 2025, 07:59:30 UTC; 09:59:30 in Paris.
+const T0_UNIX_MS: u64 = 1_748_851_170_000;
+
+#[expect(clippy::disallowed_methods, reason = "only the origin of the virtual clock")]
+fn t0() -> Now {
+    Now { mono: Instant::now(), unix_ms: T0_UNIX_MS }
+}
+
+fn queue(id: &str, extensions: &[&str], seat: Option<Seat>) -> Queue {
+    let extensions = extensions.iter().map(|&extension| extension.to_owned()).collect();
+    Queue {
+        id: QueueId::from(id),
+        target: QueueTarget::Agents { extensions, seat },
+        ring_limit: Duration::from_secs(20),
+        max_waiting: 3,
+        hours: None,
+    }
+}
+
+fn config() -> DeskConfig {
+    let person = |extension: &str| AgentConfig {
+        extension: extension.to_owned(),
+        name: format!("Agent {extension}"),
+        max_calls: 1,
+    };
+    let pbx = QueueTarget::Trunk { trunk: "pbx".into(), uri: "600".to_owned() };
+    DeskConfig {
+        tenant: "shop".into(),
+        queues: vec![
+            queue("support", &["1001", "1002", "1003"], None),
+            queue("page", &["1001", "1002"], Some(Seat::Browser)),
+            queue("echo", &["echo"], None),
+            Queue { target: pbx, ..queue("pbx", &[], None) },
+        ],
+        agents: vec![person("1001"), person("1002"), person("1003"), AgentConfig { max_calls: 100, ..person("echo") }],
+        limits: DeskLimits { live_per_address: 4, asks_per_address_per_minute: 1_000, live_calls: 6 },
+        calls: CallLimits::default(),
+        wrap_up: Duration::ZERO,
+        seed: [1; 32],
+    }
+}
+
+/// A desk on a virtual clock.
+struct Bench {
+    desk: Desk,
+    now: Now,
+    sessions: u32,
+}
+
+impl Bench {
+    /// Everybody is there, with a phone.
+    fn new(config: DeskConfig) -> Self {
+        let now = t0();
+        let mut bench = Self { desk: Desk::new(config, now), now, sessions: 0 };
+        for extension in ["1001", "1002", "1003", "echo"] {
+            bench.desk.agent_seat(extension, Seat::SipPhone, true, now);
+        }
+        bench
+    }
+
+    fn pass(&mut self, ms: u64) {
+        let end = self.now.unix_ms + ms;
+        while let Some((at, _)) = self.desk.poll_timeout() {
+            let in_ms = at.saturating_duration_since(self.now.mono).as_millis() as u64;
+            if self.now.unix_ms + in_ms > end {
+                break;
+            }
+            self.tick(in_ms);
+            self.desk.handle_timeout(self.now);
+        }
+        self.tick(end - self.now.unix_ms);
+    }
+
+    fn tick(&mut self, ms: u64) {
+        self.now = Now { mono: self.now.mono + Duration::from_millis(ms), unix_ms: self.now.unix_ms + ms };
+    }
+
+    fn request(&mut self, queue: &str) -> TalkRequest {
+        self.sessions += 1;
+        TalkRequest {
+            queue: queue.into(),
+            session: format!("s{}", self.sessions),
+            page_url: "https://shop.test/cart".to_owned(),
+            page_title: "Cart".to_owned(),
+            referrer: None,
+            language: "fr".to_owned(),
+            source_ip: Ipv4Addr::from(0x0a00_0000 + self.sessions).into(),
+        }
+    }
+
+    /// Another visitor, from elsewhere, asks.
+    fn talk(&mut self, queue: &str) -> Result<CallSpec, Refusal> {
+        let request = self.request(queue);
+        self.pass(1);
+        self.desk.talk(request, self.now)
+    }
+
+    fn refused(&mut self, queue: &str) -> &'static str {
+        self.talk(queue).unwrap_err().counter()
+    }
+
+    fn say(&mut self, spec: &CallSpec, event: CallEvent) {
+        self.desk.call_event(&spec.id, &event, self.now);
+    }
+
+    fn end(&mut self, spec: &CallSpec) {
+        let mut call = Call::new(spec.clone(), self.now);
+        call.hang_up(Party::Visitor, HangupCause::Normal, self.now);
+        let record = call.record(self.now);
+        self.pass(1);
+        self.say(spec, CallEvent::Ended(Box::new(record)));
+    }
+
+    fn orders(&mut self) -> Vec<DeskCommand> {
+        std::iter::from_fn(|| self.desk.poll_command()).collect()
+    }
+}
+
+fn rung(spec: &CallSpec) -> Vec<&str> {
+    spec.second.iter().map(|leg| leg.kind.peer()).collect()
+}
+
+#[test]
+fn the_longest_idle_is_rung_first_and_the_busy_are_skipped() {
+    let mut bench = Bench::new(config());
+    let first = bench.talk("support").unwrap();
+    assert_eq!(rung(&first), ["1001", "1002", "1003"], "all idle equally long: as configured");
+    let second = bench.talk("support").unwrap();
+    assert_eq!(rung(&second), ["1002", "1003"], "1001 is rung already, though nobody said so yet");
+    bench.end(&first);
+    bench.end(&second);
+    let third = bench.talk("support").unwrap();
+    assert_eq!(rung(&third), ["1003", "1001", "1002"]);
+}
+
+#[test]
+fn a_candidate_taken_by_another_call_is_withdrawn_from_this_one() {
+    let mut bench = Bench::new(config());
+    let first = bench.talk("support").unwrap();
+    bench.orders();
+    let second = bench.talk("support").unwrap();
+    assert_eq!(rung(&second), ["1002", "1003"]);
+    let withdraw = DeskCommand::Withdraw { call: first.id, leg: LegId(2) };
+    assert_eq!(bench.orders(), [withdraw, DeskCommand::LiveChanged]);
+    // 1001 does not answer: 1003 is next for the first call, and no longer for the second.
+    bench.say(&first, CallEvent::Trying { leg: LegId(3) });
+    let withdraw = DeskCommand::Withdraw { call: second.id, leg: LegId(2) };
+    assert_eq!(bench.orders(), [withdraw, DeskCommand::LiveChanged]);
+    let third = bench.talk("support").unwrap();
+    assert_eq!(rung(&third), ["1001"], "who was let go is free again");
+    assert_eq!(bench.refused("support"), "too_many_queue");
+}
+
+#[test]
+fn who_is_there_and_willing_is_rung() {
+    let mut bench = Bench::new(config());
+    let now = bench.now;
+    bench.desk.agent_seat("1001", Seat::SipPhone, false, now);
+    bench.desk.agent_presence("1002", Presence::Offline, now);
+    bench.desk.agent_presence("1003", Presence::Busy, now);
+    assert_eq!(bench.desk.availability(&"support".into(), now), Availability::Not(Refusal::NoAgent));
+    assert_eq!(bench.refused("support"), "no_agent");
+    bench.desk.agent_seat("1001", Seat::Browser, true, now);
+    assert_eq!(bench.desk.availability(&"support".into(), now), Availability::TalkNow);
+    assert_eq!(bench.desk.seats("1001").preferred(), Some(Seat::Browser));
+    assert_eq!(rung(&bench.talk("support").unwrap()), ["1001"], "the page counts as a seat");
+    bench.desk.agent_seat("nobody", Seat::Browser, true, now);
+    assert_eq!(bench.desk.seats("nobody").preferred(), None);
+}
+
+#[test]
+fn a_queue_may_ring_one_kind_of_seat_only() {
+    let mut bench = Bench::new(config());
+    assert_eq!(bench.refused("page"), "no_agent", "phones do not count here");
+    let now = bench.now;
+    bench.desk.agent_seat("1002", Seat::Browser, true, now);
+    assert_eq!(rung(&bench.talk("page").unwrap()), ["1002"]);
+}
+
+#[test]
+fn a_program_answers_many_and_a_pbx_chooses_by_itself() {
+    let mut bench = Bench::new(config());
+    for _ in 0..3 {
+        assert_eq!(rung(&bench.talk("echo").unwrap()), ["echo"]);
+    }
+    let spec = bench.talk("pbx").unwrap();
+    assert_eq!(rung(&spec), ["600"]);
+    assert_eq!(bench.desk.live().last().and_then(|card| card.agent.clone()), None);
+}
+
+#[test]
+fn each_bound_is_held_and_given_back() {
+    let mut bench = Bench::new(config());
+    let request = bench.request("echo");
+    let first = bench.desk.talk(request.clone(), bench.now).unwrap();
+    let again = bench.desk.talk(request.clone(), bench.now);
+    assert_eq!(again.unwrap_err(), Refusal::TooMany(Bound::Session));
+    let mut calls = vec![first];
+    for session in ["a", "b"] {
+        let request = TalkRequest { session: session.to_owned(), ..request.clone() };
+        calls.push(bench.desk.talk(request, bench.now).unwrap());
+    }
+    assert_eq!(bench.refused("echo"), "too_many_queue", "three wait for an answer");
+    calls.iter().for_each(|spec| bench.say(spec, CallEvent::State(State::Bridged)));
+    let same_house = TalkRequest { session: String::new(), ..request.clone() };
+    calls.push(bench.desk.talk(same_house.clone(), bench.now).unwrap());
+    let fifth = bench.desk.talk(same_house, bench.now);
+    assert_eq!(fifth.unwrap_err(), Refusal::TooMany(Bound::Address));
+    calls.push(bench.talk("echo").unwrap());
+    calls.push(bench.talk("pbx").unwrap());
+    assert_eq!(bench.refused("echo"), "too_many_tenant");
+    calls.iter().for_each(|spec| bench.end(spec));
+    assert!(bench.desk.talk(request, bench.now).is_ok());
+}
+
+#[test]
+fn asking_too_often_is_refused_whatever_is_asked() {
+    let limits = DeskLimits { asks_per_address_per_minute: 2, ..DeskLimits::default() };
+    let mut bench = Bench::new(DeskConfig { limits, ..config() });
+    let request = bench.request("nowhere");
+    let mut ask = || bench.desk.talk(request.clone(), bench.now).unwrap_err();
+    assert_eq!([ask(), ask(), ask()], [Refusal::UnknownQueue, Refusal::UnknownQueue, Refusal::TooMany(Bound::Rate)]);
+}
+
+#[test]
+fn a_desk_that_stops_accepts_nobody() {
+    let mut bench = Bench::new(config());
+    bench.desk.set_accepting(false);
+    assert_eq!(bench.refused("support"), "closed");
+    assert_eq!(bench.desk.dial("1001", "1002", bench.now).unwrap_err(), Refusal::Closed);
+    assert_eq!(bench.desk.availability(&"support".into(), bench.now), Availability::Not(Refusal::Closed));
+    bench.desk.set_accepting(true);
+    assert!(bench.talk("support").is_ok());
+}
+
+#[test]
+fn a_queue_opens_and_closes_by_the_minute_of_its_zone() {
+    let opening = Opening { weekday: 0, from_minute: 10 * 60, to_minute: 10 * 60 + 2 };
+    let hours = Some(Hours::new("Europe/Paris", vec![opening]).unwrap());
+    let queues = vec![Queue { hours, ..queue("support", &["1001"], None) }];
+    let mut bench = Bench::new(DeskConfig { queues, ..config() });
+    bench.orders();
+    assert_eq!(bench.refused("support"), "closed", "09:59:30 in Paris");
+    assert_eq!(bench.desk.poll_timeout().map(|(_, timer)| timer), Some(Timer::Hours));
+    bench.pass(30_000);
+    assert_eq!(bench.orders(), [DeskCommand::LiveChanged], "10:00: the pages are told");
+    assert_eq!(bench.desk.availability(&"support".into(), bench.now), Availability::TalkNow);
+    bench.pass(60_000);
+    assert_eq!(bench.orders(), [], "10:01: nothing new");
+    bench.pass(60_000);
+    assert_eq!(bench.orders(), [DeskCommand::LiveChanged], "10:02: closed");
+    assert_eq!(bench.refused("support"), "closed");
+}
+
+#[test]
+fn an_agent_rests_after_talking_and_not_after_a_ring_he_missed() {
+    let mut bench = Bench::new(DeskConfig { wrap_up: Duration::from_secs(30), ..config() });
+    let now = bench.now;
+    for away in ["1002", "1003"] {
+        bench.desk.agent_presence(away, Presence::Offline, now);
+    }
+    let missed = bench.talk("support").unwrap();
+    bench.end(&missed);
+    let talked = bench.talk("support").unwrap();
+    bench.say(&talked, CallEvent::Answered { leg: LegId(1) });
+    bench.end(&talked);
+    assert_eq!(bench.desk.agents().first().map(|agent| agent.presence), Some(Presence::WrapUp));
+    assert_eq!(bench.refused("support"), "no_agent");
+    assert_eq!(bench.desk.poll_timeout().map(|(_, timer)| timer), Some(Timer::WrapUp));
+    bench.pass(30_000);
+    let next = bench.talk("support").unwrap();
+    bench.say(&next, CallEvent::Answered { leg: LegId(1) });
+    bench.end(&next);
+    let now = bench.now;
+    bench.desk.agent_presence("1001", Presence::Ready, now);
+    assert!(bench.talk("support").is_ok(), "he says he is ready");
+}
+
+#[test]
+fn a_phone_dials_a_colleague_or_the_echo() {
+    let mut bench = Bench::new(config());
+    let spec = bench.desk.dial("1001", "echo", bench.now).unwrap();
+    assert_eq!((spec.plan, spec.first.kind.peer(), rung(&spec)), (Plan::Inbound, "1001", vec!["echo"]));
+    let now = bench.now;
+    assert_eq!(bench.desk.dial("1002", "1001", now).unwrap_err(), Refusal::NoAgent, "he is on the phone");
+    assert_eq!(bench.desk.dial("1002", "1002", now).unwrap_err(), Refusal::NoAgent);
+    assert_eq!(bench.desk.dial("1002", "911", now).unwrap_err(), Refusal::UnknownAgent);
+    assert_eq!(bench.desk.dial("mallory", "1002", now).unwrap_err(), Refusal::UnknownAgent);
+    assert_eq!(rung(&bench.talk("support").unwrap()), ["1002", "1003"], "who dials is busy");
+    bench.end(&spec);
+    assert!(bench.desk.dial("1003", "1001", bench.now).is_ok());
+}
+
+#[test]
+fn the_live_page_shows_who_rings_from_where() {
+    let mut bench = Bench::new(config());
+    let first = bench.talk("support").unwrap();
+    let second = bench.talk("support").unwrap();
+    bench.pass(700);
+    bench.say(&first, CallEvent::State(State::Ringing));
+    bench.desk.note_page(&first.id, "https://shop.test/confirm\r\n", "Con\0firm");
+    bench.desk.note_page(&CallId::new(9), "https://evil.test/", "x");
+    let live = bench.desk.live();
+    let [one, two] = live.as_slice() else { panic!("{live:?}") };
+    assert_eq!((one.call, one.state, one.agent.as_deref()), (first.id, State::Ringing, Some("1001")));
+    assert_eq!((one.tags.page_url.as_str(), one.tags.page_title.as_str()), ("https://shop.test/confirm", "Confirm"));
+    assert_eq!((one.tags.session.as_str(), one.since_unix_ms), ("s1", bench.now.unix_ms));
+    assert_eq!((two.call, two.state, two.agent.as_deref()), (second.id, State::New, Some("1002")));
+    assert_eq!(first.tags.page_url, "https://shop.test/cart", "the click stays what it was");
+    bench.orders();
+    bench.desk.forget(&first.id, bench.now);
+    assert_eq!(bench.orders(), [DeskCommand::LiveChanged]);
+    assert_eq!(bench.desk.live().len(), 1);
+    assert_eq!(bench.desk.agent_name("1001"), Some("Agent 1001"));
+}
+
+#[test]
+fn ids_come_from_the_seed_and_are_never_the_same_twice() {
+    let ids = |seed: u8| {
+        let mut bench = Bench::new(DeskConfig { seed: [seed; 32], ..config() });
+        let mut one = || {
+            let spec = bench.talk("echo").unwrap();
+            bench.end(&spec);
+            (spec.id, spec.tags.tag)
+        };
+        [one(), one()]
+    };
+    assert_eq!(ids(1), ids(1));
+    assert_ne!(ids(1), ids(2));
+    let [(a, tag_a), (b, tag_b)] = ids(3);
+    assert!(a != b && tag_a != tag_b);
+}
