@@ -6,10 +6,16 @@
 //! handle_timeout                  ─► whichever asked to be woken                       ─► poll_timeout
 //! ```
 //!
-//! After every call of a `handle_*` or an order, drain `poll_transmit` and `poll_event` until `None`.
+//! After every `handle_*` and every order, drain `poll_transmit` and `poll_event` until `None`.
 
+pub(crate) mod compose;
 mod config;
 mod event;
+pub(crate) mod layer;
+mod receive;
+mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use config::{
     Account, Binding, EndpointConfig, Flow, Invite, Local, RegistrationConfig, Target, Transmit, Transport,
@@ -19,67 +25,194 @@ pub use event::{
     UnboundWhy,
 };
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rand::Rng;
+
+use crate::digest::{AccountSecret, Nonces};
 use crate::error::{Reason, SipError};
+use crate::invite::Call;
+use crate::registrar::Registrar;
+use crate::registration::Registration;
 use crate::timer::Timer;
+use crate::wire::{StreamFramer, parse_datagram};
+use layer::Layer;
+
+/// How long a nonce of ours serves. A phone that comes back later is challenged once more.
+const NONCE_LIFE: Duration = Duration::from_secs(300);
 
 /// One SIP user agent: any number of calls, a registrar, registrations elsewhere.
 #[derive(Debug)]
 pub struct Endpoint {
-    config: EndpointConfig,
+    pub(crate) layer: Layer,
+    pub(crate) calls: BTreeMap<CallRef, Call>,
+    /// Calls by Call-ID and our tag, which no two calls share.
+    pub(crate) dialogs: BTreeMap<(String, String), CallRef>,
+    pub(crate) streams: BTreeMap<Flow, StreamFramer>,
+    pub(crate) registrar: Registrar,
+    pub(crate) registrations: BTreeMap<RegistrationRef, Registration>,
+    pub(crate) accounts: BTreeMap<String, AccountSecret>,
+    pub(crate) trunks: Vec<IpAddr>,
+    pub(crate) nonces: Nonces,
 }
 
 impl Endpoint {
     /// An endpoint that knows no account and no trunk yet: it answers OPTIONS and refuses calls.
-    pub fn new(config: EndpointConfig, now: Instant) -> Self { todo!("{config:?} {now:?}") }
-    /// A datagram came in.
-    pub fn handle_datagram(&mut self, flow: Flow, bytes: &[u8], now: Instant) { todo!("{flow} {bytes:?} {now:?}") }
+    pub fn new(config: EndpointConfig, now: Instant) -> Self {
+        let mut layer = Layer::new(config);
+        let key: [u8; 32] = layer.rng.random();
+        Self {
+            layer,
+            calls: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            registrar: Registrar::new(),
+            registrations: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            trunks: Vec::new(),
+            nonces: Nonces::new(key, NONCE_LIFE, now),
+        }
+    }
+
+    /// A datagram came in. `flow.local` is the bound address of the socket.
+    pub fn handle_datagram(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
+        match parse_datagram(bytes, &self.layer.config.limits) {
+            Ok(message) => self.handle_message(flow, message, now),
+            Err(error) => self.handle_garbage(flow, &error),
+        }
+    }
+
     /// Octets of a stream connection came in. The first octets make the connection known.
-    pub fn handle_stream(&mut self, flow: Flow, bytes: &[u8], now: Instant) { todo!("{flow} {bytes:?} {now:?}") }
+    pub fn handle_stream(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
+        self.receive_stream(flow, bytes, now);
+    }
+
     /// A stream connection closed, by whichever side.
-    pub fn handle_stream_closed(&mut self, flow: Flow, now: Instant) { todo!("{flow} {now:?}") }
-    /// The driver could not connect or send.
-    pub fn handle_transport_error(&mut self, flow: Flow, now: Instant) { todo!("{flow} {now:?}") }
+    pub fn handle_stream_closed(&mut self, flow: Flow, now: Instant) {
+        self.stream_gone(flow, now);
+    }
+
+    /// The driver could not connect or send: what waits on this flow fails as with a 503 (RFC 3261 §8.1.3.1).
+    pub fn handle_transport_error(&mut self, flow: Flow, now: Instant) {
+        self.flow_broken(flow, now);
+    }
+
     /// The deadline of `poll_timeout` passed.
-    pub fn handle_timeout(&mut self, now: Instant) { todo!("{now:?}") }
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((owner, timer)) = self.layer.timers.pop_due(now) {
+            self.fire(owner, timer, now);
+        }
+    }
+
     /// The next octets to send.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> { todo!() }
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.layer.poll_transmit()
+    }
+
     /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<SipEvent> { todo!() }
+    pub fn poll_event(&mut self) -> Option<SipEvent> {
+        self.layer.poll_event()
+    }
+
     /// The next deadline and what it is for.
-    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> { todo!() }
-    /// Addresses whose INVITEs need no account: the trunks.
-    pub fn set_trunks(&mut self, addresses: Vec<IpAddr>) { todo!("{addresses:?}") }
-    /// Who may register here and call from here.
-    pub fn set_accounts(&mut self, accounts: Vec<Account>, now: Instant) { todo!("{accounts:?} {now:?}") }
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        self.layer.timers.next()
+    }
+
+    /// Addresses whose INVITEs need no account: the trunks. Everybody else is challenged.
+    pub fn set_trunks(&mut self, addresses: Vec<IpAddr>) {
+        self.trunks = addresses;
+    }
+
+    /// Who may register here and call from here. Bindings of accounts that are gone go with them.
+    pub fn set_accounts(&mut self, accounts: Vec<Account>) {
+        self.accounts = accounts.into_iter().map(|account| (account.user, account.secret)).collect();
+        self.unbind_strangers();
+    }
+
     /// Calls somebody.
-    pub fn invite(&mut self, invite: Invite, now: Instant) -> Result<CallRef, SipError> { todo!("{invite:?} {now:?}") }
+    pub fn invite(&mut self, invite: Invite, now: Instant) -> Result<CallRef, SipError> {
+        self.start_call(invite, now)
+    }
+
     /// Tells the caller that it rings here (180), or sends early media (183 with a body).
-    pub fn ring(&mut self, call: CallRef, status: u16, body: Option<Vec<u8>>, now: Instant) { todo!("{call:?} {status} {body:?} {now:?}") }
-    /// Answers a call that came in.
-    pub fn answer(&mut self, call: CallRef, body: Vec<u8>, headers: Vec<(String, String)>, now: Instant) { todo!("{call:?} {body:?} {headers:?} {now:?}") }
+    pub fn ring(&mut self, call: CallRef, status: u16, body: Option<Vec<u8>>, now: Instant) {
+        self.send_progress(call, status, body, now);
+    }
+
+    /// Answers a call that came in: 200, sent again until its ACK. Headers the endpoint writes itself and
+    /// ones that cannot stand in a message are left out.
+    pub fn answer(&mut self, call: CallRef, body: Vec<u8>, headers: Vec<(String, String)>, now: Instant) {
+        self.send_answer(call, body, &headers, now);
+    }
+
     /// Refuses a call that came in.
-    pub fn reject(&mut self, call: CallRef, status: u16, phrase: Option<&str>, now: Instant) { todo!("{call:?} {status} {phrase:?} {now:?}") }
-    /// Ends a call whatever its state: CANCEL, BYE or a final answer.
-    pub fn hang_up(&mut self, call: CallRef, reason: Option<Reason>, now: Instant) { todo!("{call:?} {reason:?} {now:?}") }
-    /// Offers a changed session.
-    pub fn reinvite(&mut self, call: CallRef, body: Vec<u8>, now: Instant) -> Result<(), SipError> { todo!("{call:?} {body:?} {now:?}") }
+    pub fn reject(&mut self, call: CallRef, status: u16, phrase: Option<&str>, now: Instant) {
+        self.send_rejection(call, status, phrase, None, now);
+    }
+
+    /// Ends a call whatever its state: CANCEL, BYE or a final answer. `Ended` or `Failed` follows when the far
+    /// end has confirmed it, or after 32 s without a word from it.
+    pub fn hang_up(&mut self, call: CallRef, reason: Option<Reason>, now: Instant) {
+        self.end_call(call, reason, now);
+    }
+
+    /// Offers a changed session: `ReofferAnswered` or `ReofferFailed` follows, unless the call ends first.
+    pub fn reinvite(&mut self, call: CallRef, body: Vec<u8>, now: Instant) -> Result<(), SipError> {
+        self.start_reinvite(call, body, now)
+    }
+
     /// Answers `SipEvent::Reoffered`.
-    pub fn answer_reoffer(&mut self, call: CallRef, body: Vec<u8>, now: Instant) { todo!("{call:?} {body:?} {now:?}") }
+    pub fn answer_reoffer(&mut self, call: CallRef, body: Vec<u8>, now: Instant) {
+        self.accept_reoffer(call, body, now);
+    }
+
     /// Refuses `SipEvent::Reoffered`: 488 as a rule. The session stays as it was.
-    pub fn reject_reoffer(&mut self, call: CallRef, status: u16, now: Instant) { todo!("{call:?} {status} {now:?}") }
-    /// Sends INFO within a call.
-    pub fn info(&mut self, call: CallRef, content_type: &str, body: Vec<u8>, now: Instant) { todo!("{call:?} {content_type} {body:?} {now:?}") }
+    pub fn reject_reoffer(&mut self, call: CallRef, status: u16, now: Instant) {
+        self.refuse_reoffer(call, status, now);
+    }
+
+    /// Sends INFO within a call that is up.
+    pub fn info(&mut self, call: CallRef, content_type: &str, body: Vec<u8>, now: Instant) {
+        self.send_info(call, content_type, body, now);
+    }
+
     /// Asks a far end whether it lives.
-    pub fn options(&mut self, target: Target, now: Instant) -> ProbeRef { todo!("{target:?} {now:?}") }
-    /// Registers somewhere and keeps it up.
-    pub fn register(&mut self, registration: RegistrationConfig, now: Instant) -> RegistrationRef { todo!("{registration:?} {now:?}") }
+    pub fn options(&mut self, target: Target, now: Instant) -> ProbeRef {
+        self.start_probe(target, now)
+    }
+
+    /// Registers somewhere and keeps it up until `unregister`.
+    pub fn register(&mut self, registration: RegistrationConfig, now: Instant) -> RegistrationRef {
+        self.start_registration(registration, now)
+    }
+
     /// Takes a registration back.
-    pub fn unregister(&mut self, registration: RegistrationRef, now: Instant) { todo!("{registration:?} {now:?}") }
+    pub fn unregister(&mut self, registration: RegistrationRef, now: Instant) {
+        self.end_registration(registration, now);
+    }
+
     /// Where an account can be reached, the newest first.
-    pub fn bindings(&self, user: &str) -> Vec<Binding> { todo!("{user}") }
+    pub fn bindings(&self, user: &str) -> Vec<Binding> {
+        self.registrar.bindings(user)
+    }
+
     /// What the endpoint holds.
-    pub fn ledger(&self) -> Ledger { todo!("{:?}", self.config) }
+    pub fn ledger(&self) -> Ledger {
+        Ledger {
+            transactions: self.layer.transactions(),
+            dialogs: self.calls.values().map(Call::dialogs).sum(),
+            calls: self.calls.len(),
+            bindings: self.registrar.len(),
+            flows: self.streams.len(),
+            timers: self.layer.timers.len(),
+        }
+    }
+
+    /// Messages and events dropped because nobody fetched them in time.
+    pub fn dropped(&self) -> u64 {
+        self.layer.dropped()
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::message::{HeaderName, Headers, Response};
 use crate::timer::Timer;
+use crate::values::{split_list, split_outside, unquote};
 
 /// Why the endpoint did not do what its owner asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,24 +71,12 @@ impl Failure {
 
     /// No answer in time: as a 408 (§8.1.3.1).
     pub(crate) fn timed_out(timer: Timer) -> Self {
-        Self {
-            status: 408,
-            phrase: "No answer".into(),
-            q850: None,
-            retry_after: None,
-            timed_out: Some(timer),
-        }
+        Self { status: 408, phrase: "No answer".into(), q850: None, retry_after: None, timed_out: Some(timer) }
     }
 
     /// The transport failed: as a 503 (§8.1.3.1).
     pub(crate) fn transport() -> Self {
-        Self {
-            status: 503,
-            phrase: "Transport failed".into(),
-            q850: None,
-            retry_after: None,
-            timed_out: None,
-        }
+        Self { status: 503, phrase: "Transport failed".into(), q850: None, retry_after: None, timed_out: None }
     }
 }
 
@@ -104,11 +93,7 @@ impl fmt::Display for Failure {
 /// Seconds of a Retry-After header, its comment and parameters dropped (§20.33).
 pub(crate) fn retry_after(headers: &Headers) -> Option<Duration> {
     let value = headers.get(&HeaderName::RetryAfter)?;
-    let digits: String = value
-        .trim()
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
+    let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
     let seconds: u32 = digits.parse().ok()?;
     Some(Duration::from_secs(u64::from(seconds.min(86_400))))
 }
@@ -127,35 +112,23 @@ pub struct Reason {
 impl Reason {
     /// A `SIP` reason, such as 200 "Call completed elsewhere".
     pub fn sip(cause: u16, text: &str) -> Self {
-        Self {
-            protocol: "SIP".into(),
-            cause: Some(cause),
-            text: Some(text.into()),
-        }
+        Self { protocol: "SIP".into(), cause: Some(cause), text: Some(text.into()) }
     }
 
     /// A `Q.850` reason, such as 16 "Normal call clearing".
     pub fn q850_cause(cause: u8, text: &str) -> Self {
-        Self {
-            protocol: "Q.850".into(),
-            cause: Some(u16::from(cause)),
-            text: Some(text.into()),
-        }
+        Self { protocol: "Q.850".into(), cause: Some(u16::from(cause)), text: Some(text.into()) }
     }
 
     /// The first reason of a message.
     pub fn first(headers: &Headers) -> Option<Self> {
-        headers
-            .get(&HeaderName::Reason)
-            .and_then(|value| split_outside_quotes(value, ',').into_iter().next())
-            .and_then(Self::parse)
+        headers.get(&HeaderName::Reason).and_then(|value| split_list(value).next()).and_then(Self::parse)
     }
 
     /// The Q.850 cause of a message, whichever of its reasons carries it.
     pub fn q850(headers: &Headers) -> Option<u8> {
         headers
-            .all(&HeaderName::Reason)
-            .flat_map(|value| split_outside_quotes(value, ','))
+            .values(&HeaderName::Reason)
             .filter_map(Self::parse)
             .find(|reason| reason.protocol.eq_ignore_ascii_case("Q.850"))
             .and_then(|reason| reason.cause)
@@ -163,16 +136,12 @@ impl Reason {
     }
 
     fn parse(value: &str) -> Option<Self> {
-        let mut parts = split_outside_quotes(value, ';').into_iter();
+        let mut parts = split_outside(value, b';');
         let protocol = parts.next()?.trim();
         if protocol.is_empty() {
             return None;
         }
-        let mut reason = Self {
-            protocol: crate::headers::clean(protocol, 32),
-            cause: None,
-            text: None,
-        };
+        let mut reason = Self { protocol: crate::headers::clean(protocol, 32), cause: None, text: None };
         for part in parts {
             let Some((name, value)) = part.split_once('=') else {
                 continue;
@@ -181,8 +150,7 @@ impl Reason {
             if name.eq_ignore_ascii_case("cause") {
                 reason.cause = value.trim().parse().ok();
             } else if name.eq_ignore_ascii_case("text") {
-                let text = value.trim().trim_matches('"').replace("\\\"", "\"");
-                reason.text = Some(crate::headers::clean(&text, 128));
+                reason.text = Some(crate::headers::clean(&unquote(value.trim()), 128));
             }
         }
         Some(reason)
@@ -191,42 +159,18 @@ impl Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let token: String = self
-            .protocol
-            .chars()
-            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-            .collect();
+        let token: String =
+            self.protocol.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')).collect();
         f.write_str(&token)?;
         if let Some(cause) = self.cause {
             write!(f, ";cause={cause}")?;
         }
         if let Some(text) = &self.text {
-            let text = crate::headers::clean(text, 128)
-                .replace('\\', "")
-                .replace('"', "'");
+            let text = crate::headers::clean(text, 128).replace('\\', "").replace('"', "'");
             write!(f, ";text=\"{text}\"")?;
         }
         Ok(())
     }
-}
-
-/// Splits at a separator that stands outside quoted strings.
-fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
-    let mut quoted = false;
-    let mut escaped = false;
-    text.split(|c| {
-        if escaped {
-            escaped = false;
-            return false;
-        }
-        match c {
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            other => return other == separator && !quoted,
-        }
-        false
-    })
-    .collect()
 }
 
 #[cfg(test)]
@@ -251,10 +195,7 @@ mod tests {
             "SIP ;cause=200 ;text=\"Call completed elsewhere\"",
             &[("SIP", Some(200), Some("Call completed elsewhere"))],
         );
-        check(
-            "Q.850;cause=16;text=\"a;b,c=\\\"d\\\"\", SIP;cause=600",
-            &[("Q.850", Some(16), Some("a;b,c=\"d\""))],
-        );
+        check("Q.850;cause=16;text=\"a;b,c=\\\"d\\\"\", SIP;cause=600", &[("Q.850", Some(16), Some("a;b,c=\"d\""))]);
         check("preemption;cause=99999999", &[("preemption", None, None)]);
         check("", &[]);
     }

@@ -8,17 +8,25 @@
 //! | `headers` | the tags that ride on a call, and cleaning of text from a page |
 //! | `digest` | 401/407 challenges and answers (RFC 7616, RFC 8760) |
 //! | `endpoint` | `Endpoint`: routes octets to transactions, calls, the registrar; what the driver talks to |
+//! | `transaction` | the four machines of §17 with RFC 6026 |
+//! | `dialog`, `invite` | dialogs and calls: routes, order, ACK, CANCEL, BYE, re-INVITE and its glare |
+//! | `registrar`, `registration` | who registers here; where we register |
 //! | `timer`, `error` | named deadlines; refusals and failures |
 //!
 //! Nothing here reads a clock, a socket or the environment.
 
 pub mod check;
 pub mod digest;
+mod dialog;
 pub mod endpoint;
 pub mod error;
 pub mod headers;
+mod invite;
 pub mod message;
+mod registrar;
+mod registration;
 pub mod timer;
+mod transaction;
 pub mod uri;
 pub mod values;
 pub mod wire;

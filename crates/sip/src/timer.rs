@@ -19,11 +19,7 @@ pub struct Timers {
 
 impl Default for Timers {
     fn default() -> Self {
-        Self {
-            t1: Duration::from_millis(500),
-            t2: Duration::from_secs(4),
-            t4: Duration::from_secs(5),
-        }
+        Self { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
     }
 }
 
@@ -106,11 +102,7 @@ pub(crate) struct TimerTable<K> {
 
 impl<K: Copy + Ord> TimerTable<K> {
     pub(crate) fn new() -> Self {
-        Self {
-            queue: BTreeSet::new(),
-            set: BTreeMap::new(),
-            count: 0,
-        }
+        Self { queue: BTreeSet::new(), set: BTreeMap::new(), count: 0 }
     }
 
     /// Sets the owner's timer, in place of an earlier deadline of that name.
@@ -130,11 +122,8 @@ impl<K: Copy + Ord> TimerTable<K> {
 
     /// Forgets every timer of the owner.
     pub(crate) fn cancel_all(&mut self, owner: K) {
-        let names: Vec<Timer> = self
-            .set
-            .range((owner, Timer::A)..=(owner, Timer::Idle))
-            .map(|((_, timer), _)| *timer)
-            .collect();
+        let names: Vec<Timer> =
+            self.set.range((owner, Timer::A)..=(owner, Timer::Idle)).map(|((_, timer), _)| *timer).collect();
         for timer in names {
             self.cancel(owner, timer);
         }

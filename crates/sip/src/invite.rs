@@ -1,0 +1,161 @@
+//! Calls: what an INVITE started, until both sides know that it is over (RFC 3261 §13 to §15).
+//!
+//! ```text
+//! caller  Calling ─1xx─► Proceeding ─2xx─► Up ─hang_up─► Ending ─► gone
+//!            └──────┬────────┘  └─3xx-6xx──► gone (Failed)
+//!              hang_up, ring limit
+//!                   └────► Cancelling ─487─► gone;  ─2xx─► ACK, BYE: Ending (the race of §9.1)
+//!
+//! callee  Offered ─answer─► Answered ─ACK─► Up ─hang_up─► Ending ─► gone
+//!            └─reject, CANCEL─► gone    └─no ACK for 64×T1: BYE─► Ending
+//! ```
+//! A BYE from the far end leads from anywhere to gone. Whatever leaves the table reports `Ended` or `Failed`
+//! once, in `Endpoint::finish`, and nowhere else.
+
+pub(crate) mod callee;
+pub(crate) mod caller;
+pub(crate) mod ending;
+pub(crate) mod reoffer;
+
+use std::time::Duration;
+
+use crate::dialog::Dialog;
+use crate::digest::Credentials;
+use crate::endpoint::layer::{ClientId, ServerId};
+use crate::endpoint::{EndedBy, Flow, Transmit};
+use crate::error::Reason;
+use crate::message::{Method, Request};
+
+/// Early dialogs of one forked INVITE.
+pub(crate) const MAX_EARLY: usize = 16;
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum State {
+    /// Caller: INVITE is out, nothing came back.
+    Calling,
+    /// Caller: a provisional came.
+    Proceeding,
+    /// Caller: we want out and wait for the final response.
+    Cancelling,
+    /// Callee: the application has not answered yet.
+    Offered,
+    /// Callee: 2xx is out, its ACK is not in.
+    Answered,
+    /// Both sides know.
+    Up,
+    /// BYE is out, its answer is not in.
+    Ending,
+}
+
+/// Which side sent the first INVITE: it owns the Call-ID (§14.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    Caller,
+    Callee,
+}
+
+/// How a call will be reported once it is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Farewell {
+    pub(crate) by: EndedBy,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) q850: Option<u8>,
+}
+
+impl Farewell {
+    pub(crate) fn by(by: EndedBy) -> Self {
+        Self { by, reason: None, q850: None }
+    }
+}
+
+/// A 2xx to an INVITE that waits for its ACK (§13.3.1.4).
+#[derive(Clone, Debug)]
+pub(crate) struct Unconfirmed {
+    pub(crate) cseq: u32,
+    pub(crate) sent: Transmit,
+    pub(crate) gap: Duration,
+    /// The first INVITE of the call, not a later one.
+    pub(crate) first: bool,
+}
+
+/// The offer that is on its way, if any. There is at most one (RFC 3264 §4).
+#[derive(Clone, Debug)]
+pub(crate) enum Offer {
+    /// None.
+    Idle,
+    /// Our re-INVITE waits for its final response.
+    Ours {
+        client: ClientId,
+        body: Vec<u8>,
+        /// Times 491 sent us back.
+        glares: u8,
+    },
+    /// Their re-INVITE or UPDATE waits for the application.
+    Theirs { server: ServerId, method: Method },
+}
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) role: Role,
+    pub(crate) state: State,
+    pub(crate) call_id: String,
+    pub(crate) local_tag: String,
+    /// The dialog: a callee's from the start, a caller's from the 2xx.
+    pub(crate) dialog: Option<Dialog>,
+    /// Caller: dialogs of provisional responses, by fork.
+    pub(crate) early: Vec<Dialog>,
+    /// Caller: the INVITE to be sent again with credentials; without Via.
+    pub(crate) invite: Option<Request>,
+    /// Caller: the INVITE transaction.
+    pub(crate) client: Option<ClientId>,
+    /// Callee: the INVITE transaction.
+    pub(crate) server: Option<ServerId>,
+    /// The path of the first INVITE.
+    pub(crate) flow: Flow,
+    pub(crate) pinned: bool,
+    pub(crate) credentials: Option<Credentials>,
+    /// Challenges answered so far, of whatever request.
+    pub(crate) challenges: u8,
+    pub(crate) cancel_sent: bool,
+    pub(crate) unconfirmed: Option<Unconfirmed>,
+    pub(crate) offer: Offer,
+    /// Our re-INVITE that met theirs and waits for its turn (§14.1), and how often that happened.
+    pub(crate) waiting: Option<(Vec<u8>, u8)>,
+    /// How the end will be told; set when the end is decided and its messages are still on their way.
+    pub(crate) farewell: Option<Farewell>,
+    /// Caller: the ring limit passed.
+    pub(crate) ring_limit_passed: bool,
+}
+
+impl Call {
+    /// Whether a dialog of this call has this remote tag.
+    pub(crate) fn has_remote_tag(&self, tag: &str) -> bool {
+        match &self.dialog {
+            Some(dialog) => dialog.remote_tag() == tag,
+            None => self.early.iter().any(|dialog| dialog.remote_tag() == tag),
+        }
+    }
+
+    /// The dialog with this remote tag.
+    pub(crate) fn dialog_mut(&mut self, tag: &str) -> Option<&mut Dialog> {
+        match &mut self.dialog {
+            Some(dialog) => Some(dialog),
+            None => self.early.iter_mut().find(|dialog| dialog.remote_tag() == tag),
+        }
+    }
+
+    /// How many dialogs it holds.
+    pub(crate) fn dialogs(&self) -> usize {
+        usize::from(self.dialog.is_some()) + self.early.len()
+    }
+
+    /// Whether the session may be changed now.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.state == State::Up
+            && self.unconfirmed.is_none()
+            && self.waiting.is_none()
+            && matches!(self.offer, Offer::Idle)
+    }
+}

@@ -1,0 +1,379 @@
+//! The caller's side: INVITE, provisional answers, 2xx and ACK, forks, refusals, challenges.
+
+use std::time::Instant;
+
+use crate::dialog::Dialog;
+use crate::endpoint::layer::{Answer, ClientId, Outcome, Owner, Purpose, User};
+use crate::endpoint::{CallRef, EndedBy, Endpoint, Flow, Invite, SipEvent, compose};
+use crate::error::{Failure, SipError};
+use crate::invite::{Call, Farewell, MAX_EARLY, Offer, Role, State};
+use crate::message::{HeaderName, Method, Request, Response};
+use crate::timer::Timer;
+use crate::values::NameAddr;
+
+/// Challenges answered for one call. The second is for a proxy behind a proxy or a stale nonce; a far end
+/// that wants more will never be content.
+const MAX_CHALLENGES: u8 = 4;
+
+impl Endpoint {
+    /// Builds and sends the first INVITE of a call.
+    pub(crate) fn start_call(&mut self, invite: Invite, now: Instant) -> Result<CallRef, SipError> {
+        let flow = self.layer.flow_to(&invite.target)?;
+        if self.calls.len() >= self.layer.config.max_calls {
+            return Err(SipError::TooManyCalls);
+        }
+        if self.layer.is_full() {
+            return Err(SipError::TooManyTransactions);
+        }
+        let local_tag = self.layer.token();
+        let request = self.first_invite(&invite, &local_tag, flow)?;
+        let pinned = self.registrar.has_flow(flow);
+        let call = CallRef(self.layer.next_id());
+        let call_id = request.call_id().unwrap_or_default().to_owned();
+        let client = self.send_invite(call, request.clone(), flow, pinned, now);
+        if let Some(limit) = invite.ring_limit {
+            self.layer.timers.set(Owner::Call(call), Timer::Ring, now + limit);
+        }
+        self.dialogs.insert((call_id.clone(), local_tag.clone()), call);
+        self.calls.insert(
+            call,
+            Call {
+                role: Role::Caller,
+                state: State::Calling,
+                call_id,
+                local_tag,
+                dialog: None,
+                early: Vec::new(),
+                invite: Some(request),
+                client: Some(client),
+                server: None,
+                flow,
+                pinned,
+                credentials: invite.credentials,
+                challenges: 0,
+                cancel_sent: false,
+                unconfirmed: None,
+                offer: Offer::Idle,
+                waiting: None,
+                farewell: None,
+                ring_limit_passed: false,
+            },
+        );
+        Ok(call)
+    }
+
+    fn first_invite(&mut self, invite: &Invite, local_tag: &str, flow: Flow) -> Result<Request, SipError> {
+        let call_id = match &invite.call_id {
+            Some(call_id) if call_id.bytes().all(|byte| byte.is_ascii_graphic()) && !call_id.is_empty() => {
+                call_id.clone()
+            }
+            Some(_) => return Err(SipError::BadHeader),
+            None => self.layer.long_token(),
+        };
+        let mut from = invite.from.clone().without_tag();
+        from.set_tag(local_tag);
+        let to = match &invite.to {
+            Some(to) => to.clone().without_tag(),
+            None => {
+                // §19.1.1: a To keeps no transport, ttl, maddr or headers of the Request-URI.
+                let mut uri = invite.uri.clone();
+                uri.headers = None;
+                for name in ["transport", "ttl", "maddr", "lr", "method"] {
+                    uri.params.remove(name);
+                }
+                NameAddr::new(uri)
+            }
+        };
+        let mut request = Request::new(Method::Invite, invite.uri.clone());
+        request.uri.headers = None;
+        let contact = self.layer.contact(from.uri.user.as_deref(), flow);
+        let headers = &mut request.headers;
+        headers.push(HeaderName::MaxForwards, "70");
+        headers.push(HeaderName::From, &from.to_string());
+        headers.push(HeaderName::To, &to.to_string());
+        headers.push(HeaderName::CallId, &call_id);
+        headers.push(HeaderName::CSeq, "1 INVITE");
+        headers.push(HeaderName::Contact, &contact.to_string());
+        compose::abilities(headers);
+        compose::application_headers(headers, &invite.headers)?;
+        if let Some(body) = &invite.body {
+            compose::sdp(&mut request.headers, &mut request.body, body.clone());
+        }
+        Ok(request)
+    }
+
+    fn send_invite(&mut self, call: CallRef, request: Request, flow: Flow, pinned: bool, now: Instant) -> ClientId {
+        let user = User::Call(call, Purpose::Invite);
+        let client = self.layer.request(request, flow, user, now);
+        if let Some(client) = self.layer.client_mut(client) {
+            client.pinned = pinned;
+        }
+        client
+    }
+
+    /// The INVITE of a call, or of one that is gone, has something to say.
+    pub(crate) fn handle_invite_outcome(&mut self, call_ref: CallRef, outcome: Outcome, now: Instant) {
+        let response = match outcome.answer {
+            Answer::Response(response) => response,
+            Answer::TimedOut(timer) => {
+                return self.invite_unanswered(call_ref, outcome.client, Failure::timed_out(timer), now);
+            }
+            Answer::Broken => {
+                return self.invite_unanswered(call_ref, outcome.client, Failure::transport(), now);
+            }
+        };
+        // An answer to an INVITE that was sent again with credentials says nothing new.
+        let current = self.calls.get(&call_ref).is_some_and(|call| call.client == Some(outcome.client));
+        match (response.status, current) {
+            (100..=199, true) => self.invite_provisional(call_ref, response, outcome.flow, now),
+            (200..=299, _) => self.invite_success(call_ref, outcome.client, response, outcome.flow, now),
+            (300.., true) => self.invite_refused(call_ref, response, outcome.flow, now),
+            (0..=199, _) | (300.., false) => {}
+        }
+    }
+
+    fn invite_unanswered(&mut self, call_ref: CallRef, client: ClientId, failure: Failure, now: Instant) {
+        let Some(call) = self.calls.get(&call_ref).filter(|call| call.client == Some(client)) else {
+            return;
+        };
+        match call.state {
+            State::Calling | State::Proceeding => self.fail(call_ref, failure, now),
+            State::Cancelling => self.finish_cancelled(call_ref, now),
+            State::Offered | State::Answered | State::Up | State::Ending => {}
+        }
+    }
+
+    fn invite_provisional(&mut self, call_ref: CallRef, response: Response, flow: Flow, now: Instant) {
+        let Some(call) = self.calls.get_mut(&call_ref) else {
+            return;
+        };
+        match call.state {
+            State::Calling | State::Proceeding => call.state = State::Proceeding,
+            // §9.1: CANCEL may only follow a provisional response; here it is.
+            State::Cancelling => return self.send_cancel(call_ref, now),
+            State::Offered | State::Answered | State::Up | State::Ending => return,
+        }
+        if response.status == 100 {
+            return;
+        }
+        if let (Some(tag), Some(request)) = (response.to_tag(), &call.invite) {
+            let known = call.has_remote_tag(&tag);
+            if !known
+                && call.early.len() < MAX_EARLY
+                && let Ok(dialog) = Dialog::from_response(request, &response, flow, call.pinned)
+            {
+                call.early.push(dialog);
+            }
+        }
+        let body = compose::body_of(&response.body);
+        self.layer.report(SipEvent::Progress {
+            call: call_ref,
+            status: response.status,
+            body,
+            headers: response.headers,
+        });
+    }
+
+    /// A 2xx: the first one, a copy, one from another branch of a fork, or one that crossed our CANCEL.
+    fn invite_success(&mut self, call_ref: CallRef, client: ClientId, response: Response, flow: Flow, now: Instant) {
+        let tag = response.to_tag().unwrap_or_default();
+        if self.layer.repeat_ack(client, &tag) {
+            return;
+        }
+        let Some(sent) = self.layer.client(client) else {
+            return;
+        };
+        let pinned = sent.pinned;
+        let request = sent.request.clone();
+        let Ok(dialog) = Dialog::from_response(&request, &response, flow, pinned) else {
+            // Without a readable To or Record-Route there is no way to acknowledge it.
+            self.invite_unanswered(call_ref, client, Failure::from_response(&response), now);
+            return;
+        };
+        self.acknowledge(client, &dialog, &request, &tag);
+        let state = self.calls.get(&call_ref).filter(|call| call.client == Some(client)).map(|call| call.state);
+        match state {
+            Some(State::Calling | State::Proceeding) => {
+                self.layer.timers.cancel(Owner::Call(call_ref), Timer::Ring);
+                if let Some(call) = self.calls.get_mut(&call_ref) {
+                    call.state = State::Up;
+                    call.early.clear();
+                    call.invite = None;
+                    call.dialog = Some(dialog);
+                }
+                let body = compose::body_of(&response.body);
+                self.layer.report(SipEvent::Answered {
+                    call: call_ref,
+                    status: response.status,
+                    body,
+                    headers: response.headers,
+                });
+            }
+            // §9.1: the CANCEL came too late. The call is up at the far end, so it is ended there.
+            Some(State::Cancelling) => {
+                self.layer.timers.cancel(Owner::Call(call_ref), Timer::CancelWait);
+                if let Some(call) = self.calls.get_mut(&call_ref) {
+                    call.early.clear();
+                    call.invite = None;
+                    call.dialog = Some(dialog);
+                }
+                self.send_bye(call_ref, now);
+            }
+            // §13.2.2.4: another branch of a fork answered too, or the call is gone by now.
+            Some(State::Up | State::Ending | State::Offered | State::Answered) | None => {
+                let mut dialog = dialog;
+                let bye = dialog.request(Method::Bye);
+                let hop = dialog.next_hop(&self.layer.config.locals);
+                self.layer.request(bye, hop, User::Nobody, now);
+            }
+        }
+    }
+
+    /// ACK of a 2xx to `request` (§13.2.2.4), with the credentials of its INVITE (§22.1).
+    pub(crate) fn acknowledge(&mut self, client: ClientId, dialog: &Dialog, request: &Request, tag: &str) {
+        let cseq = request.cseq().map_or(1, |cseq| cseq.number);
+        let mut ack = dialog.ack(cseq);
+        for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
+            for value in request.headers.all(&name) {
+                ack.headers.push(name.clone(), value);
+            }
+        }
+        let hop = dialog.next_hop(&self.layer.config.locals);
+        self.layer.send_ack(client, tag, ack, hop);
+    }
+
+    fn invite_refused(&mut self, call_ref: CallRef, response: Response, flow: Flow, now: Instant) {
+        let Some(call) = self.calls.get(&call_ref) else {
+            return;
+        };
+        match call.state {
+            State::Calling | State::Proceeding => {}
+            State::Cancelling => return self.finish_cancelled(call_ref, now),
+            State::Offered | State::Answered | State::Up | State::Ending => return,
+        }
+        if matches!(response.status, 401 | 407)
+            && let Some(mut request) = call.invite.clone()
+            && self.prove(call_ref, &mut request, &response, flow)
+        {
+            // §22.2: same Call-ID and From tag, CSeq one higher, a new branch.
+            let client = self.send_invite(call_ref, request.clone(), flow_of(&self.calls, call_ref, flow), false, now);
+            if let Some(call) = self.calls.get_mut(&call_ref) {
+                if let Some(sent) = self.layer.client_mut(client) {
+                    sent.pinned = call.pinned;
+                }
+                call.client = Some(client);
+                call.state = State::Calling;
+                call.early.clear();
+                call.invite = Some(request);
+            }
+            return;
+        }
+        self.fail(call_ref, Failure::from_response(&response), now);
+    }
+
+    /// Puts credentials for the challenge on a request, with the next CSeq. `false`: there are none for it, or
+    /// they were refused. They go to the address the call was sent to and to nobody else (SECURITY S7).
+    pub(crate) fn prove(&mut self, call_ref: CallRef, request: &mut Request, response: &Response, flow: Flow) -> bool {
+        let cnonce = self.layer.long_token();
+        let Some(call) = self.calls.get_mut(&call_ref) else {
+            return false;
+        };
+        let Some(credentials) = &call.credentials else {
+            return false;
+        };
+        if call.challenges >= MAX_CHALLENGES || flow.remote.ip() != call.flow.remote.ip() {
+            return false;
+        }
+        let Some(cseq) = compose::prove(request, response, credentials, &cnonce) else {
+            return false;
+        };
+        call.challenges += 1;
+        if let Some(dialog) = &mut call.dialog {
+            dialog.local_cseq = dialog.local_cseq.max(cseq);
+        }
+        true
+    }
+
+    /// The call was never up and is over.
+    pub(crate) fn fail(&mut self, call_ref: CallRef, failure: Failure, now: Instant) {
+        if self.forget(call_ref, now).is_some() {
+            self.layer.report(SipEvent::Failed { call: call_ref, failure });
+        }
+    }
+
+    /// A call that we gave up before it was answered is over.
+    pub(crate) fn finish_cancelled(&mut self, call_ref: CallRef, now: Instant) {
+        let Some(call) = self.calls.get(&call_ref) else {
+            return;
+        };
+        if call.ring_limit_passed {
+            self.fail(call_ref, Failure::timed_out(Timer::Ring), now);
+        } else {
+            let farewell = call.farewell.clone().unwrap_or_else(|| Farewell::by(EndedBy::Us));
+            self.finish(call_ref, farewell, now);
+        }
+    }
+
+    /// The caller's own limit on ringing passed.
+    pub(crate) fn ring_limit_passed(&mut self, call_ref: CallRef, now: Instant) {
+        if let Some(call) = self.calls.get_mut(&call_ref)
+            && matches!(call.state, State::Calling | State::Proceeding)
+        {
+            call.ring_limit_passed = true;
+            self.cancel_call(call_ref, Farewell::by(EndedBy::Timer(Timer::Ring)), now);
+        }
+    }
+
+    /// Wants out of a call of ours that is not answered yet.
+    pub(crate) fn cancel_call(&mut self, call_ref: CallRef, farewell: Farewell, now: Instant) {
+        let Some(call) = self.calls.get_mut(&call_ref) else {
+            return;
+        };
+        let before = call.state;
+        call.state = State::Cancelling;
+        call.farewell = Some(farewell);
+        self.layer.timers.cancel(Owner::Call(call_ref), Timer::Ring);
+        match before {
+            State::Proceeding => self.send_cancel(call_ref, now),
+            // Nothing came back yet: CANCEL waits for the first provisional, timer B ends the wait.
+            State::Calling | State::Cancelling | State::Offered | State::Answered | State::Up | State::Ending => {}
+        }
+    }
+
+    fn send_cancel(&mut self, call_ref: CallRef, now: Instant) {
+        let Some(call) = self.calls.get_mut(&call_ref).filter(|call| !call.cancel_sent) else {
+            return;
+        };
+        let Some(client) = call.client else {
+            return;
+        };
+        call.cancel_sent = true;
+        let reason = call.farewell.as_ref().and_then(|farewell| farewell.reason.as_ref());
+        let reason = reason.map(ToString::to_string);
+        self.layer.cancel(client, reason.as_deref(), now);
+        // §9.1: a far end of RFC 2543 may never answer the INVITE.
+        let give_up = self.layer.config.timers.give_up();
+        self.layer.timers.set(Owner::Call(call_ref), Timer::CancelWait, now + give_up);
+    }
+
+    /// The CANCEL brought nothing for 64 × T1.
+    pub(crate) fn cancel_wait_passed(&mut self, call_ref: CallRef, now: Instant) {
+        let Some(call) = self.calls.get(&call_ref) else {
+            return;
+        };
+        match call.state {
+            State::Cancelling => {
+                if let Some(client) = call.client {
+                    self.layer.drop_client(client);
+                }
+                self.finish_cancelled(call_ref, now);
+            }
+            State::Calling | State::Proceeding | State::Offered | State::Answered | State::Up | State::Ending => {}
+        }
+    }
+}
+
+/// The flow a call's INVITE goes by: over a stream the connection the challenge came by.
+fn flow_of(calls: &std::collections::BTreeMap<CallRef, Call>, call: CallRef, fallback: Flow) -> Flow {
+    calls.get(&call).map_or(fallback, |call| call.flow)
+}
