@@ -7,10 +7,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
+use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 /// What a metric does over time.
@@ -29,11 +29,11 @@ const CALL_SECONDS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300
 /// Set-up and requests, in seconds.
 const SETUP_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// What a packet spends inside, in seconds.
+/// A packet's way through, in seconds.
 const PACKET_SECONDS: &[f64] = &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1];
 
 macro_rules! metrics {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $kind:expr, [$($label:literal),*];)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $kind:expr, $label:expr;)+) => {
         /// Every metric.
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum Metric {
@@ -54,9 +54,9 @@ macro_rules! metrics {
                 match self { $(Self::$variant => $kind,)+ }
             }
 
-            /// The names of its labels, in the order their values are given.
-            pub const fn labels(self) -> &'static [&'static str] {
-                match self { $(Self::$variant => &[$($label),*],)+ }
+            /// The name of its label, when it has one.
+            pub const fn label(self) -> Option<&'static str> {
+                match self { $(Self::$variant => $label,)+ }
             }
 
             /// One sentence for the operator.
@@ -69,89 +69,108 @@ macro_rules! metrics {
 
 metrics! {
     /// The running version, always 1.
-    BuildInfo = "build_info", Kind::Gauge, ["version"];
+    BuildInfo = "build_info", Kind::Gauge, Some("version");
     /// Calls that have begun and not ended.
-    CallsActive = "calls_active", Kind::Gauge, [];
+    CallsLive = "calls_live", Kind::Gauge, None;
     /// Calls begun.
-    CallsStarted = "calls_started_total", Kind::Counter, [];
+    CallsStarted = "calls_started_total", Kind::Counter, None;
     /// Calls somebody answered.
-    CallsAnswered = "calls_answered_total", Kind::Counter, [];
+    CallsAnswered = "calls_answered_total", Kind::Counter, None;
     /// Calls ended, by why.
-    CallsEnded = "calls_ended_total", Kind::Counter, ["cause"];
+    CallsEnded = "calls_ended_total", Kind::Counter, Some("cause");
     /// Calls refused before they began, by why.
-    CallsRefused = "calls_refused_total", Kind::Counter, ["code"];
-    /// From the start of a call to its answer, or to its end when nobody answered.
-    CallWait = "call_wait_seconds", Kind::Histogram(CALL_SECONDS), [];
+    TalksRefused = "talks_refused_total", Kind::Counter, Some("reason");
+    /// From the start of a call to its answer.
+    CallWaitSeconds = "call_wait_seconds", Kind::Histogram(CALL_SECONDS), None;
     /// From the answer of a call to its end.
-    CallTalk = "call_talk_seconds", Kind::Histogram(CALL_SECONDS), [];
-    /// From a browser's offer to its keys.
-    BrowserConnect = "browser_connect_seconds", Kind::Histogram(SETUP_SECONDS), [];
-    /// Bridges held by the media workers.
-    Bridges = "media_bridges_active", Kind::Gauge, [];
-    /// Packets dropped on arrival or not sent, by why.
-    MediaDropped = "media_packets_dropped_total", Kind::Counter, ["reason"];
-    /// Round trip of the self-probe packet through the slowest media worker.
-    MediaProbe = "media_probe_seconds", Kind::Histogram(PACKET_SECONDS), [];
-    /// SIP messages and connections refused or dropped, by why.
-    SipRefused = "sip_refused_total", Kind::Counter, ["reason"];
-    /// 1 while the gateway is registered at the trunk, else 0.
-    TrunkRegistered = "trunk_registered", Kind::Gauge, ["trunk"];
-    /// Tries to reach a trunk that failed, by trunk.
-    TrunkFailures = "trunk_failures_total", Kind::Counter, ["trunk"];
-    /// What happened at the web edge, by kind.
-    WebEvents = "web_events_total", Kind::Counter, ["event"];
-    /// Requests and sockets the web edge refused, by door and code.
-    WebRefused = "web_refused_total", Kind::Counter, ["door", "code"];
+    CallTalkSeconds = "call_talk_seconds", Kind::Histogram(CALL_SECONDS), None;
     /// Call records the store did not take.
-    StoreFailures = "store_failures_total", Kind::Counter, [];
-    /// Messages dropped because a queue inside the gateway was full, by queue.
-    QueueDropped = "queue_dropped_total", Kind::Counter, ["queue"];
+    RecordsLost = "records_lost_total", Kind::Counter, None;
+    /// Requests a tenant's desk had no room for.
+    DeskOverload = "desk_overload_total", Kind::Counter, None;
+    /// From a browser's offer to its keys.
+    BrowserConnectSeconds = "browser_connect_seconds", Kind::Histogram(SETUP_SECONDS), None;
+    /// Media sessions held by the workers.
+    MediaSessions = "media_sessions", Kind::Gauge, None;
+    /// Media sessions found without a call and taken down.
+    MediaSessionsLeaked = "media_sessions_leaked_total", Kind::Counter, None;
+    /// Orders a media worker had no room for.
+    MediaOrdersRefused = "media_orders_refused_total", Kind::Counter, None;
+    /// News of a media worker nobody took in time.
+    MediaNoticesLost = "media_notices_lost_total", Kind::Counter, None;
+    /// Packets that were not what they claimed.
+    MediaPacketsMalformed = "media_packets_malformed_total", Kind::Counter, None;
+    /// Packets from an address or with a key that was not agreed.
+    MediaPacketsRefused = "media_packets_refused_total", Kind::Counter, None;
+    /// Packets of sound the system did not take.
+    MediaSendErrors = "media_send_errors_total", Kind::Counter, None;
+    /// SDP that could not be read or agreed on.
+    SdpRefused = "sdp_refused_total", Kind::Counter, None;
+    /// SIP messages refused or dropped, by why.
+    SipRefused = "sip_refused_total", Kind::Counter, Some("reason");
+    /// SIP messages dropped because the endpoint was behind.
+    SipInboxDropped = "sip_inbox_dropped_total", Kind::Counter, None;
+    /// Orders the SIP endpoint had no room for.
+    SipOrdersRefused = "sip_orders_refused_total", Kind::Counter, None;
+    /// News of the SIP endpoint nobody took in time.
+    SipNoticesLost = "sip_notices_lost_total", Kind::Counter, None;
+    /// SIP messages that could not be sent.
+    SipSendErrors = "sip_send_errors_total", Kind::Counter, None;
+    /// SIP connections refused, there being enough.
+    SipConnectionsRefused = "sip_connections_refused_total", Kind::Counter, None;
+    /// SIP connections that failed while being accepted.
+    SipAcceptErrors = "sip_accept_errors_total", Kind::Counter, None;
+    /// Names of PBXs that could not be looked up.
+    DnsFailures = "dns_failures_total", Kind::Counter, None;
+    /// 1 while the gateway is registered at the trunk, else 0.
+    TrunkRegistered = "trunk_registered", Kind::Gauge, Some("trunk");
+    /// What happened at the web edge, as door/event.
+    WebEvents = "web_events_total", Kind::Counter, Some("event");
+    /// What the web edge refused, as door/reason.
+    WebRefused = "web_refused_total", Kind::Counter, Some("reason");
+    /// News a visitor's page did not take in time.
+    VisitorUpdatesLost = "visitor_updates_lost_total", Kind::Counter, None;
+    /// News an agent's page did not take in time.
+    ConsoleUpdatesLost = "console_updates_lost_total", Kind::Counter, None;
     /// Health checks that turned bad, by check.
-    HealthFailures = "health_failures_total", Kind::Counter, ["check"];
-    /// Panics, each a bug, by task.
-    Panics = "panics_total", Kind::Counter, ["task"];
+    HealthFailures = "health_failures_total", Kind::Counter, Some("check");
+    /// Round trip of the self-probe packet through the slowest media worker.
+    MediaProbeSeconds = "media_probe_seconds", Kind::Histogram(PACKET_SECONDS), None;
+    /// Panics: each is a bug.
+    Panics = "panics_total", Kind::Counter, None;
 }
 
-/// The recorder of the process. Copies are handles to the same one.
-#[derive(Clone)]
-pub struct Metrics {
-    handle: PrometheusHandle,
-}
+/// The one recorder of the process.
+static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
-impl Metrics {
-    /// Installs the recorder. Once a process, before anything is counted: what is counted earlier is lost.
-    pub fn install() -> Result<Self, InstallError> {
-        let recorder = recorder().map_err(InstallError::Build)?;
-        let handle = recorder.handle();
-        describe(&recorder);
-        metrics::set_global_recorder(recorder).map_err(|_| InstallError::Twice)?;
-        INSTALLED.store(true, Ordering::Release);
-        for &metric in Metric::ALL {
-            // A series that is there from the start shows its first increment; one that appears with it hides it.
-            match (metric.kind(), metric.labels()) {
-                (Kind::Counter, []) => add(metric, &[], 0),
-                (Kind::Gauge, []) => set(metric, &[], 0.0),
-                (Kind::Counter | Kind::Gauge | Kind::Histogram(_), _) => {}
-            }
+/// Installs the recorder. Once a process, before anything is counted: what is counted earlier is lost.
+pub fn install() -> Result<(), InstallError> {
+    let recorder = recorder().map_err(InstallError::Build)?;
+    let handle = recorder.handle();
+    describe(&recorder);
+    metrics::set_global_recorder(recorder).map_err(|_| InstallError::Twice)?;
+    RECORDER.set(handle).map_err(|_| InstallError::Twice)?;
+    for &metric in Metric::ALL {
+        // A counter that is there from the start shows its first increment; one that appears with it hides it.
+        match (metric.kind(), metric.label()) {
+            (Kind::Counter, None) => count_by(metric, 0),
+            (Kind::Gauge, None) => gauge_set(metric, 0.0),
+            (Kind::Counter | Kind::Gauge | Kind::Histogram(_), _) => {}
         }
-        set(Metric::BuildInfo, &[env!("CARGO_PKG_VERSION")], 1.0);
-        Ok(Self { handle })
     }
-
-    /// All values in Prometheus' text format.
-    pub fn render(&self) -> String {
-        self.handle.render()
-    }
-
-    /// Folds what histograms gathered; to be called every few seconds even when nobody asks for `/metrics`.
-    pub fn upkeep(&self) {
-        self.handle.run_upkeep();
-    }
+    gauge_with(Metric::BuildInfo, env!("CARGO_PKG_VERSION"), 1.0);
+    Ok(())
 }
 
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Metrics")
+/// All values in Prometheus' text format. Empty before [`install`].
+pub fn render() -> String {
+    RECORDER.get().map_or_else(String::new, PrometheusHandle::render)
+}
+
+/// Folds what histograms gathered; to be called every few seconds even when nobody asks for `/metrics`.
+pub fn upkeep() {
+    if let Some(handle) = RECORDER.get() {
+        handle.run_upkeep();
     }
 }
 
@@ -196,76 +215,83 @@ fn describe(recorder: &PrometheusRecorder) {
     }
 }
 
-/// Adds to a counter; `values` in the order of [`Metric::labels`].
-pub fn add(metric: Metric, values: &[&'static str], amount: u64) {
-    counter(metric, values).increment(amount);
+/// One more.
+pub fn count(metric: Metric) {
+    count_by(metric, 1);
+}
+
+/// So many more. No lock and no allocation after the first: may be called for each packet that goes wrong.
+pub fn count_by(metric: Metric, amount: u64) {
+    static COUNTERS: [OnceLock<Counter>; Metric::ALL.len()] = [const { OnceLock::new() }; Metric::ALL.len()];
+    let register = || metrics::with_recorder(|recorder| recorder.register_counter(&key(metric, None), &METADATA));
+    match COUNTERS.get(metric as usize) {
+        // Before `install` a counter would be a counter of nothing for ever.
+        Some(kept) if RECORDER.get().is_some() => kept.get_or_init(register).increment(amount),
+        Some(_) | None => register().increment(amount),
+    }
+}
+
+/// One more under a label: a word of the program or a name of the configuration.
+pub fn count_with(metric: Metric, label: &str) {
+    metrics::with_recorder(|recorder| recorder.register_counter(&key(metric, Some(label)), &METADATA)).increment(1);
+}
+
+/// Moves a gauge by so much, up or down.
+pub fn gauge_add(metric: Metric, amount: f64) {
+    gauge(metric, None).increment(amount);
 }
 
 /// Sets a gauge.
-pub fn set(metric: Metric, values: &[&'static str], value: f64) {
-    gauge(metric, values).set(value);
+pub fn gauge_set(metric: Metric, value: f64) {
+    gauge(metric, None).set(value);
 }
 
-/// Puts a value into a histogram.
-pub fn observe(metric: Metric, values: &[&'static str], value: f64) {
-    histogram(metric, values).record(value);
+/// Sets a gauge under a label.
+pub fn gauge_with(metric: Metric, label: &str, value: f64) {
+    gauge(metric, Some(label)).set(value);
 }
 
-/// The counter itself. Without labels it is looked up once and kept.
-pub fn counter(metric: Metric, values: &[&'static str]) -> Counter {
-    static COUNTERS: [OnceLock<Counter>; Metric::ALL.len()] = [const { OnceLock::new() }; Metric::ALL.len()];
-    let register = || metrics::with_recorder(|recorder| recorder.register_counter(&key(metric, values), &METADATA));
-    match COUNTERS.get(metric as usize) {
-        // Before `install` it would be a counter of nothing for ever.
-        Some(kept) if values.is_empty() && INSTALLED.load(Ordering::Acquire) => kept.get_or_init(register).clone(),
-        Some(_) | None => register(),
-    }
+fn gauge(metric: Metric, label: Option<&str>) -> Gauge {
+    metrics::with_recorder(|recorder| recorder.register_gauge(&key(metric, label), &METADATA))
 }
 
-/// The gauge itself.
-pub fn gauge(metric: Metric, values: &[&'static str]) -> Gauge {
-    metrics::with_recorder(|recorder| recorder.register_gauge(&key(metric, values), &METADATA))
+/// Puts a span of time into a histogram.
+pub fn time(metric: Metric, span: Duration) {
+    metrics::with_recorder(|recorder| recorder.register_histogram(&key(metric, None), &METADATA))
+        .record(span.as_secs_f64());
 }
 
-/// The histogram itself.
-pub fn histogram(metric: Metric, values: &[&'static str]) -> Histogram {
-    metrics::with_recorder(|recorder| recorder.register_histogram(&key(metric, values), &METADATA))
-}
-
-static INSTALLED: AtomicBool = AtomicBool::new(false);
 static METADATA: Metadata<'static> = Metadata::new("gateway", Level::INFO, Some("gateway"));
 
-/// Name and labels. A value too few is empty, one too many is ignored: a slip here must not cost a call.
-fn key(metric: Metric, values: &[&'static str]) -> Key {
-    debug_assert_eq!(metric.labels().len(), values.len(), "labels of {metric:?}");
-    if metric.labels().is_empty() {
-        return Key::from_static_name(metric.name());
+/// Name and label.
+fn key(metric: Metric, value: Option<&str>) -> Key {
+    debug_assert_eq!(metric.label().is_some(), value.is_some(), "label of {metric:?}");
+    match (metric.label(), value) {
+        (Some(label), Some(value)) => {
+            Key::from_parts(metric.name(), vec![Label::from_static_parts(label, word(value))])
+        }
+        (Some(_) | None, Some(_) | None) => Key::from_static_name(metric.name()),
     }
-    let labels: Vec<Label> = metric
-        .labels()
-        .iter()
-        .enumerate()
-        .map(|(index, &name)| Label::from_static_parts(name, values.get(index).copied().unwrap_or_default()))
-        .collect();
-    Key::from_parts(metric.name(), labels)
 }
 
-/// More names than this share one.
-const NAMES_MAX: usize = 1_024;
+/// More words than this, over all labels, share one.
+const WORDS_MAX: usize = 1_024;
+/// A longer word is no word of the program.
+const WORD_BYTES_MAX: usize = 96;
 
-/// A name of the configuration as a label's value, kept for the life of the process. A caller that let outside text in
-/// would meet the bound, not the end of the memory: past it everything is `other`.
-pub fn configured(name: &str) -> &'static str {
-    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = names.get(name) {
+/// A label's value, kept for the life of the process. A caller that let outside text in would meet the bound, not the
+/// end of the memory: past it everything is `other`.
+fn word(text: &str) -> &'static str {
+    static WORDS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut words = WORDS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = words.get(text) {
         return known;
     }
-    if names.len() >= NAMES_MAX || name.len() > 96 {
+    if words.len() >= WORDS_MAX || text.len() > WORD_BYTES_MAX {
         return "other";
     }
-    let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
-    names.insert(kept);
+    let kept: &'static str = Box::leak(text.to_owned().into_boxed_str());
+    words.insert(kept);
     kept
 }
 
