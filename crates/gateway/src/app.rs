@@ -1,0 +1,400 @@
+//! Starts every loop in order, keeps watch over them, and takes them down: calls first, then the doors.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use call::{HangupCause, QueueId, TenantId, TrunkId};
+use desk::{AgentConfig, CallLimits, Desk, DeskConfig, DeskLimits, Queue, QueueTarget, Seat as DeskSeat};
+use media::codec::CodecKind;
+use rand::Rng;
+use sip::digest::AccountSecret;
+use sip::endpoint::{Account, Endpoint, EndpointConfig, Local, Transport};
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+use web::origin::Origins;
+use web::{WebConfig, WebLimits};
+
+use crate::clock;
+use crate::config::checked::{self, Config, Seat};
+use crate::demo;
+use crate::drive::call::{CallConfig, CallContext};
+use crate::drive::calls::Calls;
+use crate::drive::console::Consoles;
+use crate::drive::desk::{self as desk_task, DeskHandle};
+use crate::drive::media::MediaHandle;
+use crate::drive::media::worker::{self, WorkerConfig};
+use crate::drive::sip::driver::{DriverConfig, PhonePresence, SipDriver, transport};
+use crate::drive::sip::sockets::Sockets;
+use crate::drive::sip::{Incoming, ORDERS_MAX, SipHandle};
+use crate::drive::web::{House, TenantDoor};
+use crate::drive::inbound;
+use crate::net::addresses;
+use crate::observe::health::{self, HealthBoard};
+use crate::observe::metric::{self, Metric};
+use crate::shutdown;
+
+/// The extension of the agent inside the program.
+pub(crate) const ECHO: &str = "echo";
+/// Calls the echo answers at once.
+const ECHO_CALLS_MAX: usize = 200;
+/// Incoming calls and presence changes that may wait.
+const WAITING_MAX: usize = 256;
+
+/// How the program was started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// `passerelle demo`: the shop is served and the way to try it is printed.
+    pub demo: bool,
+}
+
+/// Why the program could not start: one sentence for the admin, with the mend.
+#[derive(Debug)]
+pub enum StartError {
+    /// A socket could not be had.
+    Listen {
+        /// For what.
+        what: &'static str,
+        /// Which.
+        address: SocketAddr,
+        /// The key to change.
+        key: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The store could not be opened.
+    Store(String),
+    /// Threads or the runtime could not be had.
+    Runtime(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { what, address, key, error } if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "{what} {address} is in use by another program (or another passerelle): stop it, or change {key}")
+            }
+            Self::Listen { what, address, key, error } if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                write!(f, "{what} {address} is no address of this machine: change {key}")
+            }
+            Self::Listen { what, address, key, error } if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(f, "{what} {address} may not be opened by this user: take a port above 1023 in {key}, or grant CAP_NET_BIND_SERVICE")
+            }
+            Self::Listen { what, address, key, error } => write!(f, "{what} {address} cannot be opened ({error}): change {key}"),
+            Self::Store(why) => write!(f, "the store cannot be opened: {why}"),
+            Self::Runtime(error) => write!(f, "the system gives no threads: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Runs the gateway until it is told to end.
+pub fn run(config: Config, options: Options) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("passerelle").build().map_err(StartError::Runtime)?;
+    let outcome = runtime.block_on(serve(config, options));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    outcome
+}
+
+async fn serve(config: Config, options: Options) -> Result<(), StartError> {
+    let config = Arc::new(config);
+    metric::install().map_err(|error| StartError::Store(error.to_string()))?;
+    let store = open_store(&config).await?;
+    let listener = TcpListener::bind(config.http.listen).await.map_err(|error| StartError::Listen { what: "http", address: config.http.listen, key: "[http] listen", error })?;
+    let probe: [u8; 16] = rand::rng().random();
+    let (media, threads) = start_media(&config, probe)?;
+    let echo = config.queues.iter().any(|queue| queue.target == checked::QueueTarget::Echo).then(|| random_password());
+    let signalling = start_sip(&config, echo.as_deref()).await?;
+    let calls = Calls::default();
+    let consoles = Consoles::default();
+    let (desks, contexts) = start_desks(&config, &calls, &consoles, &signalling.handle, &media, &store);
+    tokio::spawn(follow_presence(signalling.presence, desks.values().cloned().collect()));
+    tokio::spawn(inbound::run(contexts.clone(), signalling.handle.clone(), signalling.incoming));
+    let board = HealthBoard::default();
+    let prober = tokio::spawn(health::run(board.clone(), media.clone(), signalling.handle.clone(), Arc::clone(&store), probe));
+    let echo_agent = match &echo {
+        Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
+        None => None,
+    };
+    let house = Arc::new(House { tenants: doors(&config, &contexts), agents: config.agents.clone(), board, accepting: AtomicBool::new(true) });
+    let (stop, stopped) = watch::channel(false);
+    let web = tokio::spawn(serve_web(listener, Arc::clone(&house), Arc::clone(&config), options, stopped));
+    info!(http = %config.http.listen, sip = ?signalling.bound, workers = config.media.workers, "passerelle is ready");
+    if options.demo {
+        demo::banner::print(&config);
+    }
+
+    let drain = if options.demo { Duration::ZERO } else { config.shutdown.drain_limit };
+    shutdown::wait_for_signal().await;
+    house.accepting.store(false, Ordering::Relaxed);
+    for desk in desks.values() {
+        desk.accepting(false).await;
+    }
+    shutdown::drain(&calls, drain).await;
+    let _web_gone = stop.send(true);
+    prober.abort();
+    if let Some(agent) = echo_agent {
+        agent.shutdown().await;
+    }
+    signalling.handle.shutdown().await;
+    for worker in media.workers() {
+        if worker.shutdown().is_err() {
+            warn!("a media worker had ended before");
+        }
+    }
+    if tokio::time::timeout(Duration::from_secs(3), web).await.is_err() {
+        warn!("the web edge did not end in time");
+    }
+    for thread in threads {
+        if thread.join().is_err() {
+            error!("a media worker panicked");
+        }
+    }
+    info!("passerelle has ended");
+    Ok(())
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let store = store::open(&config.store.url).map_err(|error| StartError::Store(error.to_string()))?;
+    match store.close_interrupted(clock::unix_ms()).await {
+        Ok(0) => {}
+        Ok(closed) => warn!(calls = closed, "calls of a process that died are closed as interrupted"),
+        Err(error) => return Err(StartError::Store(error.to_string())),
+    }
+    Ok(store)
+}
+
+fn start_media(config: &Config, probe: [u8; 16]) -> Result<(MediaHandle, Vec<std::thread::JoinHandle<()>>), StartError> {
+    let mut workers = Vec::new();
+    let mut threads = Vec::new();
+    for number in 0..config.media.workers {
+        let mut listen = config.media.webrtc_listen;
+        listen.set_port(listen.port() + u16::try_from(number).unwrap_or(u16::MAX));
+        let worker = WorkerConfig {
+            number,
+            workers: config.media.workers,
+            browser_listen: listen,
+            public_ip: config.media.public_ip,
+            rtp_bind: config.media.rtp_address.unwrap_or_else(|| std::net::Ipv4Addr::UNSPECIFIED.into()),
+            rtp_ports: config.media.rtp_ports.clone(),
+            probe,
+        };
+        let (handle, thread) = worker::start(worker).map_err(|error| StartError::Listen { what: "webrtc udp", address: listen, key: "[media] webrtc_listen", error })?;
+        workers.push(handle);
+        threads.push(thread);
+    }
+    Ok((MediaHandle::new(workers), threads))
+}
+
+/// Signalling, running.
+struct Signalling {
+    handle: SipHandle,
+    bound: Vec<(Transport, SocketAddr)>,
+    incoming: mpsc::Receiver<Incoming>,
+    presence: mpsc::Receiver<PhonePresence>,
+}
+
+async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, StartError> {
+    let listen: Vec<_> = config.sip.listen.iter().map(|(kind, address)| (transport(*kind), *address)).collect();
+    let (sockets, bound, inbound) =
+        Sockets::bind(&listen).await.map_err(|(address, error)| StartError::Listen { what: "sip", address, key: "[sip] listen", error })?;
+    let mut endpoint_config = EndpointConfig::new(locals(&bound, config), &config.sip.realm, rand::rng().random());
+    endpoint_config.max_transactions = config.limits.sip_transactions_max;
+    endpoint_config.max_calls = config.limits.calls_max.saturating_mul(2);
+    let endpoint = Endpoint::new(endpoint_config, clock::now());
+    let (incoming_in, incoming) = mpsc::channel(WAITING_MAX);
+    let (presence_in, presence) = mpsc::channel(WAITING_MAX);
+    let (orders_in, orders) = mpsc::channel(ORDERS_MAX);
+    let next_leg = Arc::new(AtomicU64::new(1));
+    let driver_config = DriverConfig {
+        trunks: config.trunks.clone(),
+        sdp_ip: sdp_ip(config),
+        realm: config.sip.realm.clone(),
+        incoming: incoming_in,
+        presence: presence_in,
+        next_leg: Arc::clone(&next_leg),
+    };
+    let mut driver = SipDriver::new(driver_config, endpoint, sockets, bound.clone());
+    let agents = config.agents.iter().map(|agent| (agent.extension.as_str(), agent.password.expose()));
+    let accounts = agents.chain(echo.map(|password| (ECHO, password)));
+    driver.set_accounts(accounts.map(|(user, password)| Account { user: user.to_owned(), secret: AccountSecret::new(user, &config.sip.realm, password) }).collect());
+    tokio::spawn(driver.run(orders, inbound));
+    Ok(Signalling { handle: SipHandle::new(orders_in, next_leg), bound, incoming, presence })
+}
+
+/// What peers are told of each socket: the public address, or for a socket on all addresses the one that faces out.
+fn locals(bound: &[(Transport, SocketAddr)], config: &Config) -> Vec<Local> {
+    bound
+        .iter()
+        .map(|(transport, bound)| {
+            let ip = match config.sip.public_ip {
+                Some(ip) => Some(ip),
+                None if bound.ip().is_unspecified() => Some(addresses::local_towards(outside(*bound))),
+                None => None,
+            };
+            Local { transport: *transport, bound: *bound, advertised: ip.map(|ip| SocketAddr::new(ip, bound.port())) }
+        })
+        .collect()
+}
+
+/// Some address out there (TEST-NET-1, RFC 5737; 2001:db8::/32), to ask the routing table which of ours faces it.
+fn outside(bound: SocketAddr) -> SocketAddr {
+    if bound.is_ipv4() { ([192, 0, 2, 1], 9).into() } else { (std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into() }
+}
+
+fn start_desks(
+    config: &Arc<Config>,
+    calls: &Calls,
+    consoles: &Consoles,
+    sip: &SipHandle,
+    media: &MediaHandle,
+    store: &Arc<dyn Store>,
+) -> (BTreeMap<String, DeskHandle>, BTreeMap<String, CallContext>) {
+    let call_config = Arc::new(call_config(config));
+    let mut desks = BTreeMap::new();
+    let mut contexts = BTreeMap::new();
+    for tenant in &config.tenants {
+        let queues: Vec<Queue> = config.queues.iter().filter(|queue| queue.tenant == tenant.id).map(desk_queue).collect();
+        let ids: Vec<QueueId> = queues.iter().map(|queue| queue.id.clone()).collect();
+        let desk = Desk::new(desk_config(config, &tenant.id, queues), clock::call_now());
+        let (handle, _task) = desk_task::start(desk, ids, calls.clone());
+        contexts.insert(
+            tenant.id.clone(),
+            CallContext {
+                sip: sip.clone(),
+                media: media.clone(),
+                desk: handle.clone(),
+                store: Arc::clone(store),
+                calls: calls.clone(),
+                consoles: consoles.clone(),
+                config: Arc::clone(&call_config),
+            },
+        );
+        desks.insert(tenant.id.clone(), handle);
+    }
+    (desks, contexts)
+}
+
+fn call_config(config: &Config) -> CallConfig {
+    let seat = |queue: &checked::Queue| match queue.target {
+        checked::QueueTarget::Agents { seat, .. } => seat,
+        checked::QueueTarget::Echo => Seat::Phone,
+        checked::QueueTarget::Trunk { .. } => Seat::Any,
+    };
+    let key = |tenant: &checked::Tenant| match &tenant.tag_key {
+        Some(key) => key.expose().as_bytes().to_vec(),
+        None => rand::rng().random::<[u8; 32]>().to_vec(),
+    };
+    CallConfig {
+        sdp_ip: sdp_ip(config),
+        trunks: config.trunks.clone(),
+        agent_codecs: vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcma, CodecKind::Pcmu],
+        seats: config.queues.iter().map(|queue| (queue.id.clone(), seat(queue))).collect(),
+        tag_keys: config.tenants.iter().map(|tenant| (tenant.id.clone(), key(tenant))).collect(),
+    }
+}
+
+fn desk_config(config: &Config, tenant: &str, queues: Vec<Queue>) -> DeskConfig {
+    let limits = &config.limits;
+    let mut agents: Vec<AgentConfig> =
+        config.agents.iter().map(|agent| AgentConfig { extension: agent.extension.clone(), name: agent.name.clone(), max_calls: 1 }).collect();
+    agents.push(AgentConfig { extension: ECHO.to_owned(), name: "Echo".to_owned(), max_calls: ECHO_CALLS_MAX });
+    DeskConfig {
+        tenant: TenantId(tenant.to_owned()),
+        queues,
+        agents,
+        limits: DeskLimits {
+            live_per_address: limits.calls_per_ip_max,
+            asks_per_address_per_minute: limits.talks_per_ip_per_minute_max,
+            live_calls: limits.calls_max,
+        },
+        calls: CallLimits { max_duration: limits.call_duration_max, media_lost_grace: limits.media_lost_grace, ..CallLimits::default() },
+        wrap_up: Duration::ZERO,
+        seed: rand::rng().random(),
+    }
+}
+
+fn desk_queue(queue: &checked::Queue) -> Queue {
+    let target = match &queue.target {
+        checked::QueueTarget::Agents { extensions, seat } => QueueTarget::Agents {
+            extensions: extensions.clone(),
+            seat: match seat {
+                Seat::Any => None,
+                Seat::Phone => Some(DeskSeat::SipPhone),
+                Seat::Browser => Some(DeskSeat::Browser),
+            },
+        },
+        checked::QueueTarget::Trunk { trunk, user } => QueueTarget::Trunk { trunk: TrunkId(trunk.clone()), uri: user.clone() },
+        checked::QueueTarget::Echo => QueueTarget::Agents { extensions: vec![ECHO.to_owned()], seat: Some(DeskSeat::SipPhone) },
+    };
+    Queue { id: QueueId(queue.id.clone()), target, ring_limit: queue.ring_limit, max_waiting: queue.waiting_max, hours: None }
+}
+
+/// The address SIP legs send their sound to, when the configuration settles it; else the one that faces each peer.
+fn sdp_ip(config: &Config) -> Option<IpAddr> {
+    config.sip.public_ip.or(config.media.rtp_address).filter(|ip| !ip.is_unspecified())
+}
+
+/// Phones that come and go are known at every desk.
+async fn follow_presence(mut presence: mpsc::Receiver<PhonePresence>, desks: Vec<DeskHandle>) {
+    while let Some(change) = presence.recv().await {
+        for desk in &desks {
+            desk.seat(&change.extension, DeskSeat::SipPhone, change.on).await;
+        }
+    }
+}
+
+fn doors(config: &Config, contexts: &BTreeMap<String, CallContext>) -> BTreeMap<String, TenantDoor> {
+    let queues = |tenant: &str| config.queues.iter().filter(|queue| queue.tenant == tenant).map(|queue| queue.id.clone()).collect();
+    config
+        .tenants
+        .iter()
+        .filter_map(|tenant| {
+            let context = contexts.get(&tenant.id)?.clone();
+            let origins = Origins::new(&tenant.origins).inspect_err(|why| error!(tenant = tenant.id, why, "an origin of this tenant is not one")).ok()?;
+            Some((tenant.id.clone(), TenantDoor { origins, queues: queues(&tenant.id), context }))
+        })
+        .collect()
+}
+
+/// The gateway's one clock, for the edge.
+struct EdgeClock;
+
+impl web::Clock for EdgeClock {
+    fn now(&self) -> std::time::Instant {
+        clock::now()
+    }
+
+    fn unix_ms(&self) -> u64 {
+        clock::unix_ms()
+    }
+}
+
+async fn serve_web(listener: TcpListener, house: Arc<House>, config: Arc<Config>, options: Options, mut stop: watch::Receiver<bool>) {
+    let web_config = WebConfig {
+        demo: options.demo,
+        public_url: Some(config.http.public_url.clone()),
+        trusted_proxies: Vec::new(),
+        clock: Arc::new(EdgeClock),
+        limits: WebLimits { token_life: config.limits.token_lifetime, ..WebLimits::default() },
+    };
+    let stopped = async move {
+        // A sender that is gone means the same.
+        let _stop = stop.wait_for(|stop| *stop).await;
+    };
+    web::serve(listener, web_config, house, stopped).await;
+}
+
+fn random_password() -> String {
+    format!("{:032x}", rand::rng().random::<u128>())
+}
+
+/// The causes a shutdown gives to calls still up.
+pub(crate) const SHUTDOWN: HangupCause = HangupCause::Shutdown;

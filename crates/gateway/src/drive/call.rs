@@ -1,0 +1,787 @@
+//! The call task: one per call, owns its `Call`, carries its orders to the legs and their events back.
+//!
+//! ```text
+//! page ─────► VisitorRequest ┐                        ┌ LegCommand ────► SIP driver, page, agent's page
+//! SIP driver ► SipNotice ────┼─► LegEvent ► Call ─────┤
+//! worker ────► MediaNotice ──┘      (one table)       └ BridgeCommand ─► media worker
+//! ```
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use call::{
+    BridgeCommand, BridgeEvent, Call, CallCommand, CallEvent, CallId, CallRecord, CallSpec, CallTags, HangupCause, LegCommand, LegEvent, LegId, LegKind,
+    Party,
+};
+use media::bridge::Side;
+use media::play::Source;
+use media::codec::CodecKind;
+use media::sdp::{self, SdpConfig};
+use media::stats::LegStats;
+use store::{OpenCall, Store};
+use tokio::sync::mpsc;
+use tracing::{Instrument, debug, error, info, info_span, warn};
+use web::backend::{AgentUpdate, VisitorRequest, VisitorState, VisitorUpdate};
+
+use crate::clock;
+use crate::config::checked::{HeaderPolicy, Seat, Trunk};
+use crate::drive::calls::Calls;
+use crate::drive::console::{self, ConsoleAction, Consoles};
+use crate::drive::desk::DeskHandle;
+use crate::drive::media::{BridgeOrder, MediaError, MediaHandle, MediaNotice, MediaSession};
+use crate::drive::sip::driver::sleep_until;
+use crate::drive::sip::{Callee, Incoming, Invitation, LegSink, SdpMaker, SipHandle, SipLeg, SipNotice};
+use crate::drive::tags;
+use crate::net::addresses;
+use crate::observe::metric::{self, Metric};
+
+pub(crate) mod legs;
+
+use legs::{LegIo, Phone};
+
+/// Inputs a call may have waiting. A call that falls behind so far is stuck; its senders count what they lose.
+const INBOX_MAX: usize = 256;
+/// How long the last statistics may take at the end of a call.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Everything that can happen to a call.
+#[derive(Debug)]
+pub(crate) enum CallInput {
+    /// From its media worker.
+    Media(MediaNotice),
+    /// From the SIP driver, about a leg.
+    Sip(LegId, SipNotice),
+    /// From the visitor's page.
+    Visitor(VisitorRequest),
+    /// The page's socket is lost.
+    VisitorGone,
+    /// From an agent's page.
+    Console(String, ConsoleAction),
+    /// Do not try this candidate any more.
+    Withdraw(LegId),
+    /// End it.
+    HangUp(Party, HangupCause),
+}
+
+/// What every call needs of the house.
+#[derive(Clone)]
+pub(crate) struct CallContext {
+    pub(crate) sip: SipHandle,
+    pub(crate) media: MediaHandle,
+    pub(crate) desk: DeskHandle,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) calls: Calls,
+    pub(crate) consoles: Consoles,
+    pub(crate) config: Arc<CallConfig>,
+}
+
+/// The part of the configuration calls read.
+#[derive(Debug)]
+pub(crate) struct CallConfig {
+    /// Address written into SDP; else the one that faces the peer.
+    pub(crate) sdp_ip: Option<IpAddr>,
+    pub(crate) trunks: Vec<Trunk>,
+    /// Codecs for agents' own phones.
+    pub(crate) agent_codecs: Vec<CodecKind>,
+    /// Which seats the queue rings.
+    pub(crate) seats: Vec<(String, Seat)>,
+    /// Key of the tag's MAC, per tenant.
+    pub(crate) tag_keys: Vec<(String, Vec<u8>)>,
+}
+
+/// The visitor's side of a call that is about to start.
+pub(crate) struct Visitor {
+    pub(crate) requests: mpsc::Receiver<VisitorRequest>,
+    pub(crate) updates: mpsc::Sender<VisitorUpdate>,
+}
+
+/// Starts a visitor's call: his offer is answered here, the rest runs in the call's own task.
+pub(crate) async fn start_talk(context: CallContext, spec: CallSpec, offer: String, visitor: Visitor) -> Result<String, MediaError> {
+    let (inbox_in, inbox) = mpsc::channel(INBOX_MAX);
+    let session = context.media.open(&spec.id.to_string(), inbox_in.clone())?;
+    let answer = session.browser(Side::A, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma]).await?;
+    tokio::spawn(forward_requests(visitor.requests, inbox_in.clone()));
+    let legs = LegIo::Visitor { updates: visitor.updates };
+    spawn(context, spec, session, legs, inbox_in, inbox);
+    Ok(answer)
+}
+
+/// Starts a call that a phone asked for.
+pub(crate) fn start_inbound(context: CallContext, spec: CallSpec, incoming: Incoming) -> Result<(), MediaError> {
+    let (inbox_in, inbox) = mpsc::channel(INBOX_MAX);
+    let session = context.media.open(&spec.id.to_string(), inbox_in.clone())?;
+    let sink = LegSink { inbox: inbox_in.clone(), leg: LegId::FIRST };
+    if !context.sip.adopt(incoming.leg, sink) {
+        return Err(MediaError::Overload);
+    }
+    let phone = Phone::called_us(incoming);
+    spawn(context, spec, session, LegIo::Phone(Box::new(phone)), inbox_in, inbox);
+    Ok(())
+}
+
+/// The page's requests become inputs; its end is an input too.
+async fn forward_requests(mut requests: mpsc::Receiver<VisitorRequest>, inbox: mpsc::Sender<CallInput>) {
+    while let Some(request) = requests.recv().await {
+        if inbox.send(CallInput::Visitor(request)).await.is_err() {
+            return;
+        }
+    }
+    // The call may be over already: then nobody listens, and nobody needs to.
+    let _call_over = inbox.send(CallInput::VisitorGone).await;
+}
+
+/// Runs the call under supervision: a panic ends this call, its record says so, and nothing else ends.
+fn spawn(context: CallContext, spec: CallSpec, session: MediaSession, first: LegIo, inbox_in: mpsc::Sender<CallInput>, inbox: mpsc::Receiver<CallInput>) {
+    let entry = context.calls.enter(spec.id, inbox_in.clone());
+    let span = info_span!("call", id = %spec.id, queue = %spec.tags.queue.0);
+    let (id, house) = (spec.id, context.clone());
+    let opened = OpenCall::of(&spec, clock::unix_ms());
+    let task_opened = opened.clone();
+    metric::gauge_add(Metric::CallsLive, 1.0);
+    metric::count(Metric::CallsStarted);
+    let task = tokio::spawn(CallTask::new(context, spec, session, first, inbox_in).run(inbox, task_opened).instrument(span));
+    tokio::spawn(async move {
+        if let Err(failure) = task.await {
+            metric::count(Metric::Panics);
+            error!(call = %id, %failure, "a panic in this call; it is ended, please report it");
+            house.desk.forget(id).await;
+            let record = CallRecord { cause: HangupCause::Bug, ..opened.interrupted(clock::unix_ms()) };
+            if let Err(error) = house.store.close_call(record).await {
+                error!(call = %id, %error, "the record of a broken call is not kept");
+            }
+        }
+        metric::gauge_add(Metric::CallsLive, -1.0);
+        drop(entry);
+    });
+}
+
+/// The task's state.
+struct CallTask {
+    context: CallContext,
+    call: Call,
+    tags: CallTags,
+    id: CallId,
+    /// Taken at the end.
+    session: Option<MediaSession>,
+    /// By leg id.
+    legs: Vec<LegIo>,
+    /// The candidate that holds side B.
+    second: Option<LegId>,
+    inbox_in: mpsc::Sender<CallInput>,
+    over: bool,
+}
+
+impl CallTask {
+    fn new(context: CallContext, spec: CallSpec, session: MediaSession, first: LegIo, inbox_in: mpsc::Sender<CallInput>) -> Self {
+        let (tags, id) = (spec.tags.clone(), spec.id);
+        let mut legs = vec![first];
+        legs.resize_with(1 + spec.second.len(), || LegIo::None);
+        let call = Call::new(spec, clock::call_now());
+        Self { context, call, tags, id, session: Some(session), legs, second: None, inbox_in, over: false }
+    }
+
+    async fn run(mut self, mut inbox: mpsc::Receiver<CallInput>, opened: OpenCall) {
+        info!(tag = %self.tags.tag_hex(), "call starts");
+        let store = Arc::clone(&self.context.store);
+        // Beside the call, so that a slow disk delays no ringing; awaited before the record is closed.
+        let journal = tokio::spawn(async move { store.open_call(opened).await });
+        self.drain().await;
+        while !self.over {
+            let due = self.call.poll_timeout().map(|(at, _)| at);
+            tokio::select! {
+                input = inbox.recv() => match input {
+                    Some(input) => self.handle(input).await,
+                    None => self.call.hang_up(Party::Gateway, HangupCause::Bug, clock::call_now()),
+                },
+                () = sleep_until(due) => self.call.handle_timeout(clock::call_now()),
+            }
+            self.drain().await;
+        }
+        match journal.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the start of this call was not journalled"),
+            Err(error) => error!(%error, "the journal task failed"),
+        }
+        self.keep_record().await;
+    }
+
+    /// Carries out everything the call orders, and passes on everything it says.
+    async fn drain(&mut self) {
+        loop {
+            if let Some(command) = self.call.poll_command() {
+                match command {
+                    CallCommand::Leg(leg, command) => self.order_leg(leg, command).await,
+                    CallCommand::Bridge(command) => self.order_bridge(command).await,
+                }
+                continue;
+            }
+            let Some(event) = self.call.poll_event() else { return };
+            self.pass_on(event).await;
+        }
+    }
+
+    fn tell_call(&mut self, leg: LegId, event: LegEvent) {
+        debug!(leg = %leg, ?event, "leg event");
+        self.call.handle_leg(leg, event, clock::call_now());
+    }
+
+    fn io(&mut self, leg: LegId) -> &mut LegIo {
+        let at = usize::from(leg.0).min(self.legs.len() - 1);
+        &mut self.legs[at]
+    }
+
+    fn side(leg: LegId) -> Side {
+        if leg == LegId::FIRST { Side::A } else { Side::B }
+    }
+
+    fn leg_of(&self, side: Side) -> Option<LegId> {
+        match side {
+            Side::A => Some(LegId::FIRST),
+            Side::B => self.second,
+        }
+    }
+
+    fn bridge(&self, order: BridgeOrder) {
+        if let Some(session) = &self.session
+            && let Err(error) = session.bridge(order)
+        {
+            warn!(%error, "media order not carried out");
+        }
+    }
+
+    fn update(&self, update: VisitorUpdate) {
+        if let Some(LegIo::Visitor { updates }) = self.legs.first()
+            && updates.try_send(update).is_err()
+        {
+            // The page is gone, or reads nothing; the call goes on by its media.
+            metric::count(Metric::VisitorUpdatesLost);
+        }
+    }
+
+    // ---- what comes in ----
+
+    async fn handle(&mut self, input: CallInput) {
+        match input {
+            CallInput::Media(notice) => self.handle_media(notice),
+            CallInput::Sip(leg, notice) => self.handle_sip(leg, notice),
+            CallInput::Visitor(request) => self.handle_visitor(request).await,
+            CallInput::VisitorGone => self.handle_visitor_gone(),
+            CallInput::Console(extension, action) => self.handle_console(&extension, action).await,
+            CallInput::Withdraw(leg) => self.call.withdraw(leg),
+            CallInput::HangUp(by, cause) => self.call.hang_up(by, cause, clock::call_now()),
+        }
+    }
+
+    fn handle_media(&mut self, notice: MediaNotice) {
+        let (side, event) = match notice {
+            MediaNotice::Connected(side) => (side, LegEvent::MediaUp),
+            MediaNotice::ConsentLost(side) => (side, LegEvent::MediaLost),
+            MediaNotice::ConsentBack(side) => (side, LegEvent::MediaBack),
+            MediaNotice::Closed(side) => (side, LegEvent::Gone { cause: self.end_cause() }),
+            MediaNotice::Failed(side, why) => {
+                warn!(?side, why, "browser media failed");
+                (side, LegEvent::Gone { cause: HangupCause::MediaFailed })
+            }
+            MediaNotice::Digit(side, digit) => match call::Digit::new(digit.as_char()) {
+                // The bridge has sent it on as telephone-event; the call tells the page.
+                Some(digit) => (side, LegEvent::Digit(digit)),
+                None => return,
+            },
+            MediaNotice::FirstPacket(side) => {
+                debug!(?side, "first rtp packet");
+                return;
+            }
+            MediaNotice::PlayDone(_) => return,
+            MediaNotice::Bug => {
+                self.session = None;
+                self.call.handle_bridge(BridgeEvent::Failed, clock::call_now());
+                return;
+            }
+        };
+        if let Some(leg) = self.leg_of(side) {
+            self.tell_call(leg, event);
+        }
+    }
+
+    /// What a good-bye means now: before the answer it is giving up.
+    fn end_cause(&self) -> HangupCause {
+        match self.call.state() {
+            call::State::New | call::State::Opening | call::State::Ringing => HangupCause::Cancelled,
+            call::State::Bridged | call::State::Held | call::State::Ending | call::State::Ended => HangupCause::Normal,
+        }
+    }
+
+    fn handle_sip(&mut self, leg: LegId, notice: SipNotice) {
+        match notice {
+            SipNotice::Progress { sdp, remote } => {
+                let early = sdp.is_some_and(|sdp| self.phone_answer(leg, &sdp, remote));
+                self.tell_call(leg, if early { LegEvent::EarlyMedia } else { LegEvent::Ringing });
+            }
+            SipNotice::Answered { sdp, remote } => self.phone_answered(leg, sdp, remote),
+            SipNotice::Refused { cause, status, phrase } => {
+                info!(leg = %leg, status, phrase, cause = cause.code(), "leg refused");
+                let ordered = self.io(leg).was_ended();
+                self.tell_call(leg, if ordered { LegEvent::Ended } else { LegEvent::Refused(cause) });
+            }
+            SipNotice::Reoffered { sdp } => self.phone_reoffered(leg, sdp),
+            SipNotice::Info { content_type, body } => {
+                if let Some(digit) = legs::info_digit(&content_type, &body) {
+                    self.digit_from(leg, digit);
+                }
+            }
+            SipNotice::Confirmed { sdp } => {
+                if let (Some(sdp), LegIo::Phone(phone)) = (sdp, self.io(leg)) {
+                    let remote = phone.remote;
+                    self.phone_answer(leg, &sdp, remote);
+                }
+            }
+            SipNotice::Ended { cause, by_peer } => {
+                debug!(leg = %leg, cause = cause.code(), by_peer, "sip leg ended");
+                let ordered = self.io(leg).was_ended();
+                let cause = if cause == HangupCause::Normal { self.end_cause() } else { cause };
+                self.tell_call(leg, if ordered { LegEvent::Ended } else { LegEvent::Gone { cause } });
+            }
+        }
+    }
+
+    /// Takes an SDP answer into use; false when it says nothing usable.
+    fn phone_answer(&mut self, leg: LegId, answer: &[u8], remote: IpAddr) -> bool {
+        let sdp_ip = self.context.config.sdp_ip;
+        let LegIo::Phone(phone) = self.io(leg) else { return false };
+        let text = String::from_utf8_lossy(answer);
+        match sdp::accept_answer(&phone.sdp, &text) {
+            Ok(negotiated) => {
+                phone.remote = remote;
+                phone.sdp.address = facing(sdp_ip, remote);
+                phone.held = negotiated.held_by_peer;
+                phone.agreed = true;
+                self.negotiated(leg, negotiated, remote);
+                true
+            }
+            Err(error) => {
+                warn!(leg = %leg, %error, "sdp answer not usable");
+                metric::count(Metric::SdpRefused);
+                false
+            }
+        }
+    }
+
+    fn negotiated(&mut self, leg: LegId, negotiated: sdp::Negotiated, remote: IpAddr) {
+        let codec = negotiated.plan.codec.name().to_owned();
+        if let Some(session) = &self.session
+            && let Err(error) = session.negotiated(Self::side(leg), negotiated, Some(remote))
+        {
+            warn!(%error, "media order not carried out");
+        }
+        self.tell_call(leg, LegEvent::Codec(codec));
+    }
+
+    fn phone_answered(&mut self, leg: LegId, sdp: Option<Vec<u8>>, remote: IpAddr) {
+        let usable = match sdp {
+            Some(sdp) => self.phone_answer(leg, &sdp, remote),
+            // The 183 carried the answer; a 200 need not say it again (RFC 3261 §13.2.1).
+            None => matches!(self.io(leg), LegIo::Phone(phone) if phone.agreed),
+        };
+        if usable {
+            self.tell_call(leg, LegEvent::Answered);
+        } else {
+            if let LegIo::Phone(phone) = self.io(leg)
+                && let Some(sip_leg) = phone.end()
+            {
+                self.context.sip.hang_up(sip_leg, HangupCause::IncompatibleMedia);
+            }
+            self.tell_call(leg, LegEvent::Refused(HangupCause::IncompatibleMedia));
+        }
+    }
+
+    /// Hold, resume, a new address or codec from the far end (RFC 3264 §8).
+    fn phone_reoffered(&mut self, leg: LegId, offer: Option<Vec<u8>>) {
+        let LegIo::Phone(phone) = self.io(leg) else { return };
+        let (Some(sip_leg), remote) = (phone.leg, phone.remote) else { return };
+        phone.sdp.version += 1;
+        let Some(offer) = offer else {
+            // Offerless: our own description is the offer, the answer comes in the ACK (RFC 3261 §14.2).
+            let own = sdp::offer(&phone.sdp).into_bytes();
+            self.context.sip.accept(sip_leg, own);
+            return;
+        };
+        match sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer)) {
+            Ok((answer, negotiated)) => {
+                let held = negotiated.held_by_peer;
+                let changed = held != phone.held;
+                phone.held = held;
+                self.context.sip.accept(sip_leg, answer.into_bytes());
+                self.negotiated(leg, negotiated, remote);
+                if changed {
+                    info!(leg = %leg, held, "hold changed by the far end");
+                    self.tell_call(leg, LegEvent::Held(held));
+                }
+            }
+            Err(error) => {
+                phone.sdp.version -= 1;
+                warn!(leg = %leg, %error, "re-offer not usable; the session stays as it was");
+                metric::count(Metric::SdpRefused);
+                self.context.sip.refuse(sip_leg, 488);
+            }
+        }
+    }
+
+    async fn handle_visitor(&mut self, request: VisitorRequest) {
+        match request {
+            VisitorRequest::Bye => {
+                let cause = self.end_cause();
+                self.call.hang_up(Party::Visitor, cause, clock::call_now());
+            }
+            VisitorRequest::Reoffer(offer) => {
+                let Some(session) = &self.session else { return };
+                match session.reoffer(Side::A, offer).await {
+                    Ok(answer) => self.update(VisitorUpdate::Reanswer(answer)),
+                    Err(error) => {
+                        warn!(%error, "the page's new offer was refused");
+                        self.update(VisitorUpdate::Refused(web::backend::Refusal::new("offer-invalid", 488)));
+                    }
+                }
+            }
+            VisitorRequest::Digits(digits) => {
+                for digit in digits.chars().filter_map(call::Digit::new) {
+                    self.digit_from(LegId::FIRST, digit);
+                }
+            }
+            VisitorRequest::Mute(on) => debug!(on, "visitor mutes"),
+            VisitorRequest::Page { url, title } => self.context.desk.page(self.id, url, title).await,
+        }
+    }
+
+    /// The socket is lost, the sound perhaps not: once they talk, consent decides (RFC 7675).
+    fn handle_visitor_gone(&mut self) {
+        match self.call.state() {
+            call::State::Bridged | call::State::Held => info!("the page's socket is lost; the call goes on while its sound does"),
+            call::State::New | call::State::Opening | call::State::Ringing => {
+                self.call.hang_up(Party::Visitor, HangupCause::SocketLost, clock::call_now());
+            }
+            call::State::Ending | call::State::Ended => {}
+        }
+    }
+
+    /// A digit that did not come as telephone-event: it is sent on as such, and shown.
+    fn digit_from(&mut self, leg: LegId, digit: call::Digit) {
+        let to = Self::side(leg).other();
+        if let Some(event) = media::dtmf::Digit::from_char(digit.key()) {
+            self.bridge(BridgeOrder::Digit(to, event));
+        }
+        self.tell_call(leg, LegEvent::Digit(digit));
+    }
+
+    async fn handle_console(&mut self, extension: &str, action: ConsoleAction) {
+        let Some(leg) = self.legs.iter().position(|io| io.is_console_of(extension)).and_then(|at| u8::try_from(at).ok()).map(LegId) else {
+            if let ConsoleAction::Answer { page, .. } = action {
+                let _page_gone = page.try_send(AgentUpdate::Ended { call: self.id.to_string(), code: "cancelled" });
+            }
+            return;
+        };
+        match action {
+            ConsoleAction::Answer { offer, page } => self.console_answers(leg, extension, offer, page).await,
+            ConsoleAction::Decline => {
+                self.console_over(leg, HangupCause::Refused);
+                self.tell_call(leg, LegEvent::Refused(HangupCause::Refused));
+            }
+            ConsoleAction::Bye => {
+                let cause = self.end_cause();
+                self.console_over(leg, cause);
+                self.tell_call(leg, LegEvent::Gone { cause });
+            }
+            ConsoleAction::Gone => {
+                self.console_over(leg, HangupCause::SocketLost);
+                self.tell_call(leg, LegEvent::Gone { cause: HangupCause::SocketLost });
+            }
+        }
+    }
+
+    async fn console_answers(&mut self, leg: LegId, extension: &str, offer: String, page: mpsc::Sender<AgentUpdate>) {
+        let Some(session) = &self.session else { return };
+        let call = self.id.to_string();
+        match session.browser(Side::B, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma]).await {
+            Ok(sdp) => {
+                let _page_gone = page.try_send(AgentUpdate::Media { call, sdp });
+                *self.io(leg) = LegIo::Console { extension: extension.to_owned(), answered: true };
+                self.tell_call(leg, LegEvent::Codec(CodecKind::Opus.name().to_owned()));
+                self.tell_call(leg, LegEvent::Answered);
+            }
+            Err(error) => {
+                warn!(%error, "the agent's offer was refused");
+                self.console_over(leg, HangupCause::IncompatibleMedia);
+                self.tell_call(leg, LegEvent::Refused(HangupCause::IncompatibleMedia));
+            }
+        }
+    }
+
+    /// The agent's pages stop ringing or talking.
+    fn console_over(&mut self, leg: LegId, cause: HangupCause) {
+        let call = self.id.to_string();
+        if let LegIo::Console { extension, .. } = self.io(leg) {
+            let extension = std::mem::take(extension);
+            *self.io(leg) = LegIo::None;
+            self.context.consoles.tell_all(&extension, &AgentUpdate::Ended { call, code: cause.code() });
+        }
+    }
+
+    // ---- what the call orders ----
+
+    async fn order_leg(&mut self, leg: LegId, command: LegCommand) {
+        debug!(leg = %leg, ?command, "order");
+        match command {
+            LegCommand::Open => {}
+            LegCommand::Invite => self.invite(leg).await,
+            LegCommand::Ring | LegCommand::Progress => match self.io(leg) {
+                LegIo::Visitor { .. } => self.update(VisitorUpdate::State { state: VisitorState::Ringing, agent: None }),
+                LegIo::Phone(phone) => {
+                    if let Some(sip_leg) = phone.leg {
+                        self.context.sip.ring(sip_leg);
+                    }
+                }
+                LegIo::Console { .. } | LegIo::None => {}
+            },
+            LegCommand::Answered => self.answer(leg).await,
+            LegCommand::End(cause) => self.end(leg, cause),
+            LegCommand::Digit(digit) => self.show_digit(leg, digit),
+            LegCommand::ShowHeld(held) => {
+                if leg == LegId::FIRST {
+                    let state = if held { VisitorState::Held } else { VisitorState::Talking };
+                    self.update(VisitorUpdate::State { state, agent: self.agent_name() });
+                }
+            }
+        }
+    }
+
+    fn show_digit(&mut self, leg: LegId, digit: call::Digit) {
+        match self.io(leg) {
+            LegIo::Visitor { .. } => self.update(VisitorUpdate::Digit(digit.key())),
+            LegIo::Console { extension, .. } => {
+                let extension = extension.clone();
+                self.context.consoles.tell_all(&extension, &AgentUpdate::Digit { call: self.id.to_string(), digit: digit.key() });
+            }
+            LegIo::Phone(_) | LegIo::None => {}
+        }
+    }
+
+    /// The name the visitor sees: the agent who holds the second side.
+    fn agent_name(&self) -> Option<String> {
+        let second = self.second?;
+        match &self.call.spec().second.get(usize::from(second.0).checked_sub(1)?)?.kind {
+            LegKind::Agent { extension } => self.context.desk.agent_name(extension),
+            LegKind::Browser | LegKind::Trunk { .. } => None,
+        }
+    }
+
+    /// Tells the first leg that it is answered: the page by a word, a phone by 200 OK.
+    async fn answer(&mut self, leg: LegId) {
+        let name = self.agent_name();
+        match self.io(leg) {
+            LegIo::Visitor { .. } => self.update(VisitorUpdate::State { state: VisitorState::Talking, agent: name }),
+            LegIo::Phone(_) => self.answer_phone(leg).await,
+            LegIo::Console { .. } | LegIo::None => {}
+        }
+    }
+
+    /// 200 OK to a phone that called us, with the answer to its offer.
+    async fn answer_phone(&mut self, leg: LegId) {
+        let Some(session) = &self.session else { return };
+        let port = session.rtp(Self::side(leg)).await;
+        let codecs = self.context.config.agent_codecs.clone();
+        let LegIo::Phone(phone) = self.io(leg) else { return };
+        let Some(sip_leg) = phone.leg else { return };
+        let outcome = port.map_err(|error| (HangupCause::Overload, error.to_string())).and_then(|port| {
+            phone.sdp.rtp_port = port.port;
+            phone.sdp.ssrc = port.ssrc;
+            phone.sdp.codecs = codecs;
+            let offer = phone.offer.take().unwrap_or_default();
+            sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer)).map_err(|error| (HangupCause::IncompatibleMedia, error.to_string()))
+        });
+        match outcome {
+            Ok((answer, negotiated)) => {
+                phone.agreed = true;
+                let remote = phone.remote;
+                self.context.sip.answer(sip_leg, answer.into_bytes());
+                self.negotiated(leg, negotiated, remote);
+            }
+            Err((cause, why)) => {
+                warn!(leg = %leg, why, "cannot answer the calling phone");
+                self.call.hang_up(Party::Gateway, cause, clock::call_now());
+            }
+        }
+    }
+
+    fn end(&mut self, leg: LegId, cause: HangupCause) {
+        match self.io(leg) {
+            LegIo::Phone(phone) => match phone.end() {
+                Some(sip_leg) => {
+                    if !self.context.sip.hang_up(sip_leg, cause) {
+                        self.tell_call(leg, LegEvent::Ended);
+                    }
+                    return;
+                }
+                None => self.tell_call(leg, LegEvent::Ended),
+            },
+            LegIo::Console { .. } => {
+                self.console_over(leg, cause);
+                self.tell_call(leg, LegEvent::Ended);
+            }
+            // The page hears the last word with the record.
+            LegIo::Visitor { .. } | LegIo::None => self.tell_call(leg, LegEvent::Ended),
+        }
+    }
+
+    async fn order_bridge(&mut self, command: BridgeCommand) {
+        debug!(?command, "order");
+        match command {
+            BridgeCommand::Ringback { to, on: true } => self.bridge(BridgeOrder::Play(Self::side(to), Source::Ringback(legs::country(&self.tags.language)))),
+            BridgeCommand::Ringback { to, on: false } => self.bridge(BridgeOrder::Stop(Self::side(to))),
+            BridgeCommand::Connect { .. } => self.bridge(BridgeOrder::Connect(true)),
+            BridgeCommand::Disconnect => self.bridge(BridgeOrder::Connect(false)),
+            BridgeCommand::Hold { leg, on } => self.bridge(BridgeOrder::Hold(Self::side(leg), on)),
+            BridgeCommand::Close => self.close_bridge().await,
+        }
+    }
+
+    /// Ends the media session; its last figures go into the record.
+    async fn close_bridge(&mut self) {
+        let stats = match self.session.take() {
+            Some(session) => tokio::time::timeout(CLOSE_LIMIT, session.close()).await.ok().and_then(Result::ok),
+            None => None,
+        };
+        for (side, stats) in [Side::A, Side::B].into_iter().zip(stats.unwrap_or_default()) {
+            if let (Some(stats), Some(leg)) = (stats, self.leg_of(side)) {
+                self.quality(leg, &stats);
+            }
+        }
+        self.call.handle_bridge(BridgeEvent::Closed, clock::call_now());
+    }
+
+    fn quality(&mut self, leg: LegId, stats: &LegStats) {
+        if let Some(codec) = stats.codec {
+            self.tell_call(leg, LegEvent::Codec(codec.name().to_owned()));
+        }
+        self.tell_call(leg, LegEvent::Quality(legs::quality(stats)));
+    }
+
+    /// Invites a candidate: at his page if he answers there, else at his phone, or behind a trunk.
+    async fn invite(&mut self, leg: LegId) {
+        self.second = Some(leg);
+        let Some(spec) = self.call.spec().second.get(usize::from(leg.0).saturating_sub(1)).cloned() else {
+            self.tell_call(leg, LegEvent::Refused(HangupCause::NotFound));
+            return;
+        };
+        let (callee, policy, codecs) = match spec.kind {
+            LegKind::Agent { extension } => {
+                if self.rings_at_page(&extension) {
+                    self.ring_page(leg, extension);
+                    return;
+                }
+                (Callee::Agent { extension }, tags::AGENT_POLICY, self.context.config.agent_codecs.clone())
+            }
+            LegKind::Trunk { trunk, uri } => {
+                let (policy, codecs) = self.trunk(&trunk.0);
+                (Callee::Trunk { trunk: trunk.0, user: uri }, policy, codecs)
+            }
+            LegKind::Browser => {
+                self.tell_call(leg, LegEvent::Refused(HangupCause::NotFound));
+                return;
+            }
+        };
+        if let Err(cause) = self.invite_phone(leg, callee, policy, codecs, spec.ring_limit).await {
+            self.tell_call(leg, LegEvent::Refused(cause));
+        }
+    }
+
+    fn trunk(&self, name: &str) -> (HeaderPolicy, Vec<CodecKind>) {
+        let trunk = self.context.config.trunks.iter().find(|trunk| trunk.name == name);
+        trunk.map_or((tags::AGENT_POLICY, Vec::new()), |trunk| (trunk.headers, trunk.codecs.iter().copied().map(legs::codec).collect()))
+    }
+
+    fn rings_at_page(&self, extension: &str) -> bool {
+        let wanted = self.context.config.seats.iter().find(|(queue, _)| *queue == self.tags.queue.0).map_or(Seat::Any, |(_, seat)| *seat);
+        let seats = self.context.desk.seats(extension);
+        match wanted {
+            Seat::Browser => true,
+            Seat::Phone => false,
+            Seat::Any => seats.browser,
+        }
+    }
+
+    fn ring_page(&mut self, leg: LegId, extension: String) {
+        let card = console::ringing_card(self.id, &self.tags, clock::unix_ms());
+        if self.context.consoles.ring(&extension, &card) {
+            *self.io(leg) = LegIo::Console { extension, answered: false };
+            self.tell_call(leg, LegEvent::Ringing);
+        } else {
+            self.tell_call(leg, LegEvent::Refused(HangupCause::Unreachable));
+        }
+    }
+
+    async fn invite_phone(&mut self, leg: LegId, callee: Callee, policy: HeaderPolicy, codecs: Vec<CodecKind>, ring_limit: Duration) -> Result<(), HangupCause> {
+        let Some(session) = &self.session else { return Err(HangupCause::Bug) };
+        let port = session.rtp(Self::side(leg)).await.map_err(|error| {
+            warn!(%error, "no rtp port for this leg");
+            HangupCause::Overload
+        })?;
+        let sdp = SdpConfig {
+            address: IpAddr::from([127, 0, 0, 1]),
+            rtp_port: port.port,
+            codecs,
+            ssrc: port.ssrc,
+            session_id: clock::unix_ms(),
+            version: 1,
+            dtmf: true,
+            ptime_ms: 20,
+        };
+        let key = self.context.config.tag_keys.iter().find(|(tenant, _)| *tenant == self.tags.tenant.0).map(|(_, key)| key.clone()).unwrap_or_default();
+        let for_offer = sdp.clone();
+        let invitation = Invitation {
+            callee,
+            display: tags::display(&self.tags, policy),
+            user: "web".to_owned(),
+            headers: tags::headers(&self.tags, &key, policy),
+            ring_limit,
+            sdp: SdpMaker(Box::new(move |address| sdp::offer(&SdpConfig { address, ..for_offer }).into_bytes())),
+            call: format!("{}-{}", self.id, leg.0),
+        };
+        let sink = LegSink { inbox: self.inbox_in.clone(), leg };
+        let sip_leg = self.context.sip.invite(sink, invitation).ok_or(HangupCause::Overload)?;
+        *self.io(leg) = LegIo::Phone(Box::new(Phone::we_call(sip_leg, sdp)));
+        Ok(())
+    }
+
+    // ---- what the call says ----
+
+    async fn pass_on(&mut self, event: CallEvent) {
+        match &event {
+            CallEvent::State(state) => info!(state = state.code(), "call moves"),
+            CallEvent::Ended(record) => {
+                info!(cause = record.cause.code(), by = record.hung_up_by.code(), wait_ms = record.wait_ms, talk_ms = record.talk_ms, "call ends");
+                self.over = true;
+            }
+            CallEvent::Answered { .. } => metric::count(Metric::CallsAnswered),
+            CallEvent::Trying { .. } | CallEvent::Ringing { .. } | CallEvent::Held { .. } | CallEvent::Digit { .. } => {}
+        }
+        self.context.desk.event(self.id, event).await;
+    }
+
+    /// The record is kept, then the page hears the last word.
+    async fn keep_record(&mut self) {
+        let record = self.call.record(clock::call_now());
+        metric::count_with(Metric::CallsEnded, record.cause.code());
+        metric::time(Metric::CallWaitSeconds, Duration::from_millis(record.wait_ms));
+        metric::time(Metric::CallTalkSeconds, Duration::from_millis(record.talk_ms));
+        self.update(VisitorUpdate::Ended { code: record.cause.code(), talk_s: record.talk_ms / 1_000 });
+        if let Err(error) = self.context.store.close_call(record).await {
+            metric::count(Metric::RecordsLost);
+            error!(%error, "the record of this call is not kept: check the store");
+        }
+    }
+}
+
+/// Our address as a peer sees it.
+fn facing(sdp_ip: Option<IpAddr>, remote: IpAddr) -> IpAddr {
+    sdp_ip.unwrap_or_else(|| addresses::local_towards((remote, 9).into()))
+}

@@ -1,0 +1,56 @@
+//! Calls that phones make to us: a registered agent dials the echo, a colleague or a queue's agents.
+
+use std::collections::BTreeMap;
+
+use desk::Refusal;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use crate::drive::call::{CallContext, CallInput, start_inbound};
+use crate::drive::sip::{Incoming, LegSink, SipHandle};
+use call::{HangupCause, LegId};
+
+/// Runs until the SIP driver ends. `desks`: by tenant, the first one that knows both ends takes the call.
+pub(crate) async fn run(contexts: BTreeMap<String, CallContext>, sip: SipHandle, mut incoming: mpsc::Receiver<Incoming>) {
+    while let Some(invite) = incoming.recv().await {
+        let (leg, user) = (invite.leg, invite.user.clone());
+        let Some(caller) = invite.account.clone() else {
+            info!(user, "a trunk's call is refused: inbound routes are not configured");
+            refuse(&sip, invite, HangupCause::NotFound);
+            continue;
+        };
+        let mut answer = Err(Refusal::UnknownAgent);
+        for context in contexts.values() {
+            answer = context.desk.dial(caller.clone(), user.clone()).await.map(|spec| (context, spec));
+            if !matches!(answer, Err(Refusal::UnknownAgent)) {
+                break;
+            }
+        }
+        match answer {
+            Ok((context, spec)) => {
+                let id = spec.id;
+                if let Err(error) = start_inbound(context.clone(), spec, invite) {
+                    warn!(leg = leg.0, %error, "an agent's call could not start");
+                    context.desk.forget(id).await;
+                    sip.hang_up(leg, HangupCause::Overload);
+                }
+            }
+            Err(refusal) => {
+                info!(caller, refusal = refusal.counter(), "an agent's call is refused");
+                let cause = match refusal {
+                    Refusal::UnknownAgent | Refusal::UnknownQueue => HangupCause::NotFound,
+                    Refusal::NoAgent | Refusal::Closed => HangupCause::NoAgent,
+                    Refusal::TooMany(_) => HangupCause::Overload,
+                };
+                refuse(&sip, invite, cause);
+            }
+        }
+    }
+}
+
+/// A leg nobody takes: its last word has no listener and needs none.
+fn refuse(sip: &SipHandle, invite: Incoming, cause: HangupCause) {
+    let (inbox, _nobody) = mpsc::channel::<CallInput>(1);
+    sip.adopt(invite.leg, LegSink { inbox, leg: LegId::FIRST });
+    sip.hang_up(invite.leg, cause);
+}

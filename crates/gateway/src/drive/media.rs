@@ -1,0 +1,267 @@
+//! Media: the handle by which tasks order sound from the worker threads, and what the workers report.
+//!
+//! A call lives whole on one worker: both legs' sockets, codecs and SRTP, so that the packet path takes no
+//! lock and no hand-over (DESIGN §3). Orders cross by a bounded queue and a wake-up; replies by `oneshot`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+
+use media::bridge::Side;
+use media::codec::CodecKind;
+use media::sdp::Negotiated;
+use media::stats::LegStats;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::drive::call::CallInput;
+use crate::observe::metric::{self, Metric};
+
+pub(crate) mod session;
+pub(crate) mod worker;
+
+/// Orders a worker may have waiting. More means that the machine is overloaded: the order is refused.
+pub(crate) const ORDERS_MAX: usize = 4_096;
+
+/// One media session, the two sides of one call, unique in this process.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct SessionId(pub(crate) u64);
+
+/// Why an order was not carried out, in words for the log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum MediaError {
+    /// The worker's queue of orders is full.
+    Overload,
+    /// The worker has gone, or the session with it.
+    Gone,
+    /// Every RTP port of the range is in use or draining.
+    NoPort,
+    /// The browser's offer cannot be answered.
+    Offer(String),
+}
+
+impl std::fmt::Display for MediaError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Overload => f.write_str("media worker overloaded"),
+            Self::Gone => f.write_str("media session gone"),
+            Self::NoPort => f.write_str("no rtp port free: widen [media] rtp_ports"),
+            Self::Offer(why) => write!(f, "browser offer refused: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for MediaError {}
+
+/// Where the RTP of a SIP leg is to be sent: the port this gateway opened, its SSRC.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RtpPort {
+    /// Even port of the pair, RTCP on the next.
+    pub(crate) port: u16,
+    /// Ours, towards this leg.
+    pub(crate) ssrc: media::packet::Ssrc,
+}
+
+/// What a session does with its sound.
+#[derive(Clone, Debug)]
+pub(crate) enum BridgeOrder {
+    /// Sound flows between the sides, or stops flowing.
+    Connect(bool),
+    /// A side hears a made sound until `Stop`.
+    Play(Side, media::play::Source),
+    /// Ends a made sound.
+    Stop(Side),
+    /// The side is on hold, or back.
+    Hold(Side, bool),
+    /// The side hears itself.
+    Echo(Side, bool),
+    /// A key press is sent to the side as telephone-event.
+    Digit(Side, media::dtmf::Digit),
+}
+
+/// What a worker says of a session.
+#[derive(Debug)]
+pub(crate) enum MediaNotice {
+    /// ICE and DTLS are done: sound can flow to and from the browser.
+    Connected(Side),
+    /// Consent is lost (RFC 7675): nothing is sent until it is back.
+    ConsentLost(Side),
+    /// Consent is back.
+    ConsentBack(Side),
+    /// The browser closed the leg.
+    Closed(Side),
+    /// The leg cannot work; the sentence says why.
+    Failed(Side, String),
+    /// A key was pressed on this side.
+    Digit(Side, media::dtmf::Digit),
+    /// The first RTP packet of this side came.
+    FirstPacket(Side),
+    /// The sound ordered by `Play` is over.
+    PlayDone(Side),
+    /// The session's code panicked; the session is gone.
+    Bug,
+}
+
+/// The statistics of both sides, for the record.
+pub(crate) type SessionStats = [Option<LegStats>; 2];
+
+/// An order to a worker.
+pub(crate) enum Order {
+    Open { session: SessionId, call: String, sink: mpsc::Sender<CallInput> },
+    Browser { session: SessionId, side: Side, offer: String, codecs: Vec<CodecKind>, reply: oneshot::Sender<Result<String, MediaError>> },
+    Reoffer { session: SessionId, side: Side, offer: String, reply: oneshot::Sender<Result<String, MediaError>> },
+    Rtp { session: SessionId, side: Side, reply: oneshot::Sender<Result<RtpPort, MediaError>> },
+    Negotiated { session: SessionId, side: Side, negotiated: Box<Negotiated>, also: Option<IpAddr> },
+    Clear { session: SessionId, side: Side },
+    Bridge { session: SessionId, order: BridgeOrder },
+    Stats { session: SessionId, reply: oneshot::Sender<SessionStats> },
+    Close { session: SessionId, reply: Option<oneshot::Sender<SessionStats>> },
+    Ledger { reply: oneshot::Sender<WorkerLedger> },
+    Shutdown,
+}
+
+/// What a worker holds; all zero when no call is up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WorkerLedger {
+    /// Open sessions.
+    pub(crate) sessions: usize,
+    /// RTP port pairs in use.
+    pub(crate) ports: usize,
+    /// Known addresses and ufrags of browser legs.
+    pub(crate) routes: usize,
+    /// Registered timers.
+    pub(crate) deadlines: usize,
+}
+
+/// One worker as others see it.
+#[derive(Clone)]
+pub(crate) struct WorkerHandle {
+    orders: SyncSender<Order>,
+    waker: Arc<mio::Waker>,
+    /// Address of its browser port, for the self-probe.
+    pub(crate) browser_port: SocketAddr,
+}
+
+impl WorkerHandle {
+    pub(crate) fn new(orders: SyncSender<Order>, waker: Arc<mio::Waker>, browser_port: SocketAddr) -> Self {
+        Self { orders, waker, browser_port }
+    }
+
+    fn order(&self, order: Order) -> Result<(), MediaError> {
+        match self.orders.try_send(order) {
+            Ok(()) => self.waker.wake().map_err(|_| MediaError::Gone),
+            Err(TrySendError::Full(_)) => {
+                metric::count(Metric::MediaOrdersRefused);
+                Err(MediaError::Overload)
+            }
+            Err(TrySendError::Disconnected(_)) => Err(MediaError::Gone),
+        }
+    }
+
+    /// What the worker holds now.
+    pub(crate) async fn ledger(&self) -> Result<WorkerLedger, MediaError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Ledger { reply })?;
+        answer.await.map_err(|_| MediaError::Gone)
+    }
+
+    /// Ends the thread after what is already ordered.
+    pub(crate) fn shutdown(&self) -> Result<(), MediaError> {
+        self.order(Order::Shutdown)
+    }
+}
+
+/// All workers; calls are dealt to them in turn.
+#[derive(Clone)]
+pub(crate) struct MediaHandle {
+    workers: Arc<[WorkerHandle]>,
+    next: Arc<AtomicUsize>,
+    sessions: Arc<AtomicU64>,
+}
+
+impl MediaHandle {
+    pub(crate) fn new(workers: Vec<WorkerHandle>) -> Self {
+        Self { workers: workers.into(), next: Arc::default(), sessions: Arc::default() }
+    }
+
+    pub(crate) fn workers(&self) -> &[WorkerHandle] {
+        &self.workers
+    }
+
+    /// Opens a session for a call; what happens in it is reported to `sink`.
+    pub(crate) fn open(&self, call: &str, sink: mpsc::Sender<CallInput>) -> Result<MediaSession, MediaError> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let worker = self.workers.get(turn % self.workers.len().max(1)).ok_or(MediaError::Gone)?.clone();
+        let id = SessionId(self.sessions.fetch_add(1, Ordering::Relaxed));
+        worker.order(Order::Open { session: id, call: call.to_owned(), sink })?;
+        Ok(MediaSession { id, worker, closed: false })
+    }
+}
+
+/// One open session. Dropped without [`MediaSession::close`], it closes itself: a panicked call leaks nothing.
+pub(crate) struct MediaSession {
+    id: SessionId,
+    worker: WorkerHandle,
+    closed: bool,
+}
+
+impl MediaSession {
+    async fn ask<T>(&self, make: impl FnOnce(SessionId, oneshot::Sender<Result<T, MediaError>>) -> Order) -> Result<T, MediaError> {
+        let (reply, answer) = oneshot::channel();
+        self.worker.order(make(self.id, reply))?;
+        answer.await.map_err(|_| MediaError::Gone)?
+    }
+
+    /// Takes a browser's offer; the answer carries our candidates.
+    pub(crate) async fn browser(&self, side: Side, offer: String, codecs: Vec<CodecKind>) -> Result<String, MediaError> {
+        self.ask(|session, reply| Order::Browser { session, side, offer, codecs, reply }).await
+    }
+
+    /// A new offer on a running leg (ICE restart, hold).
+    pub(crate) async fn reoffer(&self, side: Side, offer: String) -> Result<String, MediaError> {
+        self.ask(|session, reply| Order::Reoffer { session, side, offer, reply }).await
+    }
+
+    /// Opens an RTP port for a SIP leg.
+    pub(crate) async fn rtp(&self, side: Side) -> Result<RtpPort, MediaError> {
+        self.ask(|session, reply| Order::Rtp { session, side, reply }).await
+    }
+
+    /// What SDP agreed for a SIP leg. `also`: the address its signalling comes from, for a phone behind NAT.
+    pub(crate) fn negotiated(&self, side: Side, negotiated: Negotiated, also: Option<IpAddr>) -> Result<(), MediaError> {
+        self.worker.order(Order::Negotiated { session: self.id, side, negotiated: Box::new(negotiated), also })
+    }
+
+    /// Forgets a side (a candidate that did not answer); its port drains.
+    pub(crate) fn clear(&self, side: Side) -> Result<(), MediaError> {
+        self.worker.order(Order::Clear { session: self.id, side })
+    }
+
+    /// Changes what the sides hear.
+    pub(crate) fn bridge(&self, order: BridgeOrder) -> Result<(), MediaError> {
+        self.worker.order(Order::Bridge { session: self.id, order })
+    }
+
+    /// Figures so far.
+    pub(crate) async fn stats(&self) -> Result<SessionStats, MediaError> {
+        let (reply, answer) = oneshot::channel();
+        self.worker.order(Order::Stats { session: self.id, reply })?;
+        answer.await.map_err(|_| MediaError::Gone)
+    }
+
+    /// Ends the session and gives its last figures.
+    pub(crate) async fn close(mut self) -> Result<SessionStats, MediaError> {
+        self.closed = true;
+        let (reply, answer) = oneshot::channel();
+        self.worker.order(Order::Close { session: self.id, reply: Some(reply) })?;
+        answer.await.map_err(|_| MediaError::Gone)
+    }
+}
+
+impl Drop for MediaSession {
+    fn drop(&mut self) {
+        if !self.closed && self.worker.order(Order::Close { session: self.id, reply: None }).is_err() {
+            metric::count(Metric::MediaSessionsLeaked);
+        }
+    }
+}

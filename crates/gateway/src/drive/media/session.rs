@@ -1,0 +1,158 @@
+//! One media session on its worker: a bridge and the two legs that feed it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use browser::BrowserLeg;
+use media::bridge::{Bridge, PacketKind, Side};
+use media::latch::Latch;
+use media::sdp::Negotiated;
+use mio::net::UdpSocket;
+use tokio::sync::mpsc;
+
+use crate::drive::call::CallInput;
+use crate::drive::media::MediaNotice;
+use crate::observe::metric::{self, Metric};
+
+/// A SIP leg's two sockets and where its packets may come from.
+pub(crate) struct RtpLeg {
+    pub(crate) port: u16,
+    pub(crate) rtp: UdpSocket,
+    pub(crate) rtcp: UdpSocket,
+    pub(crate) latch: Latch,
+    pub(crate) remote_rtcp: Option<SocketAddr>,
+    pub(crate) rtcp_mux: bool,
+}
+
+impl RtpLeg {
+    /// Where to send and whom to hear, as SDP agreed.
+    pub(crate) fn negotiated(&mut self, negotiated: &Negotiated, also: Option<IpAddr>) {
+        self.latch.signalled(negotiated.remote, also);
+        self.remote_rtcp = negotiated.remote_rtcp;
+        self.rtcp_mux = negotiated.rtcp_mux;
+    }
+
+    fn send(&self, kind: PacketKind, bytes: &[u8]) -> io::Result<()> {
+        let Some(remote) = self.latch.remote() else { return Ok(()) };
+        match kind {
+            PacketKind::Rtp => self.rtp.send_to(bytes, remote),
+            PacketKind::Rtcp if self.rtcp_mux => self.rtp.send_to(bytes, remote),
+            PacketKind::Rtcp => self.rtcp.send_to(bytes, self.remote_rtcp.unwrap_or_else(|| next_port(remote))),
+        }
+        .map(|_| ())
+    }
+}
+
+/// RTCP goes to the next higher port unless said otherwise (RFC 3550 §11).
+fn next_port(remote: SocketAddr) -> SocketAddr {
+    SocketAddr::new(remote.ip(), remote.port().saturating_add(1))
+}
+
+/// What stands behind one side of the bridge.
+pub(crate) enum Leg {
+    Browser(Box<BrowserLeg>),
+    Rtp(Box<RtpLeg>),
+}
+
+/// One call's sound.
+pub(crate) struct Session {
+    /// The call's id, for the log.
+    pub(crate) call: String,
+    pub(crate) bridge: Bridge,
+    pub(crate) legs: [Option<Leg>; 2],
+    sink: mpsc::Sender<CallInput>,
+    /// The deadline under which this session stands in the worker's timetable.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// Index of a side in `Session::legs`.
+pub(crate) fn index(side: Side) -> usize {
+    match side {
+        Side::A => 0,
+        Side::B => 1,
+    }
+}
+
+/// The side at an index, the inverse of [`index`].
+pub(crate) fn side(index: usize) -> Side {
+    if index == 0 { Side::A } else { Side::B }
+}
+
+impl Session {
+    pub(crate) fn new(call: String, seed: u64, sink: mpsc::Sender<CallInput>, now: Instant) -> Self {
+        Self { call, bridge: Bridge::new(seed, now), legs: [None, None], sink, deadline: None }
+    }
+
+    /// Says something to the call. A call that does not listen is dead; it is counted, never waited for.
+    pub(crate) fn notify(&self, notice: MediaNotice) {
+        if self.sink.try_send(CallInput::Media(notice)).is_err() {
+            metric::count(Metric::MediaNoticesLost);
+        }
+    }
+
+    /// The next moment at which something here is due.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let bridge = self.bridge.poll_timeout().map(|(at, _)| at);
+        let legs = self.legs.iter().flatten().filter_map(|leg| match leg {
+            Leg::Browser(leg) => leg.poll_timeout().map(|(at, _)| at),
+            Leg::Rtp(_) => None,
+        });
+        legs.chain(bridge).min()
+    }
+
+    /// A datagram on a SIP leg's socket. False when its source may not speak here.
+    pub(crate) fn handle_rtp_socket(&mut self, at: usize, kind: PacketKind, source: SocketAddr, packet: &[u8], now: Instant) -> bool {
+        let Some(Some(Leg::Rtp(leg))) = self.legs.get_mut(at) else { return false };
+        let allowed = match kind {
+            PacketKind::Rtp => leg.latch.allows(source),
+            PacketKind::Rtcp => leg.latch.allows_rtcp(source),
+        };
+        if !allowed {
+            return false;
+        }
+        let muxed_rtcp = kind == PacketKind::Rtp && matches!(packet.get(1), Some(192..=223));
+        let handled = if kind == PacketKind::Rtcp || muxed_rtcp {
+            self.bridge.handle_rtcp(side(at), packet, now)
+        } else {
+            self.bridge.handle_rtp(side(at), packet, now)
+        };
+        if handled.is_err() {
+            metric::count(Metric::MediaPacketsMalformed);
+        }
+        true
+    }
+
+    /// Sends what the bridge and the browser legs have to send. `browser` is the worker's shared browser port.
+    pub(crate) fn flush(&mut self, browser: &UdpSocket, now: Instant) {
+        for leg in self.legs.iter_mut().flatten() {
+            if let Leg::Browser(leg) = leg {
+                while let Some(transmit) = leg.poll_transmit() {
+                    sent(browser.send_to(&transmit.bytes, transmit.to).map(|_| ()));
+                }
+            }
+        }
+        while let Some(out) = self.bridge.poll_packet() {
+            match &mut self.legs[index(out.to)] {
+                Some(Leg::Rtp(leg)) => sent(leg.send(out.kind, out.bytes)),
+                Some(Leg::Browser(leg)) => {
+                    let sealed = match out.kind {
+                        PacketKind::Rtp => leg.protect_rtp(out.bytes, now),
+                        PacketKind::Rtcp => leg.protect_rtcp(out.bytes, now),
+                    };
+                    if let Some((to, bytes)) = sealed {
+                        sent(browser.send_to(bytes, to).map(|_| ()));
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// Counts a datagram the kernel would not take: a full socket buffer drops it as the network would.
+fn sent(result: io::Result<()>) {
+    if result.is_err() {
+        metric::count(Metric::MediaSendErrors);
+    }
+}

@@ -1,0 +1,239 @@
+//! Signalling: the handle by which calls order SIP, and what the driver reports to them.
+//!
+//! `SipHandle` numbers each leg before the order leaves, so that no task waits for the driver to give it a name.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use call::{HangupCause, LegId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::drive::call::CallInput;
+use crate::observe::metric::{self, Metric};
+
+pub(crate) mod driver;
+pub(crate) mod sockets;
+
+/// Orders the driver may have waiting.
+pub(crate) const ORDERS_MAX: usize = 4_096;
+
+/// One SIP leg of one call, unique in this process.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct SipLeg(pub(crate) u64);
+
+/// Where the events of a leg go: the call's inbox, and which of its legs this is.
+#[derive(Clone, Debug)]
+pub(crate) struct LegSink {
+    pub(crate) inbox: mpsc::Sender<CallInput>,
+    pub(crate) leg: LegId,
+}
+
+impl LegSink {
+    /// Says something to the call; false when it does not listen any more.
+    pub(crate) fn tell(&self, notice: SipNotice) -> bool {
+        let told = self.inbox.try_send(CallInput::Sip(self.leg, notice)).is_ok();
+        if !told {
+            metric::count(Metric::SipNoticesLost);
+        }
+        told
+    }
+}
+
+/// What the driver says of a leg.
+#[derive(Debug)]
+pub(crate) enum SipNotice {
+    /// 180 or another provisional answer; with SDP it is early media.
+    Progress { sdp: Option<Vec<u8>>, remote: IpAddr },
+    /// 2xx with the answer to our offer (or the offer, when ours was missing).
+    Answered { sdp: Option<Vec<u8>>, remote: IpAddr },
+    /// The leg never came up.
+    Refused { cause: HangupCause, status: u16, phrase: String },
+    /// The far end changed the session: hold, resume, new address, new codec. Answer with `accept` or `refuse`.
+    Reoffered { sdp: Option<Vec<u8>> },
+    /// Key pressed, told by INFO.
+    Info { content_type: String, body: Vec<u8> },
+    /// Our answer was acknowledged; with SDP when the offer was ours.
+    Confirmed { sdp: Option<Vec<u8>> },
+    /// The leg is over, by the far end, a timer or our own order.
+    Ended { cause: HangupCause, by_peer: bool },
+}
+
+/// Whom to invite.
+#[derive(Clone, Debug)]
+pub(crate) enum Callee {
+    /// An agent's own softphone, wherever it registered.
+    Agent { extension: String },
+    /// A user behind a trunk of the configuration.
+    Trunk { trunk: String, user: String },
+}
+
+/// An invitation as a call orders it.
+#[derive(Debug)]
+pub(crate) struct Invitation {
+    pub(crate) callee: Callee,
+    /// Display name and user of our `From`.
+    pub(crate) display: String,
+    pub(crate) user: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) ring_limit: Duration,
+    /// Our offer, made once the address towards the callee is known.
+    pub(crate) sdp: SdpMaker,
+    /// `Call-ID` starts with this, so that a log line joins both legs.
+    pub(crate) call: String,
+}
+
+/// Makes the SDP offer for the local address that faces the callee.
+pub(crate) struct SdpMaker(pub(crate) Box<dyn FnOnce(IpAddr) -> Vec<u8> + Send>);
+
+impl std::fmt::Debug for SdpMaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SdpMaker")
+    }
+}
+
+/// An INVITE that came in; 100 Trying is already sent.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) leg: SipLeg,
+    pub(crate) user: String,
+    /// The registered agent who calls, proven by digest; `None` for a trunk.
+    pub(crate) account: Option<String>,
+    pub(crate) from_display: String,
+    pub(crate) sdp: Option<Vec<u8>>,
+    pub(crate) remote: IpAddr,
+    /// Our address as the caller sees it, for the SDP answer.
+    pub(crate) local: IpAddr,
+    pub(crate) headers: sip::message::Headers,
+}
+
+/// An order to the driver.
+pub(crate) enum Order {
+    Invite { leg: SipLeg, sink: LegSink, invitation: Box<Invitation> },
+    Adopt { leg: SipLeg, sink: LegSink },
+    Ring { leg: SipLeg },
+    Answer { leg: SipLeg, sdp: Vec<u8> },
+    Accept { leg: SipLeg, sdp: Vec<u8> },
+    Refuse { leg: SipLeg, status: u16 },
+    HangUp { leg: SipLeg, cause: HangupCause },
+    Ledger { reply: oneshot::Sender<DriverLedger> },
+    Shutdown { done: oneshot::Sender<()> },
+}
+
+/// What the driver holds; zero when no call is up, registrations apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DriverLedger {
+    pub(crate) legs: usize,
+    pub(crate) endpoint: sip::endpoint::Ledger,
+}
+
+/// The driver as others see it.
+#[derive(Clone)]
+pub(crate) struct SipHandle {
+    orders: mpsc::Sender<Order>,
+    next: Arc<AtomicU64>,
+}
+
+impl SipHandle {
+    pub(crate) fn new(orders: mpsc::Sender<Order>, next: Arc<AtomicU64>) -> Self {
+        Self { orders, next }
+    }
+
+    fn order(&self, order: Order) -> bool {
+        let taken = self.orders.try_send(order).is_ok();
+        if !taken {
+            metric::count(Metric::SipOrdersRefused);
+        }
+        taken
+    }
+
+    /// Invites; events go to `sink`. `None` when the driver is overloaded or gone.
+    pub(crate) fn invite(&self, sink: LegSink, invitation: Invitation) -> Option<SipLeg> {
+        let leg = SipLeg(self.next.fetch_add(1, Ordering::Relaxed));
+        self.order(Order::Invite { leg, sink, invitation: Box::new(invitation) }).then_some(leg)
+    }
+
+    /// Takes an incoming leg into a call.
+    pub(crate) fn adopt(&self, leg: SipLeg, sink: LegSink) -> bool {
+        self.order(Order::Adopt { leg, sink })
+    }
+
+    /// 180 Ringing.
+    pub(crate) fn ring(&self, leg: SipLeg) -> bool {
+        self.order(Order::Ring { leg })
+    }
+
+    /// 200 OK with our answer.
+    pub(crate) fn answer(&self, leg: SipLeg, sdp: Vec<u8>) -> bool {
+        self.order(Order::Answer { leg, sdp })
+    }
+
+    /// 200 OK to a change of session.
+    pub(crate) fn accept(&self, leg: SipLeg, sdp: Vec<u8>) -> bool {
+        self.order(Order::Accept { leg, sdp })
+    }
+
+    /// Refuses a change of session; the session goes on as it was.
+    pub(crate) fn refuse(&self, leg: SipLeg, status: u16) -> bool {
+        self.order(Order::Refuse { leg, status })
+    }
+
+    /// CANCEL, BYE or a final answer, whichever the state of the leg asks for.
+    pub(crate) fn hang_up(&self, leg: SipLeg, cause: HangupCause) -> bool {
+        self.order(Order::HangUp { leg, cause })
+    }
+
+    /// What the driver holds now.
+    pub(crate) async fn ledger(&self) -> Option<DriverLedger> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Ledger { reply });
+        answer.await.ok()
+    }
+
+    /// Unregisters from the trunks and ends the driver.
+    pub(crate) async fn shutdown(&self) {
+        let (done, ended) = oneshot::channel();
+        if self.orders.send(Order::Shutdown { done }).await.is_ok() {
+            let _ended_or_gone = ended.await;
+        }
+    }
+}
+
+/// The status we refuse or end a leg with (RFC 3261 §21, Q.850 by RFC 3326).
+pub(crate) fn status_of(cause: HangupCause) -> u16 {
+    match cause {
+        HangupCause::Busy => 486,
+        HangupCause::NoAnswer => 480,
+        HangupCause::Refused => 603,
+        HangupCause::NotFound => 404,
+        HangupCause::NotAllowed => 403,
+        HangupCause::IncompatibleMedia => 488,
+        HangupCause::Unreachable | HangupCause::NoAgent => 480,
+        HangupCause::Overload | HangupCause::Shutdown => 503,
+        HangupCause::Cancelled => 487,
+        HangupCause::Normal
+        | HangupCause::MediaFailed
+        | HangupCause::MediaLost
+        | HangupCause::SocketLost
+        | HangupCause::TooLong
+        | HangupCause::Interrupted
+        | HangupCause::Bug => 500,
+    }
+}
+
+/// What a final answer means for the call.
+pub(crate) fn cause_of(status: u16) -> HangupCause {
+    match status {
+        486 | 600 => HangupCause::Busy,
+        480 => HangupCause::NoAnswer,
+        408 => HangupCause::Unreachable,
+        487 => HangupCause::Cancelled,
+        603 | 607 | 608 | 403 => HangupCause::Refused,
+        404 | 410 | 484 | 604 => HangupCause::NotFound,
+        401 | 407 => HangupCause::NotAllowed,
+        415 | 488 | 606 => HangupCause::IncompatibleMedia,
+        500..=599 => HangupCause::Unreachable,
+        _ => HangupCause::Refused,
+    }
+}

@@ -1,0 +1,588 @@
+//! The SIP driver: one task that owns the endpoint and its sockets, and moves things between them and the calls.
+//!
+//! It decides nothing about calls. An order goes in, a notice comes out; a call that does not listen any more has
+//! its leg ended, so that no phone rings for nobody.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use call::HangupCause;
+use sip::digest::Credentials;
+use sip::endpoint::{
+    Account, CallRef, EndedBy, Endpoint, IncomingInvite, Invite, RegistrationConfig, RegistrationRef, RegistrationState, SipEvent,
+    Target, Transport,
+};
+use sip::error::{Failure, Reason};
+use sip::uri::Uri;
+use sip::values::NameAddr;
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+use crate::clock;
+use crate::config::checked::Trunk;
+use crate::drive::sip::sockets::{Inbound, Sockets};
+use crate::drive::sip::{Callee, DriverLedger, Incoming, Invitation, LegSink, Order, SipLeg, SipNotice, cause_of, status_of};
+use crate::net::addresses;
+use crate::observe::metric::{self, Metric};
+
+/// How often the address of a trunk named by host name is looked up again.
+const RESOLVE_EVERY: Duration = Duration::from_secs(60);
+
+/// Inputs handled before the endpoint's output is drained; keeps one burst from starving the timers.
+const INPUTS_AT_ONCE: usize = 64;
+
+/// A phone has come or gone.
+#[derive(Debug)]
+pub(crate) struct PhonePresence {
+    pub(crate) extension: String,
+    pub(crate) on: bool,
+}
+
+/// What the driver needs besides endpoint and sockets.
+pub(crate) struct DriverConfig {
+    pub(crate) trunks: Vec<Trunk>,
+    /// The address written into SDP, when one is configured.
+    pub(crate) sdp_ip: Option<IpAddr>,
+    pub(crate) realm: String,
+    /// INVITEs that come in.
+    pub(crate) incoming: mpsc::Sender<Incoming>,
+    /// Phones that register and unregister.
+    pub(crate) presence: mpsc::Sender<PhonePresence>,
+    pub(crate) next_leg: Arc<AtomicU64>,
+}
+
+/// One leg the endpoint knows.
+struct LegEntry {
+    call: CallRef,
+    sink: Option<LegSink>,
+    remote: IpAddr,
+    /// Why we end it, when we do.
+    ending: Option<HangupCause>,
+}
+
+/// A trunk and where it is now.
+struct TrunkEntry {
+    trunk: Trunk,
+    address: Option<SocketAddr>,
+    registration: Option<RegistrationRef>,
+}
+
+/// The driver. [`SipDriver::run`] is its task.
+pub(crate) struct SipDriver {
+    config: DriverConfig,
+    endpoint: Endpoint,
+    sockets: Sockets,
+    bound: Vec<(Transport, SocketAddr)>,
+    legs: BTreeMap<SipLeg, LegEntry>,
+    by_call: BTreeMap<CallRef, SipLeg>,
+    trunks: Vec<TrunkEntry>,
+}
+
+impl SipDriver {
+    pub(crate) fn new(mut config: DriverConfig, endpoint: Endpoint, sockets: Sockets, bound: Vec<(Transport, SocketAddr)>) -> Self {
+        let trunks = std::mem::take(&mut config.trunks).into_iter().map(|trunk| TrunkEntry { trunk, address: None, registration: None }).collect();
+        Self { config, endpoint, sockets, bound, legs: BTreeMap::new(), by_call: BTreeMap::new(), trunks }
+    }
+
+    /// Who may register here.
+    pub(crate) fn set_accounts(&mut self, accounts: Vec<Account>) {
+        self.endpoint.set_accounts(accounts);
+    }
+
+    /// Runs until [`Order::Shutdown`].
+    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut inbound: mpsc::Receiver<Inbound>) {
+        let (resolved_in, mut resolved) = mpsc::channel::<(usize, SocketAddr)>(64);
+        let resolver = tokio::spawn(resolve_trunks(self.trunks.iter().map(|entry| address_of(&entry.trunk)).collect(), resolved_in));
+        let mut done = None;
+        loop {
+            self.drain().await;
+            let due = self.endpoint.poll_timeout().map(|(at, _)| at);
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(Order::Shutdown { done: reply }) => { done = Some(reply); break }
+                    Some(order) => self.handle_order(order),
+                    None => break,
+                },
+                () = sleep_until(due) => self.endpoint.handle_timeout(clock::now()),
+                Some((index, address)) = resolved.recv() => self.trunk_resolved(index, address),
+                input = inbound.recv() => {
+                    let Some(input) = input else { break };
+                    self.handle_inbound(input);
+                    for _ in 1..INPUTS_AT_ONCE {
+                        let Ok(input) = inbound.try_recv() else { break };
+                        self.handle_inbound(input);
+                    }
+                }
+            }
+        }
+        resolver.abort();
+        self.leave(&mut inbound).await;
+        if let Some(done) = done {
+            let _waiter_gone = done.send(());
+        }
+    }
+
+    /// Says good-bye to the registrars and to any leg left, for two seconds at most.
+    async fn leave(&mut self, inbound: &mut mpsc::Receiver<Inbound>) {
+        let now = clock::now();
+        for entry in &mut self.trunks {
+            if let Some(registration) = entry.registration.take() {
+                self.endpoint.unregister(registration, now);
+            }
+        }
+        for (_, entry) in std::mem::take(&mut self.legs) {
+            self.endpoint.hang_up(entry.call, None, now);
+        }
+        let until = now + Duration::from_secs(2);
+        loop {
+            self.drain().await;
+            let ledger = self.endpoint.ledger();
+            if (ledger.calls == 0 && ledger.transactions == 0) || clock::now() >= until {
+                break;
+            }
+            let due = self.endpoint.poll_timeout().map_or(until, |(at, _)| at.min(until));
+            tokio::select! {
+                input = inbound.recv() => match input { Some(input) => self.handle_inbound(input), None => break },
+                () = sleep_until(Some(due)) => self.endpoint.handle_timeout(clock::now()),
+            }
+        }
+        // The last datagrams leave before the sockets close.
+        tokio::task::yield_now().await;
+    }
+
+    fn handle_inbound(&mut self, input: Inbound) {
+        let now = clock::now();
+        match input {
+            Inbound::Datagram { flow, bytes } => self.endpoint.handle_datagram(flow, &bytes, now),
+            Inbound::Opened { flow, writer } => self.sockets.opened(flow, writer),
+            Inbound::Stream { flow, bytes } => self.endpoint.handle_stream(flow, &bytes, now),
+            Inbound::Closed { flow } => {
+                self.sockets.closed(flow);
+                self.endpoint.handle_stream_closed(flow, now);
+            }
+            Inbound::Failed { flow } => {
+                self.sockets.closed(flow);
+                self.endpoint.handle_transport_error(flow, now);
+            }
+        }
+    }
+
+    fn handle_order(&mut self, order: Order) {
+        let now = clock::now();
+        match order {
+            Order::Invite { leg, sink, invitation } => self.invite(leg, sink, *invitation),
+            Order::Adopt { leg, sink } => match self.legs.get_mut(&leg) {
+                Some(entry) => entry.sink = Some(sink),
+                // It ended between INVITE and now.
+                None => {
+                    sink.tell(SipNotice::Ended { cause: HangupCause::Cancelled, by_peer: true });
+                }
+            },
+            Order::Ring { leg } => {
+                if let Some(entry) = self.legs.get(&leg) {
+                    self.endpoint.ring(entry.call, 180, None, now);
+                }
+            }
+            Order::Answer { leg, sdp } => {
+                if let Some(entry) = self.legs.get(&leg) {
+                    self.endpoint.answer(entry.call, sdp, Vec::new(), now);
+                }
+            }
+            Order::Accept { leg, sdp } => {
+                if let Some(entry) = self.legs.get(&leg) {
+                    self.endpoint.answer_reoffer(entry.call, sdp, now);
+                }
+            }
+            Order::Refuse { leg, status } => {
+                if let Some(entry) = self.legs.get(&leg) {
+                    self.endpoint.reject_reoffer(entry.call, status, now);
+                }
+            }
+            Order::HangUp { leg, cause } => self.hang_up(leg, cause),
+            Order::Ledger { reply } => {
+                let _asker_gone = reply.send(DriverLedger { legs: self.legs.len(), endpoint: self.endpoint.ledger() });
+            }
+            Order::Shutdown { .. } => {}
+        }
+    }
+
+    fn hang_up(&mut self, leg: SipLeg, cause: HangupCause) {
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        entry.ending = Some(cause);
+        let now = clock::now();
+        match cause {
+            HangupCause::Normal | HangupCause::Cancelled => self.endpoint.hang_up(entry.call, None, now),
+            // A leg not answered yet is refused with the cause's status; an answered one gets BYE with the reason.
+            HangupCause::Busy
+            | HangupCause::NoAnswer
+            | HangupCause::Refused
+            | HangupCause::Unreachable
+            | HangupCause::NotFound
+            | HangupCause::NoAgent
+            | HangupCause::MediaFailed
+            | HangupCause::MediaLost
+            | HangupCause::SocketLost
+            | HangupCause::TooLong
+            | HangupCause::Overload
+            | HangupCause::Shutdown
+            | HangupCause::Interrupted
+            | HangupCause::Bug
+            | HangupCause::NotAllowed
+            | HangupCause::IncompatibleMedia => {
+                self.endpoint.hang_up(entry.call, Some(Reason::sip(status_of(cause), cause.code())), now);
+            }
+        }
+    }
+
+    fn invite(&mut self, leg: SipLeg, sink: LegSink, invitation: Invitation) {
+        let (invite, remote) = match self.prepare(invitation) {
+            Ok(prepared) => prepared,
+            Err((cause, why)) => {
+                info!(leg = leg.0, why, "leg not invited");
+                sink.tell(SipNotice::Refused { cause, status: 0, phrase: why });
+                return;
+            }
+        };
+        match self.endpoint.invite(invite, clock::now()) {
+            Ok(call) => {
+                self.legs.insert(leg, LegEntry { call, sink: Some(sink), remote, ending: None });
+                self.by_call.insert(call, leg);
+            }
+            Err(error) => {
+                warn!(leg = leg.0, %error, "leg not invited");
+                sink.tell(SipNotice::Refused { cause: HangupCause::Overload, status: 0, phrase: error.to_string() });
+            }
+        }
+    }
+
+    /// From our words to the endpoint's: where the callee is now, and the offer for the address that faces him.
+    fn prepare(&self, invitation: Invitation) -> Result<(Invite, IpAddr), (HangupCause, String)> {
+        let Invitation { callee, display, user, headers, ring_limit, sdp, call } = invitation;
+        let (uri, to, target, credentials, from_host) = match callee {
+            Callee::Agent { extension } => self.agent_target(&extension)?,
+            Callee::Trunk { trunk, user } => self.trunk_target(&trunk, &user)?,
+        };
+        let local = self.config.sdp_ip.unwrap_or_else(|| addresses::local_towards(target.address));
+        let from_uri: Uri = format!("sip:{}@{from_host}", escape_user(&user)).parse().map_err(|_| bad_address("From"))?;
+        let mut from = NameAddr::new(from_uri);
+        from.display = (!display.is_empty()).then_some(display);
+        let invite = Invite {
+            uri,
+            from,
+            to,
+            target,
+            credentials,
+            headers,
+            body: Some((sdp.0)(local)),
+            ring_limit: Some(ring_limit),
+            call_id: Some(call),
+        };
+        Ok((invite, target.address.ip()))
+    }
+
+    #[expect(clippy::type_complexity, reason = "the five parts of an address, taken apart at once by the one caller")]
+    fn agent_target(&self, extension: &str) -> Result<(Uri, Option<NameAddr>, Target, Option<Credentials>, String), (HangupCause, String)> {
+        let bindings = self.endpoint.bindings(extension);
+        let binding = bindings
+            .iter()
+            .max_by_key(|binding| binding.expires_at)
+            .ok_or_else(|| (HangupCause::Unreachable, format!("agent {extension} has no phone registered")))?;
+        let to: Uri = format!("sip:{}@{}", escape_user(extension), self.config.realm).parse().map_err(|_| bad_address("To"))?;
+        Ok((binding.contact.clone(), Some(NameAddr::new(to)), binding.target, None, self.config.realm.clone()))
+    }
+
+    #[expect(clippy::type_complexity, reason = "the five parts of an address, taken apart at once by the one caller")]
+    fn trunk_target(&self, name: &str, user: &str) -> Result<(Uri, Option<NameAddr>, Target, Option<Credentials>, String), (HangupCause, String)> {
+        let entry = self
+            .trunks
+            .iter()
+            .find(|entry| entry.trunk.name == name)
+            .ok_or_else(|| (HangupCause::Unreachable, format!("no trunk {name} in the configuration")))?;
+        let address = entry.address.ok_or_else(|| (HangupCause::Unreachable, format!("the address of trunk {name} is not known: check its host name")))?;
+        let trunk = &entry.trunk;
+        let uri: Uri = trunk_uri(trunk, Some(user)).parse().map_err(|_| bad_address("trunk"))?;
+        let target = self.target(trunk, address).ok_or_else(|| (HangupCause::Unreachable, format!("no sip.listen socket for trunk {name}'s transport")))?;
+        let from_host = if trunk.register { trunk.host.clone() } else { self.config.realm.clone() };
+        Ok((uri, None, target, credentials(trunk), from_host))
+    }
+
+    /// The socket that faces a trunk: same transport, same address family.
+    fn target(&self, trunk: &Trunk, address: SocketAddr) -> Option<Target> {
+        let transport = transport(trunk.transport);
+        let local = self.bound.iter().position(|(kind, bound)| *kind == transport && bound.is_ipv4() == address.is_ipv4())?;
+        Some(Target { transport, address, local })
+    }
+
+    /// A trunk's address is known or has changed: register there, and let it call us.
+    fn trunk_resolved(&mut self, index: usize, address: SocketAddr) {
+        let Some(entry) = self.trunks.get_mut(index) else { return };
+        if entry.address == Some(address) {
+            return;
+        }
+        info!(trunk = entry.trunk.name, %address, "trunk address");
+        entry.address = Some(address);
+        let allowed = self.trunks.iter().flat_map(|entry| entry.address.map(|address| address.ip()).into_iter().chain(entry.trunk.accept_from.iter().copied())).collect();
+        self.endpoint.set_trunks(allowed);
+        self.register(index);
+    }
+
+    fn register(&mut self, index: usize) {
+        let now = clock::now();
+        let Some(entry) = self.trunks.get(index) else { return };
+        let (trunk, Some(address)) = (&entry.trunk, entry.address) else { return };
+        if !trunk.register {
+            return;
+        }
+        let Some(target) = self.target(trunk, address) else {
+            warn!(trunk = trunk.name, "no sip.listen socket for this trunk's transport; add one");
+            return;
+        };
+        let user = trunk.username.clone().unwrap_or_default();
+        let (Ok(registrar), Ok(aor)) = (trunk_uri(trunk, None).parse(), trunk_uri(trunk, Some(&user)).parse()) else {
+            warn!(trunk = trunk.name, "trunk host does not make a SIP address");
+            return;
+        };
+        let config = RegistrationConfig {
+            registrar,
+            target,
+            aor,
+            credentials: credentials(trunk),
+            expires_s: u32::try_from(trunk.register_expires.as_secs()).unwrap_or(3_600),
+            local: target.local,
+        };
+        let old = entry.registration;
+        if let Some(old) = old {
+            self.endpoint.unregister(old, now);
+        }
+        let registration = self.endpoint.register(config, now);
+        self.trunks[index].registration = Some(registration);
+    }
+
+    /// Everything the endpoint has to say and to send.
+    async fn drain(&mut self) {
+        loop {
+            let mut idle = true;
+            while let Some(transmit) = self.endpoint.poll_transmit() {
+                idle = false;
+                self.sockets.send(transmit.flow, transmit.bytes);
+            }
+            while let Some(event) = self.endpoint.poll_event() {
+                idle = false;
+                self.handle_event(event).await;
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    async fn handle_event(&mut self, event: SipEvent) {
+        match event {
+            SipEvent::Progress { call, status, body, .. } => {
+                debug!(?call, status, "progress");
+                self.tell(call, |remote| SipNotice::Progress { sdp: body, remote });
+            }
+            SipEvent::Answered { call, body, .. } => self.tell(call, |remote| SipNotice::Answered { sdp: body, remote }),
+            SipEvent::Failed { call, failure } => {
+                let status = failure.status;
+                let phrase = failure.phrase.clone();
+                self.forget(call, |ending| SipNotice::Refused { cause: ending.unwrap_or_else(|| cause_of_failure(&failure)), status, phrase });
+            }
+            SipEvent::Incoming { call, invite } => self.incoming(call, *invite),
+            SipEvent::Cancelled { call } => debug!(?call, "cancelled by the caller"),
+            SipEvent::Confirmed { call, body } => self.tell(call, |_| SipNotice::Confirmed { sdp: body }),
+            SipEvent::Reoffered { call, body } => self.tell(call, |_| SipNotice::Reoffered { sdp: body }),
+            SipEvent::ReofferAnswered { call, .. } => debug!(?call, "re-INVITE answered"),
+            SipEvent::ReofferFailed { call, failure } => debug!(?call, %failure, "re-INVITE failed"),
+            SipEvent::Info { call, content_type, body } => self.tell(call, |_| SipNotice::Info { content_type, body }),
+            SipEvent::Ended { call, by, q850, .. } => {
+                let by_peer = by == EndedBy::Peer;
+                debug!(?call, ?by, q850, "leg ended");
+                self.forget(call, |ending| SipNotice::Ended { cause: ending.unwrap_or(cause_of_end(by)), by_peer });
+            }
+            SipEvent::Registration { registration, state } => self.registration(registration, &state),
+            SipEvent::Bound { user, binding } => {
+                info!(agent = user, flow = %binding.flow, "phone registered");
+                self.presence(user, true).await;
+            }
+            SipEvent::Unbound { user, why } => {
+                let on = !self.endpoint.bindings(&user).is_empty();
+                info!(agent = user, ?why, "phone no longer registered");
+                self.presence(user, on).await;
+            }
+            SipEvent::Probed { probe, result } => debug!(?probe, ?result, "options probe"),
+            SipEvent::Refused { why, flow } => {
+                metric::count_with(Metric::SipRefused, why.code());
+                debug!(%flow, reason = why.code(), "sip message refused");
+            }
+            SipEvent::Close { flow } => self.sockets.closed(flow),
+        }
+    }
+
+    async fn presence(&self, extension: String, on: bool) {
+        if self.config.presence.send(PhonePresence { extension, on }).await.is_err() {
+            debug!("presence has no listener");
+        }
+    }
+
+    /// Tells a call about its leg. A call that is gone has its leg ended.
+    fn tell(&mut self, call: CallRef, notice: impl FnOnce(IpAddr) -> SipNotice) {
+        let Some(entry) = self.by_call.get(&call).and_then(|leg| self.legs.get(leg)) else { return };
+        let told = entry.sink.as_ref().is_some_and(|sink| sink.tell(notice(entry.remote)));
+        if !told {
+            self.endpoint.hang_up(call, None, clock::now());
+        }
+    }
+
+    /// The last word on a leg.
+    fn forget(&mut self, call: CallRef, notice: impl FnOnce(Option<HangupCause>) -> SipNotice) {
+        let Some(entry) = self.by_call.remove(&call).and_then(|leg| self.legs.remove(&leg)) else { return };
+        if let Some(sink) = entry.sink {
+            sink.tell(notice(entry.ending));
+        }
+    }
+
+    fn incoming(&mut self, call: CallRef, invite: IncomingInvite) {
+        let leg = SipLeg(self.config.next_leg.fetch_add(1, Ordering::Relaxed));
+        let remote = invite.flow.remote.ip();
+        let local = self.config.sdp_ip.unwrap_or_else(|| addresses::local_towards(invite.flow.remote));
+        let incoming = Incoming {
+            leg,
+            user: invite.uri.user.clone().unwrap_or_default(),
+            account: invite.account,
+            from_display: invite.from.display.clone().unwrap_or_default(),
+            sdp: invite.body,
+            remote,
+            local,
+            headers: invite.headers,
+        };
+        self.legs.insert(leg, LegEntry { call, sink: None, remote, ending: None });
+        self.by_call.insert(call, leg);
+        if self.config.incoming.try_send(incoming).is_err() {
+            self.endpoint.reject(call, 503, None, clock::now());
+        }
+    }
+
+    fn registration(&mut self, registration: RegistrationRef, state: &RegistrationState) {
+        let Some(entry) = self.trunks.iter().find(|entry| entry.registration == Some(registration)) else { return };
+        let trunk = &entry.trunk.name;
+        match state {
+            RegistrationState::Trying => debug!(trunk, "registering"),
+            RegistrationState::Registered { .. } => {
+                info!(trunk, "registered");
+                metric::gauge_with(Metric::TrunkRegistered, trunk, 1.0);
+            }
+            RegistrationState::Failed { status, text, retry_at } => {
+                let again = retry_at.saturating_duration_since(clock::now());
+                warn!(trunk, status, text, retry_in_s = again.as_secs(), mend = registration_mend(*status), "registration failed");
+                metric::gauge_with(Metric::TrunkRegistered, trunk, 0.0);
+            }
+            RegistrationState::Unregistered => {
+                info!(trunk, "unregistered");
+                metric::gauge_with(Metric::TrunkRegistered, trunk, 0.0);
+            }
+        }
+    }
+}
+
+/// What an admin may do about a refused registration.
+fn registration_mend(status: u16) -> &'static str {
+    match status {
+        401 | 403 | 407 => "check username and password_file of the trunk, and that the PBX has this account",
+        404 => "the PBX does not know this user or domain: check username and uri",
+        408 => "no answer: check host, port, transport and the firewall between",
+        423 => "the PBX wants a longer registration: it is followed by itself",
+        503 => "the PBX is overloaded or restarting, or its port is closed",
+        _ => "see the PBX's own log for this status",
+    }
+}
+
+fn cause_of_failure(failure: &Failure) -> HangupCause {
+    if failure.timed_out.is_some_and(sip::timer::Timer::is_ring_limit) { HangupCause::NoAnswer } else { cause_of(failure.status) }
+}
+
+fn cause_of_end(by: EndedBy) -> HangupCause {
+    match by {
+        EndedBy::Us | EndedBy::Peer => HangupCause::Normal,
+        EndedBy::Timer(_) => HangupCause::Unreachable,
+    }
+}
+
+fn bad_address(what: &str) -> (HangupCause, String) {
+    (HangupCause::NotFound, format!("{what} does not make a SIP address"))
+}
+
+/// `sip:user@host:port;transport=tcp`, with only what is needed.
+fn trunk_uri(trunk: &Trunk, user: Option<&str>) -> String {
+    let user = user.map(|user| format!("{}@", escape_user(user))).unwrap_or_default();
+    let host = if trunk.host.contains(':') { format!("[{}]", trunk.host.trim_matches(['[', ']'])) } else { trunk.host.clone() };
+    let port = trunk.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let transport = match trunk.transport {
+        crate::config::checked::Transport::Udp => "",
+        crate::config::checked::Transport::Tcp => ";transport=tcp",
+    };
+    format!("sip:{user}{host}{port}{transport}")
+}
+
+/// Percent-escapes what may not stand in a user part (RFC 3261 §25.1 `user`).
+fn escape_user(user: &str) -> String {
+    user.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' | b'&' | b'=' | b'+' | b'$' | b',' | b'/' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+fn credentials(trunk: &Trunk) -> Option<Credentials> {
+    let user = trunk.username.clone()?;
+    let password = trunk.password.as_ref()?;
+    Some(Credentials { username: user, password: password.expose().to_owned(), realm: None })
+}
+
+/// The configuration's word for a transport, in the endpoint's words.
+pub(crate) fn transport(transport: crate::config::checked::Transport) -> Transport {
+    match transport {
+        crate::config::checked::Transport::Udp => Transport::Udp,
+        crate::config::checked::Transport::Tcp => Transport::Tcp,
+    }
+}
+
+/// Host and port to look up for a trunk.
+fn address_of(trunk: &Trunk) -> (String, u16) {
+    (trunk.host.trim_matches(['[', ']']).to_owned(), trunk.port.unwrap_or(5060))
+}
+
+/// Looks the trunks' names up now and every minute; an answer that fails leaves the last good one in use.
+async fn resolve_trunks(hosts: Vec<(String, u16)>, out: mpsc::Sender<(usize, SocketAddr)>) {
+    loop {
+        for (index, (host, port)) in hosts.iter().enumerate() {
+            match tokio::net::lookup_host((host.as_str(), *port)).await {
+                Ok(mut addresses) => {
+                    if let Some(address) = addresses.next()
+                        && out.send((index, address)).await.is_err()
+                    {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    metric::count(Metric::DnsFailures);
+                    warn!(host, %error, "trunk host name not found; its last known address stays in use");
+                }
+            }
+        }
+        tokio::time::sleep(RESOLVE_EVERY).await;
+    }
+}
+
+/// Sleeps until a deadline of the pure rooms, or for ever without one.
+pub(crate) async fn sleep_until(due: Option<std::time::Instant>) {
+    match due {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,237 @@
+//! The sockets of SIP: UDP and TCP, each read by a small task that feeds the driver's bounded inbox.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::endpoint::{Flow, Transport};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use crate::observe::metric::{self, Metric};
+
+/// Datagrams and stream pieces the driver may have waiting; more are dropped and counted, as a full socket buffer would.
+const INBOX_MAX: usize = 8_192;
+/// Messages waiting to be written to one connection; a peer that does not read loses its connection.
+const WRITES_MAX: usize = 64;
+/// Open connections in all, and from one address.
+const CONNECTIONS_MAX: usize = 2_000;
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
+/// How long a connection attempt may take before the next step (RFC 3263 §4.3 wants the next target soon).
+const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+/// A connection that says nothing for so long is closed; a phone's keep-alive comes every two minutes at most.
+const IDLE_LIMIT: Duration = Duration::from_secs(600);
+/// Largest datagram taken.
+const DATAGRAM_BYTES: usize = 65_535;
+
+/// What came in.
+pub(crate) enum Inbound {
+    Datagram { flow: Flow, bytes: Vec<u8> },
+    Opened { flow: Flow, writer: mpsc::Sender<Vec<u8>> },
+    Stream { flow: Flow, bytes: Vec<u8> },
+    Closed { flow: Flow },
+    Failed { flow: Flow },
+}
+
+/// All SIP sockets, and the connections they hold.
+pub(crate) struct Sockets {
+    udp: Vec<(SocketAddr, Arc<UdpSocket>)>,
+    connections: HashMap<Flow, mpsc::Sender<Vec<u8>>>,
+    inbox: mpsc::Sender<Inbound>,
+    tasks: JoinSet<()>,
+}
+
+impl Sockets {
+    /// Binds what the configuration lists. The error names the socket that could not be had.
+    pub(crate) async fn bind(listen: &[(Transport, SocketAddr)]) -> Result<(Self, Vec<(Transport, SocketAddr)>, mpsc::Receiver<Inbound>), (SocketAddr, io::Error)> {
+        let (inbox, outbox) = mpsc::channel(INBOX_MAX);
+        let mut sockets = Self { udp: Vec::new(), connections: HashMap::new(), inbox, tasks: JoinSet::new() };
+        let mut bound = Vec::new();
+        for (transport, address) in listen {
+            let at = match transport {
+                Transport::Udp => sockets.listen_udp(*address).await,
+                Transport::Tcp => sockets.listen_tcp(*address).await,
+            }
+            .map_err(|error| (*address, error))?;
+            bound.push((*transport, at));
+        }
+        Ok((sockets, bound, outbox))
+    }
+
+    async fn listen_udp(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let socket = Arc::new(UdpSocket::bind(address).await?);
+        let local = socket.local_addr()?;
+        self.udp.push((local, Arc::clone(&socket)));
+        let inbox = self.inbox.clone();
+        self.tasks.spawn(read_udp(socket, local, inbox));
+        Ok(local)
+    }
+
+    async fn listen_tcp(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address).await?;
+        let local = listener.local_addr()?;
+        let inbox = self.inbox.clone();
+        self.tasks.spawn(accept_tcp(listener, local, inbox));
+        Ok(local)
+    }
+
+    /// Sends one message. A TCP flow without a connection gets one.
+    pub(crate) fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
+        match flow.transport {
+            Transport::Udp => self.send_udp(flow, &bytes),
+            Transport::Tcp => self.send_tcp(flow, bytes),
+        }
+    }
+
+    fn send_udp(&self, flow: Flow, bytes: &[u8]) {
+        let socket = self.udp.iter().find(|(local, _)| *local == flow.local).or_else(|| self.udp.iter().find(|(local, _)| local.is_ipv4() == flow.remote.is_ipv4()));
+        let Some((_, socket)) = socket else {
+            self.say_failed(flow);
+            return;
+        };
+        match socket.try_send_to(bytes, flow.remote) {
+            Ok(_) => {}
+            // A full socket buffer is a lost datagram: the transaction sends it again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => metric::count(Metric::SipSendErrors),
+            Err(error) => {
+                metric::count(Metric::SipSendErrors);
+                debug!(remote = %flow.remote, %error, "sip datagram not sent");
+                self.say_failed(flow);
+            }
+        }
+    }
+
+    fn send_tcp(&mut self, flow: Flow, bytes: Vec<u8>) {
+        let writer = match self.connections.get(&flow) {
+            Some(writer) if !writer.is_closed() => writer.clone(),
+            _ if self.connections.len() >= CONNECTIONS_MAX => {
+                metric::count(Metric::SipConnectionsRefused);
+                self.say_failed(flow);
+                return;
+            }
+            _ => {
+                let (writer, queue) = mpsc::channel(WRITES_MAX);
+                self.connections.insert(flow, writer.clone());
+                self.tasks.spawn(connect_tcp(flow, queue, self.inbox.clone()));
+                writer
+            }
+        };
+        if writer.try_send(bytes).is_err() {
+            metric::count(Metric::SipSendErrors);
+            self.connections.remove(&flow);
+            self.say_failed(flow);
+        }
+    }
+
+    /// The endpoint hears of a failed send as of any other input.
+    fn say_failed(&self, flow: Flow) {
+        if self.inbox.try_send(Inbound::Failed { flow }).is_err() {
+            metric::count(Metric::SipInboxDropped);
+        }
+    }
+
+    /// Notes a connection a peer opened. Above the bounds it is dropped, which closes it.
+    pub(crate) fn opened(&mut self, flow: Flow, writer: mpsc::Sender<Vec<u8>>) {
+        let from_there = self.connections.keys().filter(|known| known.remote.ip() == flow.remote.ip()).count();
+        if self.connections.len() >= CONNECTIONS_MAX || from_there >= per_address(flow.remote.ip()) {
+            metric::count(Metric::SipConnectionsRefused);
+            return;
+        }
+        self.connections.insert(flow, writer);
+    }
+
+    /// Forgets a connection that has ended.
+    pub(crate) fn closed(&mut self, flow: Flow) {
+        self.connections.remove(&flow);
+        while self.tasks.try_join_next().is_some() {}
+    }
+}
+
+/// Loopback is where tests and local proxies live; one address there may be many peers.
+fn per_address(ip: IpAddr) -> usize {
+    if ip.is_loopback() { CONNECTIONS_MAX } else { CONNECTIONS_PER_ADDRESS_MAX }
+}
+
+async fn read_udp(socket: Arc<UdpSocket>, local: SocketAddr, inbox: mpsc::Sender<Inbound>) {
+    let mut buffer = vec![0_u8; DATAGRAM_BYTES];
+    loop {
+        match socket.recv_from(&mut buffer).await {
+            Ok((length, remote)) => {
+                let flow = Flow { transport: Transport::Udp, local, remote };
+                match inbox.try_send(Inbound::Datagram { flow, bytes: buffer[..length].to_vec() }) {
+                    Ok(()) => {}
+                    Err(mpsc::error::TrySendError::Full(_)) => metric::count(Metric::SipInboxDropped),
+                    Err(mpsc::error::TrySendError::Closed(_)) => return,
+                }
+            }
+            // ICMP errors of earlier sends surface here; the socket itself is well.
+            Err(error) => debug!(%error, %local, "sip udp"),
+        }
+    }
+}
+
+async fn accept_tcp(listener: TcpListener, local: SocketAddr, inbox: mpsc::Sender<Inbound>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, remote)) => {
+                    let flow = Flow { transport: Transport::Tcp, local, remote };
+                    let (writer, queue) = mpsc::channel(WRITES_MAX);
+                    if inbox.send(Inbound::Opened { flow, writer }).await.is_err() {
+                        return;
+                    }
+                    connections.spawn(run_connection(stream, flow, queue, inbox.clone()));
+                }
+                Err(error) => {
+                    // Out of descriptors: the listener lives on and tries again (SECURITY S16).
+                    warn!(%error, "sip tcp accept");
+                    metric::count(Metric::SipAcceptErrors);
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn connect_tcp(flow: Flow, queue: mpsc::Receiver<Vec<u8>>, inbox: mpsc::Sender<Inbound>) {
+    match tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(flow.remote)).await {
+        Ok(Ok(stream)) => run_connection(stream, flow, queue, inbox).await,
+        Ok(Err(error)) => {
+            debug!(remote = %flow.remote, %error, "sip tcp connect");
+            let _driver_gone = inbox.send(Inbound::Failed { flow }).await;
+        }
+        Err(_) => {
+            debug!(remote = %flow.remote, "sip tcp connect timed out");
+            let _driver_gone = inbox.send(Inbound::Failed { flow }).await;
+        }
+    }
+}
+
+/// Reads and writes one connection until either side has enough.
+async fn run_connection(stream: TcpStream, flow: Flow, mut queue: mpsc::Receiver<Vec<u8>>, inbox: mpsc::Sender<Inbound>) {
+    let _latency_is_best_effort = stream.set_nodelay(true);
+    let (mut reader, mut writer) = stream.into_split();
+    let mut buffer = vec![0_u8; 16 * 1_024];
+    loop {
+        tokio::select! {
+            message = queue.recv() => match message {
+                Some(bytes) => if writer.write_all(&bytes).await.is_err() { break },
+                None => break,
+            },
+            read = tokio::time::timeout(IDLE_LIMIT, reader.read(&mut buffer)) => match read {
+                Ok(Ok(length)) if length > 0 => {
+                    if inbox.send(Inbound::Stream { flow, bytes: buffer[..length].to_vec() }).await.is_err() { return }
+                }
+                Ok(Ok(_) | Err(_)) | Err(_) => break,
+            },
+        }
+    }
+    let _driver_gone = inbox.send(Inbound::Closed { flow }).await;
+}

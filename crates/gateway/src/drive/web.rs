@@ -1,0 +1,304 @@
+//! The gateway as the web edge sees it: talk, agents' pages, availability, health.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use desk::{Seat, TalkRequest};
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, info, warn};
+use web::backend::{
+    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, Health, Refusal, TalkSession, TalkStart, WebCounter,
+};
+use web::origin::Origins;
+
+use crate::config::checked::Agent;
+use crate::drive::call::{CallContext, CallInput, Visitor, start_talk};
+use crate::drive::console::{self, ConsoleAction};
+use crate::drive::desk::DeskView;
+use crate::drive::media::MediaError;
+use crate::observe::health::HealthBoard;
+use crate::observe::metric::{self, Metric};
+
+/// Updates a page may have waiting; a page that reads none for so long is dead.
+const UPDATES_MAX: usize = 64;
+/// Requests of a page that may wait.
+const REQUESTS_MAX: usize = 32;
+
+/// One tenant's door.
+pub(crate) struct TenantDoor {
+    pub(crate) origins: Origins,
+    pub(crate) queues: Vec<String>,
+    pub(crate) context: CallContext,
+}
+
+/// What the edge talks to.
+pub(crate) struct House {
+    pub(crate) tenants: BTreeMap<String, TenantDoor>,
+    pub(crate) agents: Vec<Agent>,
+    pub(crate) board: HealthBoard,
+    /// False from the moment a shutdown is asked for.
+    pub(crate) accepting: AtomicBool,
+}
+
+impl House {
+    async fn start(&self, start: TalkStart) -> Result<TalkSession, Refusal> {
+        if !self.accepting.load(Ordering::Relaxed) {
+            return Err(Refusal::new("shutdown", 503).retry_after(30));
+        }
+        let door = self.tenants.get(&start.tenant).ok_or(Refusal::new("queue-unknown", 404))?;
+        let session = start.session;
+        let request = TalkRequest {
+            queue: call::QueueId(start.queue),
+            session: session.id,
+            page_url: session.page_url,
+            page_title: session.page_title,
+            referrer: session.referrer,
+            language: session.lang,
+            source_ip: start.source,
+        };
+        let spec = door.context.desk.talk(request).await.map_err(|refusal| web_refusal(refusal))?;
+        let id = spec.id;
+        let (requests, visitor_requests) = mpsc::channel(REQUESTS_MAX);
+        let (visitor_updates, updates) = mpsc::channel(UPDATES_MAX);
+        let visitor = Visitor { requests: visitor_requests, updates: visitor_updates };
+        match start_talk(door.context.clone(), spec, start.offer, visitor).await {
+            Ok(answer) => Ok(TalkSession { call: id.to_string(), answer, requests, updates }),
+            Err(error) => {
+                warn!(call = %id, %error, "a visitor's call could not start");
+                door.context.desk.forget(id).await;
+                Err(match error {
+                    MediaError::Offer(_) => Refusal::new("offer-invalid", 488),
+                    MediaError::Overload | MediaError::NoPort => Refusal::new("overload", 503).retry_after(10),
+                    MediaError::Gone => Refusal::new("bug", 500),
+                })
+            }
+        }
+    }
+
+    fn log_in(&self, login: &AgentLogin) -> Result<AgentSession, Refusal> {
+        let agent = self.agents.iter().find(|agent| agent.extension == login.extension);
+        // The comparison takes the same time for an unknown extension.
+        let expected = agent.map_or("", |agent| agent.password.expose());
+        let good = same(expected.as_bytes(), login.password.as_bytes());
+        let (Some(agent), true) = (agent, good) else {
+            info!(source = %login.source, "an agent's log-in is refused: wrong extension or password");
+            return Err(Refusal::new("login-refused", 401));
+        };
+        let contexts: Vec<CallContext> = self.tenants.values().map(|door| door.context.clone()).collect();
+        let Some(first) = contexts.first() else { return Err(Refusal::new("queue-unknown", 404)) };
+        let (updates_in, updates) = mpsc::channel(UPDATES_MAX);
+        let (requests, requests_out) = mpsc::channel(REQUESTS_MAX);
+        let page = first.consoles.open(&agent.extension, updates_in.clone()).ok_or(Refusal::new("too-many-calls", 429))?;
+        info!(agent = agent.extension, "an agent's page opens");
+        let task = AgentPage { extension: agent.extension.clone(), page, contexts, updates: updates_in };
+        tokio::spawn(task.run(requests_out));
+        Ok(AgentSession { name: agent.name.clone(), requests, updates })
+    }
+}
+
+/// Compares without telling by time where the difference is.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut difference = u8::from(a.len() != b.len()) | u8::from(a.is_empty());
+    for at in 0..b.len() {
+        difference |= b[at] ^ a.get(at % a.len().max(1)).copied().unwrap_or(0);
+    }
+    difference == 0
+}
+
+fn web_refusal(refusal: desk::Refusal) -> Refusal {
+    match refusal {
+        desk::Refusal::Closed => Refusal::new("closed", 503),
+        desk::Refusal::NoAgent => Refusal::new("no-agent", 503).retry_after(30),
+        desk::Refusal::TooMany(desk::Bound::Session) => Refusal::new("session-busy", 429).retry_after(5),
+        desk::Refusal::TooMany(_) => Refusal::new("too-many-calls", 429).retry_after(30),
+        desk::Refusal::UnknownQueue | desk::Refusal::UnknownAgent => Refusal::new("queue-unknown", 404),
+    }
+}
+
+impl Backend for House {
+    fn talk(&self, start: TalkStart) -> BoxFuture<'_, Result<TalkSession, Refusal>> {
+        Box::pin(self.start(start))
+    }
+
+    fn agent(&self, login: AgentLogin) -> BoxFuture<'_, Result<AgentSession, Refusal>> {
+        Box::pin(async move { self.log_in(&login) })
+    }
+
+    fn availability(&self, tenant: &str, queue: &str) -> Option<Availability> {
+        let view = self.tenants.get(tenant)?.context.desk.view();
+        let found = view.availability.get(queue)?;
+        Some(match found {
+            desk::Availability::TalkNow => Availability { talk_now: true, reason: None },
+            desk::Availability::Not(refusal) => Availability { talk_now: false, reason: Some(web_refusal(*refusal).code) },
+        })
+    }
+
+    fn origin_allowed(&self, tenant: &str, origin: &str) -> bool {
+        self.tenants.get(tenant).is_some_and(|door| door.origins.allows(origin))
+    }
+
+    fn origin_known(&self, origin: &str) -> bool {
+        self.tenants.values().any(|door| door.origins.allows(origin))
+    }
+
+    fn queue_exists(&self, tenant: &str, queue: &str) -> bool {
+        self.tenants.get(tenant).is_some_and(|door| door.queues.iter().any(|known| known == queue))
+    }
+
+    fn healthz(&self) -> Health {
+        self.board.live()
+    }
+
+    fn readyz(&self) -> Health {
+        self.board.ready(self.accepting.load(Ordering::Relaxed))
+    }
+
+    fn metrics(&self) -> String {
+        metric::render()
+    }
+
+    fn count(&self, counter: WebCounter) {
+        match counter {
+            WebCounter::Refused(door, code) => metric::count_with(Metric::WebRefused, &format!("{}/{code}", door.label())),
+            WebCounter::TokenIssued => metric::count_with(Metric::WebEvents, "token-issued"),
+            WebCounter::SocketOpened(_) => metric::count_with(Metric::WebEvents, "socket-opened"),
+            WebCounter::SocketClosed(_) => metric::count_with(Metric::WebEvents, "socket-closed"),
+            WebCounter::SessionStarted(_) => metric::count_with(Metric::WebEvents, "session-started"),
+        }
+    }
+}
+
+/// One open agent's page.
+struct AgentPage {
+    extension: String,
+    page: u64,
+    contexts: Vec<CallContext>,
+    updates: mpsc::Sender<AgentUpdate>,
+}
+
+impl AgentPage {
+    async fn run(self, mut requests: mpsc::Receiver<AgentRequest>) {
+        let mut views: Vec<watch::Receiver<Arc<DeskView>>> = self.contexts.iter().map(|context| context.desk.watch()).collect();
+        let mut taken: Option<String> = None;
+        self.show_live();
+        loop {
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(request) => self.handle(request, &mut taken).await,
+                    None => break,
+                },
+                alive = any_change(&mut views) => {
+                    if !alive {
+                        break;
+                    }
+                    self.show_live();
+                }
+            }
+        }
+        self.leave(taken).await;
+    }
+
+    fn consoles(&self) -> Option<&console::Consoles> {
+        self.contexts.first().map(|context| &context.consoles)
+    }
+
+    fn show_live(&self) {
+        let mut cards = Vec::new();
+        for context in &self.contexts {
+            let view = context.desk.view();
+            for card in &view.live {
+                let name = card.agent.as_ref().and_then(|extension| context.desk.agent_name(extension));
+                cards.push(console::card(card, name));
+            }
+        }
+        if self.updates.try_send(AgentUpdate::Live(cards)).is_err() {
+            metric::count(Metric::ConsoleUpdatesLost);
+        }
+    }
+
+    async fn handle(&self, request: AgentRequest, taken: &mut Option<String>) {
+        match request {
+            AgentRequest::Ready(on) => {
+                let ready = self.consoles().is_some_and(|consoles| consoles.ready(&self.extension, self.page, on));
+                self.seat(ready).await;
+                let _page_gone = self.updates.try_send(AgentUpdate::Ready(on));
+            }
+            AgentRequest::Answer { call, offer } => {
+                let action = ConsoleAction::Answer { offer, page: self.updates.clone() };
+                if self.act(&call, action) {
+                    *taken = Some(call);
+                } else {
+                    let _page_gone = self.updates.try_send(AgentUpdate::Ended { call, code: "cancelled" });
+                }
+            }
+            AgentRequest::Decline { call } => {
+                self.act(&call, ConsoleAction::Decline);
+            }
+            AgentRequest::Bye { call } => {
+                self.act(&call, ConsoleAction::Bye);
+                *taken = None;
+            }
+        }
+    }
+
+    fn act(&self, call: &str, action: ConsoleAction) -> bool {
+        let (Ok(id), Some(context)) = (call.parse(), self.contexts.first()) else { return false };
+        context.calls.tell(&id, CallInput::Console(self.extension.clone(), action))
+    }
+
+    async fn seat(&self, on: bool) {
+        for context in &self.contexts {
+            context.desk.seat(&self.extension, Seat::Browser, on).await;
+        }
+    }
+
+    /// The page is gone: its call with it, and its seat when no other page of the agent answers.
+    async fn leave(self, taken: Option<String>) {
+        debug!(agent = self.extension, "an agent's page closes");
+        if let Some(call) = taken {
+            self.act(&call, ConsoleAction::Gone);
+        }
+        let ready = self.consoles().is_some_and(|consoles| consoles.close(&self.extension, self.page));
+        self.seat(ready).await;
+    }
+}
+
+/// Waits for any desk to change; false when one has ended.
+async fn any_change(views: &mut [watch::Receiver<Arc<DeskView>>]) -> bool {
+    let changes: Vec<_> = views.iter_mut().map(|view| Box::pin(view.changed())).collect();
+    if changes.is_empty() {
+        return std::future::pending().await;
+    }
+    select_first(changes).await
+}
+
+/// The first of some futures to be done; the others are dropped.
+async fn select_first<F>(mut futures: Vec<std::pin::Pin<Box<F>>>) -> bool
+where
+    F: Future<Output = Result<(), watch::error::RecvError>>,
+{
+    std::future::poll_fn(move |context| {
+        for future in &mut futures {
+            if let std::task::Poll::Ready(changed) = future.as_mut().poll(context) {
+                return std::task::Poll::Ready(changed.is_ok());
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+
+    #[test]
+    fn only_the_whole_password_is_the_same() {
+        assert!(same(b"secret1001", b"secret1001"));
+        for wrong in ["", "s", "secret100", "secret10011", "Secret1001", "secret1001secret1001"] {
+            assert!(!same(b"secret1001", wrong.as_bytes()), "{wrong}");
+        }
+        assert!(!same(b"", b""), "no password is no password");
+    }
+}

@@ -1,0 +1,4 @@
+//! Sockets: RTP ports and their draining, interface addresses, SIP transports.
+
+pub(crate) mod addresses;
+pub(crate) mod ports;

@@ -1,0 +1,145 @@
+//! Where the packets of a plain RTP leg may come from: the signalled address, or one address learnt early.
+//!
+//! A stranger who sprays RTP at our ports must neither be heard nor receive the call (RTP bleed, RTP inject:
+//! CVE-2025-53399, AST-2017-005). A phone behind NAT, on the other hand, sends from a port its SDP does not name.
+//! So: the address of the SDP is always good; another port is learnt once, within the first [`WINDOW`] packets,
+//! and only from the IP address of the SDP or of the leg's own signalling; then the source is strict.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Packets within which another source address may still be learnt.
+pub const WINDOW: u8 = 5;
+
+/// The source check of one leg.
+#[derive(Clone, Debug, Default)]
+pub struct Latch {
+    signalled: Option<SocketAddr>,
+    also: Option<IpAddr>,
+    learnt: Option<SocketAddr>,
+    heard: u8,
+    refused: u64,
+}
+
+impl Latch {
+    /// Nothing is allowed before [`Latch::signalled`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What SDP said. `also` is the address the leg's signalling comes from. A changed address opens the window anew.
+    pub fn signalled(&mut self, remote: Option<SocketAddr>, also: Option<IpAddr>) {
+        self.also = also;
+        if remote.is_some() && remote != self.signalled {
+            self.signalled = remote;
+            self.learnt = None;
+            self.heard = 0;
+        }
+    }
+
+    /// Where to send.
+    #[must_use]
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.learnt.or(self.signalled)
+    }
+
+    /// May an RTP packet from `source` be heard? Learns inside the window.
+    pub fn allows(&mut self, source: SocketAddr) -> bool {
+        let Some(signalled) = self.signalled else {
+            self.refused += 1;
+            return false;
+        };
+        let known = match self.learnt {
+            Some(learnt) => source == learnt,
+            None => source == signalled,
+        };
+        if known {
+            self.heard = self.heard.saturating_add(1);
+            return true;
+        }
+        let own_host = source.ip() == signalled.ip() || self.also == Some(source.ip());
+        if self.learnt.is_none() && own_host && self.heard < WINDOW {
+            self.learnt = Some(source);
+            self.heard = self.heard.saturating_add(1);
+            return true;
+        }
+        self.refused += 1;
+        false
+    }
+
+    /// May an RTCP packet from `source` be heard? Its port is not the RTP one, so the host decides.
+    #[must_use]
+    pub fn allows_rtcp(&self, source: SocketAddr) -> bool {
+        self.remote().is_some_and(|remote| remote.ip() == source.ip()) || self.also == Some(source.ip())
+    }
+
+    /// Packets of strangers so far.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn nothing_is_heard_before_the_sdp() {
+        assert!(!Latch::new().allows(at("192.0.2.1:4000")));
+    }
+
+    #[test]
+    fn a_stranger_is_never_heard_and_never_answered() {
+        let mut latch = Latch::new();
+        latch.signalled(Some(at("192.0.2.1:4000")), None);
+        for port in 1..200 {
+            assert!(!latch.allows(SocketAddr::new("198.51.100.9".parse().unwrap(), port)));
+        }
+        assert_eq!(latch.remote(), Some(at("192.0.2.1:4000")));
+        assert!(latch.allows(at("192.0.2.1:4000")));
+        assert_eq!(latch.refused(), 199);
+    }
+
+    #[test]
+    fn a_phone_behind_nat_is_learnt_once_then_strict() {
+        let mut latch = Latch::new();
+        latch.signalled(Some(at("10.0.0.5:4000")), Some("203.0.113.9".parse().unwrap()));
+        assert!(latch.allows(at("203.0.113.9:61000")));
+        assert_eq!(latch.remote(), Some(at("203.0.113.9:61000")));
+        assert!(!latch.allows(at("203.0.113.9:61002")), "the second address is a stranger");
+        assert!(!latch.allows(at("10.0.0.5:4000")), "strict after learning");
+    }
+
+    #[test]
+    fn the_window_closes_after_the_first_packets() {
+        let mut latch = Latch::new();
+        latch.signalled(Some(at("192.0.2.1:4000")), None);
+        for _ in 0..WINDOW {
+            assert!(latch.allows(at("192.0.2.1:4000")));
+        }
+        assert!(!latch.allows(at("192.0.2.1:4002")));
+    }
+
+    #[test]
+    fn a_new_address_in_a_re_invite_opens_it_again() {
+        let mut latch = Latch::new();
+        latch.signalled(Some(at("192.0.2.1:4000")), None);
+        assert!(latch.allows(at("192.0.2.1:4000")));
+        latch.signalled(Some(at("192.0.2.7:5000")), None);
+        assert!(!latch.allows(at("192.0.2.1:4000")));
+        assert!(latch.allows(at("192.0.2.7:5000")));
+    }
+
+    #[test]
+    fn hold_without_an_address_keeps_the_old_one() {
+        let mut latch = Latch::new();
+        latch.signalled(Some(at("192.0.2.1:4000")), None);
+        latch.signalled(None, None);
+        assert_eq!(latch.remote(), Some(at("192.0.2.1:4000")));
+    }
+}

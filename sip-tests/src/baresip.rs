@@ -1,0 +1,169 @@
+//! A real softphone: baresip, registered or not, playing its own tone and keeping what it hears.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::process::Running;
+use crate::tone::{self, Samples};
+
+/// How a softphone is set up.
+#[derive(Clone, Debug)]
+pub struct Phone<'a> {
+    /// Its own loopback address.
+    pub address: IpAddr,
+    /// Its SIP user.
+    pub user: &'a str,
+    /// Digest password.
+    pub password: &'a str,
+    /// Where it registers: address and port.
+    pub registrar: String,
+    /// `udp` or `tcp`.
+    pub transport: &'a str,
+    /// Codecs as baresip names them: `PCMU/8000/1`, `PCMA/8000/1`, `G722/16000/1`, `opus/48000/2`.
+    pub codecs: &'a str,
+    /// The tone it plays, hertz.
+    pub tone_hz: u32,
+    /// Answers by itself.
+    pub auto_answer: bool,
+}
+
+/// A running softphone.
+pub struct Baresip {
+    /// The program.
+    pub running: Running,
+    folder: PathBuf,
+    control: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Baresip {
+    /// Is it installed?
+    #[must_use]
+    pub fn installed() -> bool {
+        Path::new("/usr/lib/baresip/modules/ctrl_tcp.so").exists()
+    }
+
+    /// Starts one in its own folder.
+    ///
+    /// # Errors
+    /// With what it said when it does not come up.
+    pub fn start(folder: &Path, phone: &Phone<'_>) -> Result<Self, String> {
+        fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        let write = |name: &str, text: &str| fs::write(folder.join(name), text).map_err(|error| format!("{name}: {error}"));
+        write("config", &config(folder, phone))?;
+        write("accounts", &account(phone))?;
+        write("contacts", "")?;
+        let mut command = Command::new("baresip");
+        command.args(["-4", "-f"]).arg(folder).env("HOME", folder);
+        let running = Running::start(&format!("baresip {}", phone.user), command)?;
+        let control = connect(phone.address, &running)?;
+        Ok(Self { running, folder: folder.to_owned(), control, unread: Vec::new() })
+    }
+
+    /// Waits until it is registered.
+    ///
+    /// # Errors
+    /// With its last lines when it is not.
+    pub fn wait_registered(&mut self) -> Result<(), String> {
+        self.wait_event("REGISTER_OK", Duration::from_secs(10)).map(|_| ())
+    }
+
+    /// Gives a command of its menu: `dial`, `hangup`, `hold`, `resume`, `sndcode`, `accept`.
+    ///
+    /// # Errors
+    /// When its control connection is gone.
+    pub fn command(&mut self, command: &str, params: &str) -> Result<(), String> {
+        let json = serde_json::json!({ "command": command, "params": params }).to_string();
+        write!(self.control, "{}:{json},", json.len()).map_err(|error| format!("baresip control: {error}"))
+    }
+
+    /// Waits for an event of this type: `CALL_INCOMING`, `CALL_ESTABLISHED`, `CALL_CLOSED`, `CALL_DTMF_START`…
+    ///
+    /// # Errors
+    /// After `limit`.
+    pub fn wait_event(&mut self, kind: &str, limit: Duration) -> Result<serde_json::Value, String> {
+        let until = Instant::now() + limit;
+        let mut seen = Vec::new();
+        loop {
+            while let Some(message) = self.next_message() {
+                if message["event"].as_bool() == Some(true) {
+                    let found = message["type"].as_str().unwrap_or_default().to_owned();
+                    if found == kind {
+                        return Ok(message);
+                    }
+                    seen.push(found);
+                }
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(format!("baresip had no {kind} within {limit:?}; it had {seen:?}\n{}", self.running.all()));
+            }
+            self.control.set_read_timeout(Some(left.min(Duration::from_millis(200)))).map_err(|error| error.to_string())?;
+            let mut buffer = [0_u8; 4_096];
+            match self.control.read(&mut buffer) {
+                Ok(0) => return Err(format!("baresip has closed its control\n{}", self.running.all())),
+                Ok(length) => self.unread.extend_from_slice(&buffer[..length]),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The next netstring of JSON, when a whole one has come.
+    fn next_message(&mut self) -> Option<serde_json::Value> {
+        let colon = self.unread.iter().position(|byte| *byte == b':')?;
+        let length: usize = std::str::from_utf8(&self.unread[..colon]).ok()?.parse().ok()?;
+        let body = self.unread.get(colon + 1..colon + 1 + length)?.to_vec();
+        self.unread.drain(..(colon + 2 + length).min(self.unread.len()));
+        serde_json::from_slice(&body).ok()
+    }
+
+    /// What it has heard so far, the newest call's recording.
+    ///
+    /// # Errors
+    /// When there is no recording yet.
+    pub fn heard(&self) -> Result<Samples, String> {
+        let mut dumps: Vec<PathBuf> = fs::read_dir(&self.folder)
+            .map_err(|error| error.to_string())?
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("-dec.wav")))
+            .collect();
+        dumps.sort();
+        tone::read_wav(dumps.last().ok_or("baresip has recorded nothing")?)
+    }
+}
+
+fn connect(address: IpAddr, running: &Running) -> Result<TcpStream, String> {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        match TcpStream::connect((address, 4444)) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if Instant::now() > until => return Err(format!("baresip control: {error}\n{}", running.all())),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+fn account(phone: &Phone<'_>) -> String {
+    let Phone { user, registrar, transport, password, codecs, .. } = phone;
+    let mode = if phone.auto_answer { "auto" } else { "manual" };
+    format!("<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};answermode={mode};regint=60;audio_codecs={codecs}\n")
+}
+
+fn config(folder: &Path, phone: &Phone<'_>) -> String {
+    let (address, folder) = (phone.address, folder.display());
+    let mut text = format!(
+        "sip_listen {address}:5060\nnet_interface {address}\nrtp_ports 40000-40100\naudio_source ausine,{}\n\
+         audio_player aubridge,sink\nausrc_channels 2\nausrc_srate 48000\nmodule_path /usr/lib/baresip/modules\n\
+         snd_path {folder}\nmodule_tmp account.so\nmodule_app menu.so\nctrl_tcp_listen {address}:4444\n",
+        phone.tone_hz
+    );
+    for module in ["opus", "g722", "g711", "ausine", "aubridge", "sndfile", "ctrl_tcp"] {
+        let _infallible = writeln!(text, "module {module}.so");
+    }
+    text
+}

@@ -1,0 +1,160 @@
+//! The program under test: the release binary with a configuration of its own on a loopback address of its own.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::Running;
+use crate::visitor::repository;
+
+/// A running gateway.
+pub struct Gateway {
+    /// The program.
+    pub running: Running,
+    /// Its folder: configuration, store, secrets.
+    pub folder: PathBuf,
+    /// Its loopback address; HTTP on 8080, SIP on 5060, WebRTC on 3480.
+    pub address: IpAddr,
+}
+
+/// The loopback address of a party in a scene: every scene has its own /24, so that tests can run side by side.
+#[must_use]
+pub fn address(scene: u8, party: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(127, 0, scene, party))
+}
+
+/// A fresh folder for a scene.
+///
+/// # Panics
+/// When the system has no room for it.
+#[must_use]
+pub fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("passerelle-{name}-{}", std::process::id()));
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir_all(&folder).expect("a temporary folder");
+    folder
+}
+
+/// The release binary.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
+    target.join("release/passerelle")
+}
+
+impl Gateway {
+    /// Starts it; `more` is added to the configuration: queues, trunks, limits.
+    ///
+    /// # Errors
+    /// With what it said when it does not come up.
+    pub fn start(folder: &Path, address: IpAddr, more: &str) -> Result<Self, String> {
+        let binary = binary();
+        if !binary.exists() {
+            return Err(format!("{} is not built: cargo build --release -p gateway", binary.display()));
+        }
+        let file = folder.join("passerelle.toml");
+        for (name, secret) in [("1001", "secret1001"), ("1002", "secret1002")] {
+            fs::write(folder.join(name), secret).map_err(|error| error.to_string())?;
+        }
+        fs::write(&file, config(folder, address, more)).map_err(|error| error.to_string())?;
+        let mut command = Command::new(binary);
+        command.arg("run").arg("--config").arg(&file).current_dir(folder).env("RUST_BACKTRACE", "1");
+        let mut running = Running::start("passerelle", command)?;
+        running.wait_for("passerelle is ready", Duration::from_secs(15))?;
+        Ok(Self { running, folder: folder.to_owned(), address })
+    }
+
+    /// The origin of its pages.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}:8080", self.address)
+    }
+
+    /// GETs a page; status and body.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn get(&self, path: &str) -> Result<(u16, String), String> {
+        get(self.address, 8080, path)
+    }
+
+    /// The value of a metric line that begins with `name` (labels included).
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, body) = self.get("/metrics").ok()?;
+        body.lines().find(|line| line.starts_with(name) && line[name.len()..].starts_with(' ')).and_then(|line| line.rsplit(' ').next()?.parse().ok())
+    }
+
+    /// The records, as `passerelle calls --json` gives them.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn calls(&self) -> Result<Vec<serde_json::Value>, String> {
+        let output = Command::new(binary())
+            .args(["calls", "--json", "--limit", "1000", "--config"])
+            .arg(self.folder.join("passerelle.toml"))
+            .current_dir(&self.folder)
+            .output()
+            .map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            return Err(format!("passerelle calls: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        match serde_json::from_str(&text) {
+            Ok(serde_json::Value::Array(rows)) => Ok(rows),
+            Ok(other) => Err(format!("not a list: {other}")),
+            Err(_) => text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))).collect(),
+        }
+    }
+}
+
+/// GETs over plain HTTP/1.1.
+///
+/// # Errors
+/// When nobody answers.
+pub fn get(address: IpAddr, port: u16, path: &str) -> Result<(u16, String), String> {
+    let mut stream = TcpStream::connect((address, port)).map_err(|error| error.to_string())?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n\r\n").map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let status = text.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or("no HTTP answer")?;
+    let body = text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    Ok((status, body))
+}
+
+fn config(folder: &Path, address: IpAddr, more: &str) -> String {
+    let folder = folder.display();
+    format!(
+        r#"
+[http]
+listen = "{address}:8080"
+public_url = "http://{address}:8080"
+[sip]
+listen = ["udp:{address}:5060", "tcp:{address}:5060"]
+[media]
+webrtc_listen = "{address}:3480"
+rtp_ports = "20000-20999"
+rtp_address = "{address}"
+[store]
+url = "sqlite:{folder}/calls.db"
+[log]
+filter = "debug"
+[[tenant]]
+id = "shop"
+origins = ["http://{address}:8080", "http://{address}:8090"]
+[[agent]]
+extension = "1001"
+name = "Claire"
+password_file = "{folder}/1001"
+[[agent]]
+extension = "1002"
+name = "Marc"
+password_file = "{folder}/1002"
+{more}
+"#
+    )
+}
