@@ -68,7 +68,7 @@ pub enum Timer {
     AckWait,
     /// INVITE got no final answer within the caller's own limit, then CANCEL (as timer C, §16.6).
     Ring,
-    /// A CANCEL brought no final answer to the INVITE: 64 × T1 (§9.1).
+    /// A CANCEL, or a BYE of an early dialog, brought no final answer to the INVITE: 64 × T1 (§9.1).
     CancelWait,
     /// re-INVITE is tried again after 491 (§14.1).
     Glare,

@@ -77,6 +77,14 @@ impl ClientMachine {
             Self::Other(machine) => machine.handle(input),
         }
     }
+
+    /// An INVITE without a final response. The others have their own end, timer F.
+    fn is_pending(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.is_pending(),
+            Self::Other(_) => false,
+        }
+    }
 }
 
 /// A request of ours.
@@ -94,6 +102,8 @@ pub(crate) struct Client {
     pub(crate) dialog: Option<Dialog>,
     /// Whether the far end is reached by its own flow only.
     pub(crate) pinned: bool,
+    /// Its call is gone; timer B ends it whatever comes.
+    abandoned: bool,
 }
 
 #[derive(Debug)]
@@ -359,6 +369,7 @@ impl Layer {
             acks: Vec::new(),
             dialog: None,
             pinned: false,
+            abandoned: false,
         };
         self.clients.insert(id, client);
         let outcome = self.drive_client(id, Input::Request, None, now);
@@ -402,6 +413,16 @@ impl Layer {
 
     pub(crate) fn client_mut(&mut self, id: ClientId) -> Option<&mut Client> {
         self.clients.get_mut(&id)
+    }
+
+    /// The call of this request is gone. An answer is still acknowledged, but not waited for without end: the
+    /// far end may have forgotten the call too.
+    pub(crate) fn abandon_client(&mut self, id: ClientId, now: Instant) {
+        if let Some(client) = self.clients.get_mut(&id).filter(|client| client.machine.is_pending()) {
+            client.abandoned = true;
+            let at = now + self.config.timers.give_up();
+            self.timers.set(Owner::Client(id), Timer::B, at);
+        }
     }
 
     /// Gives up a request of ours without a word to its user.
@@ -453,6 +474,8 @@ impl Layer {
                     }
                 }
                 Step::Arm(timer, after) => self.timers.set(Owner::Client(id), timer, now + after),
+                // A late provisional does not make an abandoned request live for ever.
+                Step::Disarm(Timer::B) if client.abandoned => {}
                 Step::Disarm(timer) => self.timers.cancel(Owner::Client(id), timer),
                 Step::Pass => {
                     if let Some(response) = response.take() {

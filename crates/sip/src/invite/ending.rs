@@ -90,8 +90,11 @@ impl Endpoint {
             q850: Reason::q850(&request.headers),
         };
         match call.state {
-            // A callee may end an early dialog of ours by BYE (§15); the INVITE still gets its final answer.
-            State::Calling | State::Proceeding | State::Cancelling => {}
+            // The far end ends a dialog we hold for early: its 2xx never came through, or it means the fork.
+            // The INVITE should still get its final answer, but no longer than 64 × T1 from now.
+            State::Calling | State::Proceeding | State::Cancelling => {
+                self.early_dialog_ended(call_ref, request, now);
+            }
             State::Offered => {
                 if let Some(invite) = call.server {
                     self.layer.respond_status(invite, 487, "Request Terminated", now);
@@ -107,6 +110,18 @@ impl Endpoint {
                 let farewell = call.farewell.clone().unwrap_or(theirs);
                 self.finish(call_ref, farewell, now);
             }
+        }
+    }
+
+    fn early_dialog_ended(&mut self, call_ref: CallRef, bye: &Request, now: Instant) {
+        let Some(call) = self.calls.get_mut(&call_ref) else {
+            return;
+        };
+        let tag = bye.from_tag().unwrap_or_default();
+        call.early.retain(|dialog| dialog.remote_tag() != tag);
+        if call.early.is_empty() {
+            let at = now + self.layer.config.timers.give_up();
+            self.layer.timers.set(Owner::Call(call_ref), Timer::CancelWait, at);
         }
     }
 
@@ -145,6 +160,9 @@ impl Endpoint {
         let call = self.calls.remove(&call_ref)?;
         self.dialogs.remove(&(call.call_id.clone(), call.local_tag.clone()));
         self.layer.timers.cancel_all(Owner::Call(call_ref));
+        if let Some(client) = call.client {
+            self.layer.abandon_client(client, now);
+        }
         if let Some(server) = call.server
             && self.layer.is_server_pending(server)
         {
@@ -166,7 +184,8 @@ impl Endpoint {
             Offer::Theirs { server, .. } => {
                 self.layer.respond_status(server, 487, "Request Terminated", now);
             }
-            Offer::Ours { .. } | Offer::Idle => {}
+            Offer::Ours { client, .. } => self.layer.abandon_client(client, now),
+            Offer::Idle => {}
         }
     }
 }

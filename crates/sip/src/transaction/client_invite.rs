@@ -28,6 +28,11 @@ impl ClientInvite {
         Self { state: State::Calling, pace }
     }
 
+    /// No final response yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self.state, State::Calling | State::Proceeding)
+    }
+
     pub(crate) fn handle(&mut self, input: Input) -> Vec<Step> {
         let give_up = self.pace.timers.give_up();
         match (self.state, input) {
@@ -43,7 +48,8 @@ impl ClientInvite {
                 self.pace.gap *= 2;
                 vec![Step::Send, Step::Arm(Timer::A, self.pace.gap)]
             }
-            (State::Calling, Input::GiveUp) => vec![Step::TimedOut(Timer::B), Step::End],
+            // In Proceeding B runs only for a request whose call is gone: see `Layer::abandon_client`.
+            (State::Calling | State::Proceeding, Input::GiveUp) => vec![Step::TimedOut(Timer::B), Step::End],
             (State::Calling, Input::Provisional) => {
                 self.state = State::Proceeding;
                 vec![Step::Disarm(Timer::A), Step::Disarm(Timer::B), Step::Pass]
@@ -70,7 +76,7 @@ impl ClientInvite {
             // RFC 6026 §8.4: in Accepted a broken ACK is the user's concern, and it has the 2xx already.
             (State::Completed, Input::Broken) => vec![Step::End],
             (State::Calling, Input::Ack | Input::Rest)
-            | (State::Proceeding, Input::Request | Input::Ack | Input::Resend | Input::GiveUp | Input::Rest)
+            | (State::Proceeding, Input::Request | Input::Ack | Input::Resend | Input::Rest)
             | (
                 State::Completed,
                 Input::Request | Input::Provisional | Input::Success | Input::Ack | Input::Resend | Input::GiveUp,
