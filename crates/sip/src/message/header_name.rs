@@ -212,10 +212,14 @@ impl HeaderName {
                 }
             }
         }
-        match NAMES.binary_search_by(|(long, _, _)| compare(long, text)) {
-            Ok(at) => NAMES.get(at).map_or_else(|| Self::Other(text.to_owned()), |row| row.2.clone()),
-            Err(_) => Self::Other(text.to_owned()),
-        }
+        let first = text.as_bytes().first().map_or(0, u8::to_ascii_lowercase);
+        NAMES
+            .iter()
+            // Sorted, and no two names differ before their first letter does.
+            .skip(usize::from(STARTS[usize::from(first)]))
+            .take_while(|(long, _, _)| long.as_bytes().first().is_some_and(|have| have.eq_ignore_ascii_case(&first)))
+            .find(|(long, _, _)| long.len() == text.len() && long.eq_ignore_ascii_case(text))
+            .map_or_else(|| Self::Other(text.to_owned()), |row| row.2.clone())
     }
 
     /// The long form, as it goes on the wire.
@@ -289,11 +293,17 @@ impl HeaderName {
     }
 }
 
-/// Order without regard to case.
-fn compare(a: &str, b: &str) -> std::cmp::Ordering {
-    let lower = |byte: u8| byte.to_ascii_lowercase();
-    a.bytes().map(lower).cmp(b.bytes().map(lower))
-}
+/// Where in [`NAMES`] a first letter (in lower case) begins; the end where no name begins with it.
+const STARTS: [u8; 256] = {
+    let mut starts = [NAMES.len() as u8; 256];
+    let mut at = NAMES.len();
+    while at > 0 {
+        at -= 1;
+        let first = NAMES[at].0.as_bytes()[0].to_ascii_lowercase();
+        starts[first as usize] = at as u8;
+    }
+    starts
+};
 
 impl PartialEq for HeaderName {
     fn eq(&self, other: &Self) -> bool {
