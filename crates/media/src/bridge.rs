@@ -1,12 +1,25 @@
 //! `Bridge`: the sound of one call between two legs, packet in, packet out.
 
+use crate::codec::CodecKind;
 use crate::dtmf::Digit;
+use crate::egress::Egress;
+use crate::ingress::{Ingress, PCM_SAMPLES_MAX};
+use crate::outbox::Outbox;
 use crate::packet::HeaderError;
 use crate::plan::LegPlan;
-use crate::play::Source;
+use crate::play::{Player, Source};
 use crate::stats::{LegStats, SilenceReport};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::collections::VecDeque;
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+mod clockwork;
+mod report;
+mod route;
+
+use report::Reports;
 
 /// One of the two legs.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -18,6 +31,16 @@ pub enum Side {
 }
 
 impl Side {
+    /// Both legs.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    const fn index(self) -> usize {
+        match self {
+            Self::A => 0,
+            Self::B => 1,
+        }
+    }
+
     /// The leg opposite.
     #[must_use]
     pub const fn other(self) -> Self {
@@ -139,111 +162,200 @@ pub enum Timer {
     Rtcp,
 }
 
+/// Events kept for the driver at most; it drains them after every call.
+const EVENTS_MAX: usize = 32;
+
+/// A leg to which nothing was sent for this long is covered with comfort noise while it is connected.
+const COVER_AFTER: Duration = Duration::from_millis(300);
+
+/// A sender that announced silence (DTX, RFC 3389) is covered sooner.
+const COVER_AFTER_DTX: Duration = Duration::from_millis(60);
+
+/// A held leg gets one frame this often: less than any address translator's patience (RFC 6263 §4: 15 s).
+const HOLD_KEEP_ALIVE: Duration = Duration::from_secs(10);
+
 /// The sound of one call.
-pub struct Bridge {}
+pub struct Bridge {
+    epoch: Instant,
+    random: SmallRng,
+    ingress: [Ingress; 2],
+    egress: [Egress; 2],
+    reports: [Reports; 2],
+    connected: bool,
+    echo: [bool; 2],
+    outbox: Outbox,
+    events: VecDeque<MediaEvent>,
+    events_dropped: u64,
+    /// Linear sound under way.
+    pcm: Vec<i16>,
+}
 
 impl Bridge {
-    /// A bridge without legs.
+    /// A bridge without legs. `seed` gives the first sequence numbers, timestamps and report times.
     #[must_use]
     pub fn new(seed: u64, now: Instant) -> Self {
-        let _ = (seed, now);
-        todo!()
+        let mut random = SmallRng::seed_from_u64(seed);
+        // RFC 3550 §5.1: both numbers begin at random; the upper bit is left out of the first sequence number, so that
+        // an SRTP roll-over counter cannot be guessed wrong by a packet lost at the start (RFC 3711 §3.3.1).
+        let mut egress = |side| Egress::new(side, random.random::<u16>() >> 1, random.random());
+        let egress = [egress(Side::A), egress(Side::B)];
+        let reports = [Reports::new(&mut random), Reports::new(&mut random)];
+        Self {
+            epoch: now,
+            random,
+            ingress: [Ingress::new(now), Ingress::new(now)],
+            egress,
+            reports,
+            connected: false,
+            echo: [false; 2],
+            outbox: Outbox::new(),
+            events: VecDeque::with_capacity(EVENTS_MAX),
+            events_dropped: 0,
+            pcm: vec![0; PCM_SAMPLES_MAX],
+        }
     }
 
     /// Sets what a leg agreed, the first time or anew: SSRC, sequence and timestamp towards it go on without a break.
-    /// The only place that allocates.
+    /// Here coders are made; the packet path allocates nothing.
     pub fn set_leg(&mut self, side: Side, plan: LegPlan, now: Instant) {
-        let _ = (side, plan, now);
-        todo!()
+        let index = side.index();
+        let first = !self.ingress[index].has_plan();
+        self.ingress[index].set_plan(&plan);
+        self.egress[index].set_plan(&plan);
+        if first {
+            self.ingress[index].watch.heard(now);
+            self.reports[index].start(now);
+        }
+        self.prepare();
+        self.watch_silence_towards(side, now);
     }
 
-    /// Forgets a leg, as when a page changes; its statistics are kept.
+    /// Forgets a leg, as when a page changes; its statistics and numbers are kept. The other leg hears comfort noise.
     pub fn clear_leg(&mut self, side: Side) {
-        let _ = side;
-        todo!()
+        let index = side.index();
+        self.ingress[index].clear_plan();
+        self.egress[index].clear_plan();
+        self.reports[index].stop();
+        self.prepare();
     }
 
     /// Lets sound flow between the legs, or not.
     pub fn connect(&mut self, on: bool, now: Instant) {
-        let _ = (on, now);
-        todo!()
+        self.connected = on;
+        for side in Side::BOTH {
+            self.watch_silence_towards(side, now);
+        }
     }
 
     /// Sends a side its own sound back instead of passing it on.
     pub fn set_echo(&mut self, side: Side, on: bool) {
-        let _ = (side, on);
-        todo!()
+        self.echo[side.index()] = on;
     }
 
     /// Plays to a leg, in place of what the other leg says, until `stop` or the sound's end.
     pub fn play(&mut self, to: Side, source: Source, now: Instant) {
-        let _ = (to, source, now);
-        todo!()
+        let seed = self.random.random();
+        let egress = &mut self.egress[to.index()];
+        egress.cover = None;
+        egress.player = Some(Player::new(source, seed, now));
     }
 
     /// Ends what is played to a leg.
     pub fn stop(&mut self, to: Side, now: Instant) {
-        let _ = (to, now);
-        todo!()
+        self.egress[to.index()].player = None;
+        self.watch_silence_towards(to, now);
     }
 
     /// Puts a side on hold: nothing but a slow keep-alive is sent to it. The other side hears what the held side
     /// plays (hold music), or comfort noise.
     pub fn set_hold(&mut self, side: Side, held: bool, now: Instant) {
-        let _ = (side, held, now);
-        todo!()
+        self.egress[side.index()].held = held;
+        self.egress[side.index()].cover = None;
+        self.watch_silence_towards(side, now);
     }
 
     /// Sends a digit to a leg. False when the leg did not agree to telephone-event or its queue of digits is full.
     pub fn send_digit(&mut self, to: Side, digit: Digit, now: Instant) -> bool {
-        let _ = (to, digit, now);
-        todo!()
-    }
-
-    /// An RTP packet came.
-    ///
-    /// # Errors
-    /// Says why it was dropped; the call goes on.
-    pub fn handle_rtp(&mut self, from: Side, packet: &[u8], now: Instant) -> Result<(), PacketError> {
-        let _ = (from, packet, now);
-        todo!()
-    }
-
-    /// An RTCP packet came.
-    ///
-    /// # Errors
-    /// Says why it was dropped; the call goes on.
-    pub fn handle_rtcp(&mut self, from: Side, packet: &[u8], now: Instant) -> Result<(), PacketError> {
-        let _ = (from, packet, now);
-        todo!()
-    }
-
-    /// The deadline of [`Self::poll_timeout`] has passed.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+        self.egress[to.index()].queue_digit(digit, now)
     }
 
     /// The next packet to send. Drain to `None` after every call above.
     pub fn poll_packet(&mut self) -> Option<Outgoing<'_>> {
-        todo!()
+        self.outbox.pop().map(|(to, kind, bytes)| Outgoing { to, kind, bytes })
     }
 
     /// The next event. Drain to `None` after every call above.
     pub fn poll_event(&mut self) -> Option<MediaEvent> {
-        todo!()
-    }
-
-    /// When to call [`Self::handle_timeout`], and why.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        todo!()
+        self.events.pop_front()
     }
 
     /// What is known of a leg's sound.
     #[must_use]
     pub fn stats(&self, side: Side) -> LegStats {
-        let _ = side;
-        todo!()
+        let ingress = &self.ingress[side.index()];
+        let egress = &self.egress[side.index()];
+        let received = ingress.receiver.stats();
+        let remote = self.reports[side.index()].remote();
+        LegStats {
+            received,
+            sent: egress.stats,
+            remote,
+            mos: ingress.codec.map(|codec| report::score(codec, &received, ingress.receiver.expected(), remote)),
+            codec: egress.plan.map(|plan| plan.codec),
+            received_codec: ingress.codec,
+        }
+    }
+
+    /// Events lost because nobody drained them.
+    #[must_use]
+    pub const fn events_dropped(&self) -> u64 {
+        self.events_dropped
+    }
+
+    fn tell(&mut self, event: MediaEvent) {
+        if self.events.len() < EVENTS_MAX {
+            self.events.push_back(event);
+        } else {
+            self.events_dropped += 1;
+        }
+    }
+
+    /// Has the coders ready that the two plans ask for. Sound towards a leg runs at the rate the other leg's codec has
+    /// by nature: 8000 Hz when that is G.711, else 16000 Hz.
+    fn prepare(&mut self) {
+        for side in Side::BOTH {
+            let far = self.egress[side.other().index()].plan.map(|plan| plan.codec);
+            let narrow = matches!(far, Some(CodecKind::Pcma | CodecKind::Pcmu));
+            self.egress[side.index()].prepare(if narrow { 8_000 } else { 16_000 });
+        }
+        for side in Side::BOTH {
+            let far = self.egress[side.other().index()].rate_hz();
+            let rate_hz = far.or_else(|| self.egress[side.index()].rate_hz());
+            self.ingress[side.index()].prepare(rate_hz.unwrap_or(8_000));
+        }
+    }
+
+    /// From now on silence towards a leg is looked at, if there is reason to.
+    fn watch_silence_towards(&mut self, side: Side, now: Instant) {
+        let connected = self.connected;
+        let egress = &mut self.egress[side.index()];
+        egress.cover_at = match (egress.plan, egress.held) {
+            (None, _) => None,
+            (Some(_), true) => Some(now + HOLD_KEEP_ALIVE),
+            (Some(_), false) => connected.then_some(now + COVER_AFTER),
+        };
+        if egress.cover_at.is_none() {
+            egress.cover = None;
+        }
     }
 }
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let codecs = self.egress.each_ref().map(|egress| egress.plan.map(|plan| plan.codec));
+        f.debug_struct("Bridge").field("codecs", &codecs).field("connected", &self.connected).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 use std::fmt;
 
 pub mod g711;
+pub mod g722;
+pub mod opus;
 
 /// A speech codec of the gateway.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
