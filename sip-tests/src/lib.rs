@@ -1,1 +1,4 @@
 //! The judge: virtual network, real peers, tone identity.
+
+pub mod data;
+pub mod fuzz;

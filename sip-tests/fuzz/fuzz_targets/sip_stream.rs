@@ -1,0 +1,4 @@
+//! SIP stream: the body is `sip_tests::fuzz::sip::stream`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| sip_tests::fuzz::sip::stream(octets));
