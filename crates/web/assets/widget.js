@@ -1,6 +1,6 @@
 // The loader: one script tag brings <passerelle-talk> and `window.passerelle`. The call itself is fetched at the click.
 
-import { addStyle, el, icon } from './widget/dom.js';
+import { addStyle, el, icon, setIcon } from './widget/dom.js';
 import { BUTTON, chooseLanguage, speakerOf } from './widget/language.js';
 
 /** @typedef {import('./widget/machine.js').State} State */
@@ -61,12 +61,13 @@ export class PasserelleTalk extends HTMLElement {
     super();
     const root = this.attachShadow({ mode: 'open' });
     addStyle(root, STYLE);
+    this.picture = icon('phone');
     this.label = el('span', { part: 'label' });
     this.clock = el('span', { class: 'clock', part: 'clock', hidden: true });
     this.launcher = el(
       'button',
       { type: 'button', class: 'launcher', part: 'launcher', 'aria-expanded': 'false', onclick: () => void this.open() },
-      icon('phone'), this.label, this.clock,
+      this.picture, this.label, this.clock,
     );
     // It must stand in the page before its text changes, else no screen reader says it.
     this.live = el('div', { class: 'unseen', role: 'status', 'aria-live': 'polite' });
@@ -172,10 +173,20 @@ export class PasserelleTalk extends HTMLElement {
 
   /** Puts the words of the current language on the button. */
   speak() {
-    const say = speaker(this.lang_);
     this.launcher.lang = this.lang_;
-    this.label.textContent = this.dataset.label ?? SCRIPT?.dataset.label ?? say('talk');
-    this.talker?.speak();
+    if (this.talker) this.talker.speak();
+    else this.name(this.state === 'closed' ? 'closed' : 'idle');
+  }
+
+  /**
+   * What stands on the button.
+   * @param {State} state
+   * @param {string} [running]  the words of a call under way
+   */
+  name(state, running) {
+    const say = speaker(this.lang_);
+    this.label.textContent = running ?? (state === 'closed' ? say('shut') : this.setting('label') ?? say('talk'));
+    setIcon(this.picture, state === 'closed' ? 'clock' : 'phone');
   }
 
   /** Asks whether anybody can answer; no answer at all leaves the button open, for the call itself says more. */
@@ -207,6 +218,7 @@ export class PasserelleTalk extends HTMLElement {
     const previous = this.state;
     if (state === previous && this.hasAttribute('state')) return;
     this.setAttribute('state', state);
+    if (!this.talker) this.speak();
     this.announce('state', { state, previous, ...detail });
   }
 

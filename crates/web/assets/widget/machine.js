@@ -56,7 +56,7 @@ const ORDINARY = new Set(['normal', 'cancelled', 'too-long']);
  * @type {Record<State, Record<string, State | 'resume'>>}
  */
 export const TABLE = {
-  closed: { talk: 'asking', open: 'idle', refused: 'failed' },
+  closed: { talk: 'asking', open: 'idle', shut: 'closed', refused: 'failed' },
   idle: { talk: 'asking', shut: 'closed', refused: 'failed' },
   asking: { microphone: 'connecting', hangUp: 'idle', fault: 'failed' },
   connecting: { ringing: 'ringing', talking: 'talking', held: 'held', hangUp: 'ended', ended: 'ended', fault: 'failed' },

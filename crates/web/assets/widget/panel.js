@@ -67,8 +67,9 @@ export class Panel {
     this.node.dataset.state = model.state;
     for (const [name, view] of Object.entries(this.views)) {
       view.node.hidden = name !== shown;
-      if (name === shown || name === 'call') view.render(model);
+      if (name === shown) view.render(model);
     }
+    if (!isLive(model.state)) this.call.keypad.clear();
     const trouble = this.talk.microphoneTold();
     this.notice.hidden = trouble === null || !isLive(model.state);
     this.trouble.title.textContent = trouble?.title ?? '';

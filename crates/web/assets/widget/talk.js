@@ -1,7 +1,7 @@
 // What the click brings: one call and its panel, bound to one <passerelle-talk>.
 
 import { Call } from './call.js';
-import { addStyle, el, setIcon } from './dom.js';
+import { addStyle, el } from './dom.js';
 import { Levels } from './level.js';
 import { isLive, transmitting } from './machine.js';
 import { Panel } from './panel.js';
@@ -29,6 +29,7 @@ export class Talk {
     this.levels = new Levels();
     /** @type {string | undefined} */
     this.queue = undefined;
+    this.ownEnd = false;
     this.call = new Call(
       () => ({ ...host.settings(), ...(this.queue === undefined ? {} : { queue: this.queue }) }),
       {
@@ -86,7 +87,9 @@ export class Talk {
   }
 
   hangUp() {
+    this.ownEnd = true;
     this.call.hangUp();
+    this.ownEnd = false;
   }
 
   /** @param {boolean} on */
@@ -180,15 +183,15 @@ export class Talk {
     if (model.state === 'talking') this.waiting?.resolve({ call });
     else if (!isLive(model.state)) this.waiting?.reject(this.#trouble(code || 'cancelled', sentence || title));
     if (model.state === 'talking' || !isLive(model.state)) this.waiting = undefined;
-    // An end must be seen, also by a visitor who had put the panel away.
+    // An end that was not his own must be seen, also by a visitor who had put the panel away.
     const over = isLive(before.state) && ['ended', 'failed'].includes(model.state);
-    if (over && !this.host.hasAttribute('open')) this.open(false);
+    if (over && !this.ownEnd && !this.host.hasAttribute('open')) this.open(false);
   }
 
   /** @param {Model} model */
   #show(model) {
     this.panel.render(model);
-    this.#label(model);
+    this.host.name(model.state, isLive(model.state) ? this.say(`state.${model.state}`) : undefined);
     clearInterval(this.ticking);
     if (clockText(model, 0) !== '') this.ticking = setInterval(() => this.#tick(), CLOCK_EVERY_MS);
     this.#tick();
@@ -199,15 +202,6 @@ export class Talk {
     this.panel.tick(text);
     this.host.clock.hidden = text === '';
     if (this.host.clock.textContent !== text) this.host.clock.textContent = text;
-  }
-
-  /** The button says the state while a call runs. @param {Model} model */
-  #label(model) {
-    const running = isLive(model.state);
-    const own = this.host.setting('label') ?? this.say('talk');
-    this.host.label.textContent = running ? this.say(`state.${model.state}`) : model.state === 'closed' ? this.say('shut') : own;
-    const svg = this.host.launcher.querySelector('svg');
-    if (svg) setIcon(svg, model.state === 'closed' ? 'clock' : 'phone');
   }
 
   /** @param {MediaStream} stream */

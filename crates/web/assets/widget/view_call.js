@@ -3,7 +3,7 @@
 import { el, icon, setIcon } from './dom.js';
 import { holdButton, holdSpace } from './hold.js';
 import { Keypad } from './keypad.js';
-import { isLive, transmitting } from './machine.js';
+import { transmitting } from './machine.js';
 
 /** @typedef {import('./machine.js').Model} Model */
 /** @typedef {import('./machine.js').State} State */
@@ -79,7 +79,6 @@ export class CallView {
     this.talkie.setAttribute('aria-pressed', String(model.mode === 'hold'));
     this.hold.button.setAttribute('aria-pressed', String(heard));
     this.hold.label.textContent = say(heard ? 'holdOn' : 'holdButton');
-    if (!isLive(model.state)) this.keypad.clear();
     this.pad.setAttribute('aria-expanded', String(!this.keypad.node.hidden));
   }
 

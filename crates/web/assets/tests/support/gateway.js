@@ -16,9 +16,7 @@ export class Gateway {
     this.sockets = [];
     /** @type {{ tenant: string, queue: string }[]} */
     this.tokens = [];
-    /** What the token and the availability say; a test may change them. */
-    this.refusal = /** @type {null | { status: number, code: string, sentence: string }} */ (null);
-    this.availability = /** @type {Record<string, unknown>} */ ({ talk_now: true });
+    this.reset();
     /** Pages made up by a test: path, then headers and body. @type {Map<string, { headers?: Record<string, string>, body: string }>} */
     this.pages = new Map();
     /** Who makes the WebRTC answer. @type {(offer: string) => Promise<string>} */
@@ -27,6 +25,12 @@ export class Gateway {
     this.onMessage = () => {};
     this.server = createServer((request, response) => void this.#serve(request, response));
     this.server.on('upgrade', (request, stream) => this.#upgrade(request, stream));
+  }
+
+  /** What the token and the availability say; a test may change them. */
+  reset() {
+    this.refusal = /** @type {null | { status: number, code: string, sentence: string }} */ (null);
+    this.availability = /** @type {Record<string, unknown>} */ ({ talk_now: true });
   }
 
   async start() {
