@@ -1,4 +1,12 @@
 // The loader: one script tag brings <passerelle-talk> and `window.passerelle`. The call itself is fetched at the click.
+//
+// On the script tag or the element:  data-tenant  data-queue     who is called
+//   data-lang    fr | en             else the page's lang, else the browser's
+//   data-label   words on the button            data-phone   a number shown when the call cannot be had
+//   data-side    left | right                   data-theme   light | dark, else as the visitor's system
+//   data-direct  the button calls at once       data-audio   raw: no echo cancelling, for measuring
+// Look: custom properties --passerelle-* (below), ::part() of every piece. A page's Content-Security-Policy needs the gateway
+// in script-src and connect-src (https and wss), nothing inline. A frame needs allow="microphone".
 
 import { addStyle, el, icon, setIcon } from './widget/dom.js';
 import { BUTTON, chooseLanguage, speakerOf } from './widget/language.js';

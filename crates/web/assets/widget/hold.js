@@ -7,6 +7,9 @@ import { el, icon } from './dom.js';
 /** Where a space bar already means something else. */
 const OWN_SPACE = 'input, textarea, select, button, a[href], summary, audio, video, [contenteditable], [role=button], [role=checkbox], [role=switch], [role=textbox], [tabindex]';
 
+/** Nobody with only a finger is told of a space bar. @param {string} key */
+export const byHand = (key) => (matchMedia('(hover: none) and (pointer: coarse)').matches ? `${key}Touch` : key);
+
 /**
  * The button. A press that no pointer and no space bar made (Enter, a screen reader's click) keeps the microphone on or
  * lets it go, so that nobody has to hold anything.

@@ -40,7 +40,7 @@ export class Peer {
     try {
       await this.pc.setRemoteDescription({ type: 'answer', sdp });
     } catch {
-      throw new Trouble('media-failed');
+      throw new Trouble('bug');
     }
   }
 

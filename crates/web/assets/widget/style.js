@@ -26,6 +26,7 @@ h3 { font-size: 20px; line-height: 1.25; font-weight: 700; letter-spacing: -.015
 .second { min-height: 44px; background: var(--soft); color: var(--text); border-color: var(--line); }
 .second:hover, .plain:hover { background: var(--line); }
 .plain { min-width: 40px; min-height: 40px; padding: 0 8px; border: 0; background: none; color: var(--quiet); }
+.phone { padding: 6px; color: var(--accent); font-weight: 600; text-underline-offset: 4px; }
 .plain.small { min-height: 32px; margin: 4px 0 0 -8px; color: inherit; text-decoration: underline; text-underline-offset: 3px; }
 
 fieldset { margin: 0; padding: 0; border: 0; min-width: 0; }

@@ -191,7 +191,7 @@ export class Talk {
   /** @param {Model} model */
   #show(model) {
     this.panel.render(model);
-    this.host.name(model.state, isLive(model.state) ? this.say(`state.${model.state}`) : undefined);
+    this.host.name(model.state, isLive(model.state) ? this.say(model.state === 'talking' ? 'inCall' : `state.${model.state}`) : undefined);
     clearInterval(this.ticking);
     if (clockText(model, 0) !== '') this.ticking = setInterval(() => this.#tick(), CLOCK_EVERY_MS);
     this.#tick();

@@ -1,7 +1,7 @@
 // The panel during a call: who and how long, the controls, the keypad, the hold-to-talk button.
 
 import { el, icon, setIcon } from './dom.js';
-import { holdButton, holdSpace } from './hold.js';
+import { byHand, holdButton, holdSpace } from './hold.js';
 import { Keypad } from './keypad.js';
 import { transmitting } from './machine.js';
 
@@ -36,7 +36,7 @@ export class CallView {
       latch: () => call.tell({ type: 'latch', on: !call.model.latched }),
     };
     this.hold = holdButton(gesture);
-    this.holdArea = el('div', { class: 'hold-area', hidden: true }, this.hold.button, labels.text('p', 'holdHint', { class: 'small centre' }));
+    this.holdArea = el('div', { class: 'hold-area', hidden: true }, this.hold.button, labels.text('p', byHand('holdHint'), { class: 'small centre' }));
     holdSpace(this.hold.button, () => this.#holding(call.model), gesture);
 
     this.mute = labels.round('mute', 'mic', () => talk.mute(!call.model.muted));
@@ -60,7 +60,7 @@ export class CallView {
     const { title, more } = this.talk.told();
     const heard = transmitting(model);
     this.status.textContent = title;
-    this.more.textContent = model.state === 'talking' ? say(heard ? 'liveNow' : 'mutedNow') : more;
+    this.more.textContent = model.state === 'talking' ? say(heard && model.microphone === '' ? 'liveNow' : 'mutedNow') : more;
     setIcon(this.faceIcon, FACE[model.state] ?? 'phone');
     this.faceName.textContent = model.state === 'talking' ? model.agent.slice(0, 1).toUpperCase() : '';
 

@@ -1,6 +1,7 @@
 // The panel before a call: what will happen, how to talk, what the agent will see, and the one button.
 
 import { el, icon } from './dom.js';
+import { byHand } from './hold.js';
 import { pageNow } from './session.js';
 
 /** @typedef {import('./machine.js').Mode} Mode */
@@ -35,7 +36,7 @@ export class ReadyView {
   render(model) {
     this.inputs.open.checked = model.mode === 'open';
     this.inputs.hold.checked = model.mode === 'hold';
-    this.hint.textContent = this.talk.say(model.mode === 'hold' ? 'modeHoldHint' : 'modeOpenHint');
+    this.hint.textContent = this.talk.say(model.mode === 'hold' ? byHand('modeHoldHint') : 'modeOpenHint');
   }
 
   /** The visitor reads beforehand what the agent will see. */

@@ -90,6 +90,17 @@ test('closed is said on the button, and open again after a look', { skip: SKIPPE
   await visitor.leave();
 });
 
+test('a site with a telephone number offers it when the call cannot be had', { skip: SKIPPED }, async () => {
+  house.gateway.pages.set('/phone', { body: html('<script type="module" src="/widget.js" data-tenant="shop" data-phone="+33 1 86 65 00 00"></script>') });
+  const visitor = await house.visitor({ path: '/phone' });
+  house.gateway.refusal = { status: 503, code: 'overload', sentence: 'Too many calls.' };
+  await visitor.button('Talk to us').click();
+  await visitor.button('Talk now').click();
+  const link = visitor.panel.getByRole('link', { name: 'Or telephone +33 1 86 65 00 00' });
+  assert.equal(await link.getAttribute('href'), 'tel:+33186650000');
+  await visitor.leave();
+});
+
 test('by keyboard alone: open, choose, call, put away, come back, hang up', { skip: SKIPPED }, async () => {
   const visitor = await house.visitor();
   const { page } = visitor;
@@ -119,7 +130,7 @@ test('by keyboard alone: open, choose, call, put away, come back, hang up', { sk
   await visitor.reaches('talking');
   await page.keyboard.press('Escape');
   assert.equal(await visitor.panel.isVisible(), false);
-  assert.match((await focused()) ?? '', /You are through/, 'put away, the button says what goes on');
+  assert.match((await focused()) ?? '', /In call/, 'put away, the button says what goes on');
   assert.equal(await page.locator('passerelle-talk').getAttribute('state'), 'talking', 'and the call goes on');
   await page.keyboard.press('Enter');
   await visitor.panel.waitFor();
