@@ -19,12 +19,12 @@ export function told(model, say, language, safari = false) {
     case 'talking':
       return { ...plain, title: model.agent ? say('state.talking.with', { agent: model.agent }) : plain.title };
     case 'ended':
-      return model.talk_s > 0 ? { ...plain, more: say('state.ended.time', { time: spokenTime(model.talk_s, language) }) } : plain;
+      return { ...plain, more: [whyEnded(model), howLong(model, say, language)].join(' ').trim() || plain.more };
     case 'closed':
       return { ...plain, more: model.sentence || plain.more };
     case 'failed':
       return {
-        title: say(model.code) || plain.title,
+        title: say(model.code) || (model.talking_ms > 0 ? say('state.failed.cut') : plain.title),
         more: model.sentence || toDo(model.code, say, safari) || plain.more,
       };
     case 'idle':
@@ -36,6 +36,16 @@ export function told(model, say, language, safari = false) {
       return plain;
   }
 }
+
+/** An ordinary hang-up needs no reason. @param {Model} model */
+const whyEnded = (model) => (model.code === 'normal' ? '' : model.sentence);
+
+/**
+ * @param {Model} model
+ * @param {Say} say
+ * @param {import('./language.js').Language} language
+ */
+const howLong = ({ talk_s }, say, language) => (talk_s > 0 ? say('state.ended.time', { time: spokenTime(talk_s, language) }) : '');
 
 /**
  * The line above a running call when its microphone is in trouble.

@@ -66,6 +66,7 @@ export const WORDS = {
     'state.ended': 'Call ended',
     'state.ended.more': 'Thank you for talking with us.',
     'state.ended.time': 'You talked for {time}.',
+    'state.failed.cut': 'The call was cut off',
     'state.failed': 'The call did not go through',
     'state.failed.more': 'Something went wrong on the way. Please try again.',
 
@@ -162,6 +163,7 @@ export const WORDS = {
     'state.ended': 'Appel terminé',
     'state.ended.more': 'Merci de nous avoir parlé.',
     'state.ended.time': 'Vous avez parlé {time}.',
+    'state.failed.cut': 'L’appel a été coupé',
     'state.failed': 'L’appel n’a pas abouti',
     'state.failed.more': 'Un problème est survenu en chemin. Merci de réessayer.',
 

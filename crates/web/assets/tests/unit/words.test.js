@@ -61,6 +61,15 @@ test('the gateway’s sentence is shown as it came; our own advice stands in wit
   assert.equal(told(begin({ state: 'failed', code: 'never-heard-of' }), say, 'fr').title, 'L’appel n’a pas abouti');
 });
 
+test('an end is told with its length, a reason if there was one, and a cut call is not called a failed try', () => {
+  const say = speaker('en');
+  assert.equal(told(begin({ state: 'ended', code: 'normal', sentence: 'The call has ended.', talk_s: 61 }), say, 'en').more, 'You talked for 1 minute 1 second.');
+  assert.equal(told(begin({ state: 'ended', code: 'too-long', sentence: 'Longest time reached.', talk_s: 60 }), say, 'en').more, 'Longest time reached. You talked for 1 minute.');
+  assert.equal(told(begin({ state: 'ended', code: 'normal' }), say, 'en').more, 'Thank you for talking with us.');
+  assert.equal(told(begin({ state: 'failed', code: 'shutdown', talking_ms: 5 }), say, 'en').title, 'The call was cut off');
+  assert.equal(told(begin({ state: 'failed', code: 'no-answer' }), say, 'en').title, 'The call did not go through');
+});
+
 test('the language is the first wish that is spoken here', () => {
   assert.equal(chooseLanguage(undefined, 'fr-CA', 'en'), 'fr');
   assert.equal(chooseLanguage('EN_us', 'fr'), 'en');
