@@ -6,8 +6,9 @@
 
 use std::fs;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 mod check;
 pub mod checked;
@@ -50,9 +51,74 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
     examine(path).into_config()
 }
 
-/// The configuration of `passerelle demo`: loopback, an echo, two agents, an embedded store under `data/`.
-pub fn demo() -> Result<Config, ConfigErrors> {
-    examine_text("the demo's configuration", DEMO, &Machine, true).into_config()
+/// Where the demo listens and keeps its records, when not where it is used to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DemoPlace {
+    /// Port of the pages.
+    pub http_port: u16,
+    /// Port of SIP.
+    pub sip_port: u16,
+    /// First port of browsers' sound.
+    pub webrtc_port: u16,
+    /// First of a thousand ports of phones' sound, even.
+    pub rtp_port: u16,
+    /// Folder of the store.
+    pub data: PathBuf,
+}
+
+impl Default for DemoPlace {
+    fn default() -> Self {
+        Self { http_port: 8080, sip_port: 5060, webrtc_port: 3480, rtp_port: 20_000, data: PathBuf::from("data") }
+    }
+}
+
+/// The configuration of `passerelle demo`: loopback, an echo, two agents, an embedded store.
+pub fn demo(place: &DemoPlace) -> Result<Config, ConfigErrors> {
+    examine_text("the demo's configuration", &demo_text(place), &Machine, true).into_config()
+}
+
+/// `config/demo.toml` at another place.
+fn demo_text(place: &DemoPlace) -> String {
+    let store = format!("sqlite:{}", place.data.join("demo.db").display());
+    DEMO.replace(":8080\"", &format!(":{}\"", place.http_port))
+        .replace(":5060\"", &format!(":{}\"", place.sip_port))
+        .replace(":3480\"", &format!(":{}\"", place.webrtc_port))
+        .replace("20000-20999", &format!("{}-{}", place.rtp_port, u32::from(place.rtp_port) + 999))
+        .replace("\"sqlite:data/demo.db\"", &toml::Value::String(store).to_string())
+}
+
+/// What a command beside a running gateway needs of its configuration. Secrets are not read, so it may run as another
+/// user.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// Where the running gateway answers HTTP.
+    pub http_listen: SocketAddr,
+    /// Its store.
+    pub store_url: String,
+}
+
+/// Reads the sections `[http]` and `[store]` of the file at `path`, or of the demo.
+pub fn glance(path: Option<&Path>) -> Result<Glance, ConfigErrors> {
+    let name = path.map_or_else(|| "the demo's configuration".to_owned(), |path| path.display().to_string());
+    let text = match path.map(read) {
+        None => DEMO.to_owned(),
+        Some(Ok(text)) => text,
+        Some(Err(problem)) => return Err(ConfigErrors { name, source: String::new(), problems: vec![problem] }),
+    };
+    let mut problems = Vec::new();
+    let Some((file, removed)) = shape::read(&text, &mut problems) else {
+        return Err(ConfigErrors { name, source: text, problems });
+    };
+    let mut checker =
+        Checker { problems: Vec::new(), removed, secrets: &Machine, literals_allowed: true, hidden: Vec::new() };
+    let (http_listen, store_url) = (checker.http(&file.http).listen, checker.store(&file.store).url);
+    let problems: Vec<Problem> =
+        checker.problems.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
+    if problems.is_empty() {
+        Ok(Glance { http_listen, store_url })
+    } else {
+        Err(ConfigErrors { name, source: text, problems })
+    }
 }
 
 /// Reads and checks the file at `path`, and keeps its warnings too.

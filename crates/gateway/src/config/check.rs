@@ -67,7 +67,7 @@ impl Checker<'_> {
         }
     }
 
-    fn store(&mut self, store: &file::Store) -> Store {
+    pub(super) fn store(&mut self, store: &file::Store) -> Store {
         let url = text(&store.url, "sqlite:data/passerelle.db");
         if let Some(key) = &store.url {
             let mend = "write \"sqlite:data/passerelle.db\" (a file, made when missing) or \"memory:\" (nothing survives the end of the program)";

@@ -100,12 +100,15 @@ pub(super) struct Queue {
     pub(super) hours: Key<String>,
 }
 
+/// Days, each with its hours.
+pub(super) type Week = BTreeMap<Spanned<String>, Spanned<Vec<Spanned<String>>>>;
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Hours {
     pub(super) id: Key<String>,
     pub(super) zone: Key<String>,
-    pub(super) week: Key<BTreeMap<Spanned<String>, Spanned<Vec<Spanned<String>>>>>,
+    pub(super) week: Key<Week>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -10,7 +10,7 @@ use serde::forward_to_deserialize_any;
 
 use super::checked::{Codec, HeaderPolicy, QueueTarget, Seat, Transport};
 use super::secret::SecretSource;
-use super::{DEMO, Examined, Severity, examine_text, file, render};
+use super::{DEMO, DemoPlace, Examined, Severity, demo, demo_text, examine_text, file, glance, render};
 
 const EXAMPLE: &str = include_str!("../../../../config/passerelle.toml");
 
@@ -452,6 +452,37 @@ fn the_demo_is_sound_and_keeps_to_this_machine() {
     let queues: Vec<&str> = config.queues.iter().map(|queue| queue.id.as_str()).collect();
     assert_eq!(queues, ["echo", "support", "browser"]);
     assert_eq!(config.queues[0].target, QueueTarget::Echo);
+}
+
+#[test]
+fn the_demo_can_be_moved_out_of_the_way() {
+    let place =
+        DemoPlace { http_port: 8090, sip_port: 5090, webrtc_port: 3490, rtp_port: 30_000, data: "some\"where".into() };
+    let text = demo_text(&place);
+    for old in ["8080", "5060", "3480", "20000", "data/"] {
+        assert!(!text.contains(old), "{old}");
+    }
+    let config = demo(&place).unwrap();
+    assert_eq!(config.http.listen.port(), 8090);
+    assert_eq!(config.tenants[0].origins, ["http://127.0.0.1:8090", "http://localhost:8090"]);
+    assert!(config.sip.listen.iter().all(|(_, address)| address.port() == 5090));
+    assert_eq!(config.media.rtp_ports, 30_000..=30_999);
+    assert_eq!(config.store.url, "sqlite:some\"where/demo.db");
+    assert_eq!(demo_text(&DemoPlace::default()), DEMO);
+    // A choice that cannot work is named as in any file.
+    assert!(demo(&DemoPlace { sip_port: 20_500, ..DemoPlace::default() }).is_err());
+    assert!(demo(&DemoPlace { rtp_port: 65_000, ..DemoPlace::default() }).is_err());
+}
+
+#[test]
+fn a_glance_needs_no_secret() {
+    let path = std::env::temp_dir().join(format!("passerelle-glance-{}.toml", std::process::id()));
+    std::fs::write(&path, EXAMPLE).unwrap();
+    let glance = glance(Some(&path)).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!((glance.http_listen.port(), glance.store_url.as_str()), (8080, "sqlite:data/passerelle.db"));
+    assert_eq!(super::glance(None).unwrap().store_url, "sqlite:data/demo.db");
+    assert!(super::glance(Some(std::path::Path::new("/nonexistent"))).is_err());
 }
 
 /// The example with every `#key = value` in force.

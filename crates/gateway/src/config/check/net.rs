@@ -16,7 +16,7 @@ const WEBRTC_LISTEN: &str = "0.0.0.0:3480";
 const RTP_PORTS: RangeInclusive<u16> = 20_000..=29_999;
 
 impl Checker<'_> {
-    pub(super) fn http(&mut self, http: &file::Http) -> Http {
+    pub(in crate::config) fn http(&mut self, http: &file::Http) -> Http {
         let listen = match &http.listen {
             Some(key) => self.address(key, key.get_ref(), HTTP_LISTEN),
             None => constant(HTTP_LISTEN),

@@ -1,0 +1,170 @@
+//! The command line: what can be asked of `passerelle`, with its help.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::commands::calls::Source;
+use crate::config::DemoPlace;
+
+/// A WebRTC-to-SIP gateway between a web site and the telephones of its agents.
+#[derive(Debug, Parser)]
+#[command(
+    name = "passerelle",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway until SIGTERM or Ctrl-C
+    ///
+    /// At SIGTERM it takes no more calls, lets those in progress end (as long as [shutdown] drain_limit_s allows), and
+    /// leaves. A second signal ends it at once.
+    Run {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Log by this filter instead of the configuration's, as "info,sip=debug"
+        #[arg(long, value_name = "FILTER")]
+        log: Option<String>,
+    },
+    /// Try it: a small shop with the button, an echo, two agents, all on this machine
+    ///
+    /// Needs no configuration and no other program. It prints what to open and what to dial.
+    Demo(Demo),
+    /// Check a configuration and name every mistake with line, column and the mend
+    ///
+    /// Secrets are read from their files and variables, so check as the user and in the environment Passerelle runs in.
+    /// Exit status: 0 without mistakes (warnings are none), 1 with.
+    Check {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// List the calls that have ended, newest first
+    ///
+    /// Reads the store beside a running gateway. Times are this machine's local time; numbers and sessions are
+    /// shortened. With --json nothing is shortened, and times are in UTC.
+    Calls(Calls),
+    /// Ask the running gateway whether it is well
+    ///
+    /// Exit status: 0 when /healthz says so, 1 otherwise. For a container's health check; needs no curl.
+    Health {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Ask the demo instead
+        #[arg(long, conflicts_with = "config")]
+        demo: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+struct ConfigFile {
+    /// The configuration
+    #[arg(long = "config", short, value_name = "FILE", default_value = "config/passerelle.toml")]
+    config: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct Demo {
+    /// Port of the pages
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    http_port: u16,
+    /// Port of SIP, over UDP and TCP
+    #[arg(long, value_name = "PORT", default_value_t = 5060)]
+    sip_port: u16,
+    /// First UDP port of browsers' sound
+    #[arg(long, value_name = "PORT", default_value_t = 3480)]
+    webrtc_port: u16,
+    /// First UDP port of phones' sound; a thousand are used
+    #[arg(long, value_name = "PORT", default_value_t = 20_000)]
+    rtp_port: u16,
+    /// Folder of the store
+    #[arg(long, value_name = "FOLDER", default_value = "data")]
+    data: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct Calls {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The demo's calls
+    #[arg(long, conflicts_with = "config")]
+    demo: bool,
+    /// This store, as "sqlite:data/passerelle.db", instead of the configuration's
+    #[arg(long, value_name = "URL", conflicts_with_all = ["config", "demo"])]
+    store: Option<String>,
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    limit: u32,
+    /// One JSON object a line, with everything that is kept of the call
+    #[arg(long)]
+    json: bool,
+}
+
+impl Demo {
+    /// The place asked for.
+    fn place(self) -> DemoPlace {
+        let Self { http_port, sip_port, webrtc_port, rtp_port, data } = self;
+        DemoPlace { http_port, sip_port, webrtc_port, rtp_port, data }
+    }
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run { config, log } => commands::run::run(&config.config, log),
+        Command::Demo(demo) => commands::run::demo(&demo.place()),
+        Command::Check { config } => commands::check::check(&config.config),
+        Command::Calls(Calls { config, demo, store, limit, json }) => {
+            let source = match store {
+                Some(url) => Source::Store(url),
+                None if demo => Source::Demo,
+                None => Source::Config(config.config),
+            };
+            commands::calls::calls(&source, limit, json)
+        }
+        Command::Health { config, demo } => commands::health::health(&config.config, demo),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Cli, Command};
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_part_has_its_help() {
+        let cli = Cli::command();
+        cli.clone().debug_assert();
+        for command in cli.get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn commands_are_read_with_their_defaults() {
+        let calls = Cli::try_parse_from(["passerelle", "calls"]).unwrap();
+        assert!(matches!(calls.command, Command::Calls(calls) if calls.limit == 20 && !calls.json));
+        for wrong in [
+            &["passerelle"][..],
+            &["passerelle", "cals"],
+            &["passerelle", "calls", "--limit", "0"],
+            &["passerelle", "calls", "--demo", "--config", "x"],
+            &["passerelle", "demo", "--http-port", "70000"],
+        ] {
+            assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

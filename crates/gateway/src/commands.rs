@@ -1,0 +1,20 @@
+//! What each command does.
+
+use std::io::{self, Write};
+
+pub(crate) mod calls;
+pub(crate) mod check;
+pub(crate) mod health;
+pub(crate) mod run;
+
+/// Writes to standard output. A reader that has gone (`| head`) is no mistake, so nothing is said about it.
+pub(crate) fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes to standard error.
+pub(crate) fn complain(text: &str) {
+    let mut out = io::stderr().lock();
+    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

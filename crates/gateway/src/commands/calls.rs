@@ -1,0 +1,236 @@
+//! `passerelle calls`: what the store kept of the calls that ended, as a table for a person or as JSON for a program.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use call::{CallRecord, LegKind, LegRecord};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use store::CallQuery;
+
+use super::{complain, print};
+use crate::config;
+
+/// Whose calls.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Source {
+    /// Those of the gateway this file configures.
+    Config(PathBuf),
+    /// Those of the demo.
+    Demo,
+    /// Those in this store.
+    Store(String),
+}
+
+/// Lists the last `limit` calls.
+pub(crate) fn calls(source: &Source, limit: u32, json: bool) -> ExitCode {
+    match listed(source, limit, json) {
+        Ok(text) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            complain(&text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn listed(source: &Source, limit: u32, json: bool) -> Result<String, String> {
+    let glance = |path: Option<&PathBuf>| {
+        config::glance(path.map(PathBuf::as_path))
+            .map(|glance| glance.store_url)
+            .map_err(|errors| format!("{errors}\n"))
+    };
+    let url = match source {
+        Source::Config(path) => glance(Some(path))?,
+        Source::Demo => glance(None)?,
+        Source::Store(url) => url.clone(),
+    };
+    let failed = |error: &dyn std::fmt::Display| format!("passerelle: the calls in {url} cannot be read: {error}\n");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+    let store = store::open_reader(&url).map_err(|error| failed(&error))?;
+    let query = CallQuery { limit: usize::try_from(limit).unwrap_or(usize::MAX), ..CallQuery::default() };
+    let records = runtime.block_on(store.calls(query)).map_err(|error| failed(&error))?;
+    Ok(if json {
+        records.iter().map(|record| format!("{}\n", object(record))).collect()
+    } else if records.is_empty() {
+        format!("No call has ended yet in {url}.\n")
+    } else {
+        table(&records, &TimeZone::system())
+    })
+}
+
+/// The columns of the table.
+const HEAD: [&str; 11] =
+    ["STARTED", "CALL", "QUEUE", "PAGE", "AGENT", "WAIT", "TALK", "END", "BY", "CODECS", "LOST IN/OUT"];
+
+/// One line a call.
+fn table(records: &[CallRecord], zone: &TimeZone) -> String {
+    let rows: Vec<[String; HEAD.len()]> = records.iter().map(|record| row(record, zone)).collect();
+    let mut widths = HEAD.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &[String]| {
+        let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    let mut text = line(&HEAD.map(str::to_owned));
+    for row in &rows {
+        text.push_str(&line(row));
+    }
+    text
+}
+
+fn row(record: &CallRecord, zone: &TimeZone) -> [String; HEAD.len()] {
+    let (first, last) = (record.legs.first(), record.legs.iter().rev().find(|leg| leg.id.0 > 0));
+    let quality = first.map(|leg| leg.quality).unwrap_or_default();
+    let end = if record.interrupted { "interrupted" } else { record.cause.code() };
+    [
+        local(record.started_unix_ms, zone),
+        record.id.to_string().chars().take(8).collect(),
+        dash(format!("{}/{}", record.tenant, record.queue).trim_end_matches('/')),
+        dash(&cut(path(&record.tags.page_url), 24)),
+        last.map_or_else(|| "-".to_owned(), peer),
+        span(record.wait_ms),
+        record.answered_unix_ms.map_or_else(|| "-".to_owned(), |_| span(record.talk_ms)),
+        end.to_owned(),
+        record.hung_up_by.code().to_owned(),
+        codecs(first, last),
+        format!("{}/{}", percent(quality.loss_in), percent(quality.loss_out)),
+    ]
+}
+
+/// The two legs' codecs: `opus-PCMU`.
+fn codecs(first: Option<&LegRecord>, last: Option<&LegRecord>) -> String {
+    let name = |leg: Option<&LegRecord>| leg.and_then(|leg| leg.codec.clone()).unwrap_or_else(|| "?".to_owned());
+    match (first, last) {
+        (None, None) => "-".to_owned(),
+        (first, last) => format!("{}-{}", name(first), name(last)),
+    }
+}
+
+/// Who was called: an extension whole, what is behind a trunk shortened (it may be somebody's number).
+fn peer(leg: &LegRecord) -> String {
+    match &leg.kind {
+        LegKind::Browser => "browser".to_owned(),
+        LegKind::Agent { extension } => cut(extension, 16),
+        LegKind::Trunk { trunk, uri } => format!("{}@{}", masked(user(uri)), cut(trunk.as_str(), 16)),
+    }
+}
+
+/// The user part of `sip:600@pbx`.
+fn user(uri: &str) -> &str {
+    let uri = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    uri.split('@').next().unwrap_or_default()
+}
+
+/// Up to five characters are an extension; of a longer one only the ends are shown.
+fn masked(user: &str) -> String {
+    let characters: Vec<char> = user.chars().collect();
+    match characters.as_slice() {
+        short if short.len() <= 5 => short.iter().collect(),
+        [a, b, .., y, z] => format!("{a}{b}…{y}{z}"),
+        _ => String::new(),
+    }
+}
+
+/// The path of a page's address; what follows `?` may name a person.
+fn path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or(if rest.is_empty() { "" } else { "/" });
+    path.split(['?', '#']).next().unwrap_or_default()
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    if text.chars().count() <= characters {
+        return text.to_owned();
+    }
+    text.chars().take(characters.saturating_sub(1)).chain(['…']).collect()
+}
+
+fn dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
+fn local(unix_ms: u64, zone: &TimeZone) -> String {
+    timestamp(unix_ms)
+        .map_or_else(|| "?".to_owned(), |at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+fn timestamp(unix_ms: u64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()
+}
+
+/// `0.8 s`, `12 s`, `3:05`, `1:02:09`.
+fn span(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match seconds {
+        0..10 => format!("{}.{} s", seconds, ms % 1_000 / 100),
+        10..60 => format!("{seconds} s"),
+        60..3_600 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        _ => format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60),
+    }
+}
+
+fn percent(share: Option<f32>) -> String {
+    share.map_or_else(|| "?".to_owned(), |share| format!("{:.1}%", share * 100.0))
+}
+
+/// Everything that is kept, times in UTC.
+fn object(record: &CallRecord) -> Value {
+    let time = |unix_ms: Option<u64>| unix_ms.and_then(timestamp).map(|at| at.to_string());
+    let tags = &record.tags;
+    json!({
+        "call": record.id.to_string(),
+        "tenant": record.tenant.as_str(),
+        "queue": record.queue.as_str(),
+        "tag": tags.tag_hex(),
+        "session": tags.session,
+        "page": { "url": tags.page_url, "title": tags.page_title },
+        "referrer": tags.referrer,
+        "language": tags.language,
+        "clicked": time(Some(tags.made_at_unix_ms)),
+        "started": time(Some(record.started_unix_ms)),
+        "ringing": time(record.ringing_unix_ms),
+        "answered": time(record.answered_unix_ms),
+        "ended": time(Some(record.ended_unix_ms)),
+        "wait_ms": record.wait_ms,
+        "talk_ms": record.talk_ms,
+        "hung_up_by": record.hung_up_by.code(),
+        "cause": record.cause.code(),
+        "interrupted": record.interrupted,
+        "legs": record.legs.iter().map(leg_object).collect::<Vec<_>>(),
+    })
+}
+
+fn leg_object(leg: &LegRecord) -> Value {
+    let quality = &leg.quality;
+    let trunk = match &leg.kind {
+        LegKind::Trunk { trunk, .. } => Some(trunk.as_str()),
+        LegKind::Browser | LegKind::Agent { .. } => None,
+    };
+    json!({
+        "leg": leg.id.0,
+        "kind": leg.kind.code(),
+        "trunk": trunk,
+        "peer": leg.kind.peer(),
+        "codec": leg.codec,
+        "cause": leg.cause.map(|cause| cause.code()),
+        "loss_in": quality.loss_in,
+        "loss_out": quality.loss_out,
+        "jitter_in_ms": quality.jitter_in_ms,
+        "jitter_out_ms": quality.jitter_out_ms,
+        "rtt_ms": quality.rtt_ms,
+        "mos": quality.mos,
+        "packets_in": quality.packets_in,
+        "packets_out": quality.packets_out,
+    })
+}
+
+#[cfg(test)]
+mod tests;
