@@ -84,8 +84,7 @@ impl World {
         for node in 0..2 {
             net.add(address(node), endpoint(node, seed * 2 + node as u64, start));
         }
-        let mut world =
-            Self { seed, net, rng, acts: BTreeMap::new(), diaries: BTreeMap::new(), transport, count: 0 };
+        let mut world = Self { seed, net, rng, acts: BTreeMap::new(), diaries: BTreeMap::new(), transport, count: 0 };
         for _ in 0..world.rng.random_range(1..=3) {
             let node = world.rng.random_range(0..2);
             let limit_ms = world.rng.random_range(500..=20_000);
@@ -303,8 +302,10 @@ impl World {
                 assert!(other.we_answered, "an answer that nobody gave: {who} {other:#?}");
             }
             if other.confirmed {
-                assert!(diary.answered || diary.hung_up || diary.ended[0].contains("Ring"),
-                    "the far end talks and we do not: {who} {other:#?}");
+                assert!(
+                    diary.answered || diary.hung_up || diary.ended[0].contains("Ring"),
+                    "the far end talks and we do not: {who} {other:#?}"
+                );
             }
             // A 2xx is acknowledged, or the call is ended at 32 s.
             if other.we_answered && !other.confirmed {

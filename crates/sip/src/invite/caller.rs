@@ -368,7 +368,14 @@ impl Endpoint {
                 }
                 self.finish_cancelled(call_ref, now);
             }
-            State::Calling | State::Proceeding | State::Offered | State::Answered | State::Up | State::Ending => {}
+            // The far end ended its side of the dialog and never answered the INVITE.
+            State::Calling | State::Proceeding => {
+                if let Some(client) = call.client {
+                    self.layer.drop_client(client);
+                }
+                self.fail(call_ref, Failure::timed_out(Timer::CancelWait), now);
+            }
+            State::Offered | State::Answered | State::Up | State::Ending => {}
         }
     }
 }
