@@ -1,4 +1,12 @@
 //! The judge: virtual network, real peers, tone identity.
 
+pub mod baresip;
 pub mod data;
 pub mod fuzz;
+pub mod gateway;
+pub mod kamailio;
+pub mod net;
+pub mod page;
+pub mod process;
+pub mod tone;
+pub mod visitor;

@@ -37,7 +37,7 @@ use crate::drive::web::{House, TenantDoor};
 use crate::drive::inbound;
 use crate::net::addresses;
 use crate::observe::health::{self, HealthBoard};
-use crate::observe::metric::{self, Metric};
+use crate::observe::metric;
 use crate::shutdown;
 
 /// The extension of the agent inside the program.

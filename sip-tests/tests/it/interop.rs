@@ -1,6 +1,9 @@
 //! Real peers: Chromium, baresip, the release binary. Run with `RUN_SLOW_TESTS=1` (`make test` does).
 
+mod ends;
+mod scene;
 mod talk;
+mod trunk;
 
 use sip_tests::baresip::Baresip;
 use sip_tests::visitor::Visitor;

@@ -31,7 +31,7 @@ use crate::drive::console::{self, ConsoleAction, Consoles};
 use crate::drive::desk::DeskHandle;
 use crate::drive::media::{BridgeOrder, MediaError, MediaHandle, MediaNotice, MediaSession};
 use crate::drive::sip::driver::sleep_until;
-use crate::drive::sip::{Callee, Incoming, Invitation, LegSink, SdpMaker, SipHandle, SipLeg, SipNotice};
+use crate::drive::sip::{Callee, Incoming, Invitation, LegSink, SdpMaker, SipHandle, SipNotice};
 use crate::drive::tags;
 use crate::net::addresses;
 use crate::observe::metric::{self, Metric};
@@ -102,8 +102,8 @@ pub(crate) async fn start_talk(context: CallContext, spec: CallSpec, offer: Stri
     let session = context.media.open(&spec.id.to_string(), inbox_in.clone())?;
     let answer = session.browser(Side::A, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma]).await?;
     tokio::spawn(forward_requests(visitor.requests, inbox_in.clone()));
-    let legs = LegIo::Visitor { updates: visitor.updates };
-    spawn(context, spec, session, legs, inbox_in, inbox);
+    let first = First { io: LegIo::Visitor { updates: visitor.updates }, caller: None };
+    spawn(context, spec, session, first, inbox_in, inbox);
     Ok(answer)
 }
 
@@ -115,8 +115,9 @@ pub(crate) fn start_inbound(context: CallContext, spec: CallSpec, incoming: Inco
     if !context.sip.adopt(incoming.leg, sink) {
         return Err(MediaError::Overload);
     }
+    let caller = Caller { display: incoming.from_display.clone(), user: incoming.account.clone().unwrap_or_default() };
     let phone = Phone::called_us(incoming);
-    spawn(context, spec, session, LegIo::Phone(Box::new(phone)), inbox_in, inbox);
+    spawn(context, spec, session, First { io: LegIo::Phone(Box::new(phone)), caller: Some(caller) }, inbox_in, inbox);
     Ok(())
 }
 
@@ -132,7 +133,7 @@ async fn forward_requests(mut requests: mpsc::Receiver<VisitorRequest>, inbox: m
 }
 
 /// Runs the call under supervision: a panic ends this call, its record says so, and nothing else ends.
-fn spawn(context: CallContext, spec: CallSpec, session: MediaSession, first: LegIo, inbox_in: mpsc::Sender<CallInput>, inbox: mpsc::Receiver<CallInput>) {
+fn spawn(context: CallContext, spec: CallSpec, session: MediaSession, first: First, inbox_in: mpsc::Sender<CallInput>, inbox: mpsc::Receiver<CallInput>) {
     let entry = context.calls.enter(spec.id, inbox_in.clone());
     let span = info_span!("call", id = %spec.id, queue = %spec.tags.queue.0);
     let (id, house) = (spec.id, context.clone());
@@ -156,6 +157,18 @@ fn spawn(context: CallContext, spec: CallSpec, session: MediaSession, first: Leg
     });
 }
 
+/// Who a calling phone says it is: the display it sent, the account it proved.
+struct Caller {
+    display: String,
+    user: String,
+}
+
+/// The leg a call starts with.
+struct First {
+    io: LegIo,
+    caller: Option<Caller>,
+}
+
 /// The task's state.
 struct CallTask {
     context: CallContext,
@@ -166,6 +179,8 @@ struct CallTask {
     session: Option<MediaSession>,
     /// By leg id.
     legs: Vec<LegIo>,
+    /// The phone that called, in a call between phones.
+    caller: Option<Caller>,
     /// The candidate that holds side B.
     second: Option<LegId>,
     inbox_in: mpsc::Sender<CallInput>,
@@ -173,12 +188,12 @@ struct CallTask {
 }
 
 impl CallTask {
-    fn new(context: CallContext, spec: CallSpec, session: MediaSession, first: LegIo, inbox_in: mpsc::Sender<CallInput>) -> Self {
+    fn new(context: CallContext, spec: CallSpec, session: MediaSession, first: First, inbox_in: mpsc::Sender<CallInput>) -> Self {
         let (tags, id) = (spec.tags.clone(), spec.id);
-        let mut legs = vec![first];
+        let mut legs = vec![first.io];
         legs.resize_with(1 + spec.second.len(), || LegIo::None);
         let call = Call::new(spec, clock::call_now());
-        Self { context, call, tags, id, session: Some(session), legs, second: None, inbox_in, over: false }
+        Self { context, call, tags, id, session: Some(session), legs, caller: first.caller, second: None, inbox_in, over: false }
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<CallInput>, opened: OpenCall) {
@@ -504,7 +519,7 @@ impl CallTask {
         match session.browser(Side::B, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma]).await {
             Ok(sdp) => {
                 let _page_gone = page.try_send(AgentUpdate::Media { call, sdp });
-                *self.io(leg) = LegIo::Console { extension: extension.to_owned(), answered: true };
+                *self.io(leg) = LegIo::Console { extension: extension.to_owned() };
                 self.tell_call(leg, LegEvent::Codec(CodecKind::Opus.name().to_owned()));
                 self.tell_call(leg, LegEvent::Answered);
             }
@@ -519,7 +534,7 @@ impl CallTask {
     /// The agent's pages stop ringing or talking.
     fn console_over(&mut self, leg: LegId, cause: HangupCause) {
         let call = self.id.to_string();
-        if let LegIo::Console { extension, .. } = self.io(leg) {
+        if let LegIo::Console { extension } = self.io(leg) {
             let extension = std::mem::take(extension);
             *self.io(leg) = LegIo::None;
             self.context.consoles.tell_all(&extension, &AgentUpdate::Ended { call, code: cause.code() });
@@ -557,7 +572,7 @@ impl CallTask {
     fn show_digit(&mut self, leg: LegId, digit: call::Digit) {
         match self.io(leg) {
             LegIo::Visitor { .. } => self.update(VisitorUpdate::Digit(digit.key())),
-            LegIo::Console { extension, .. } => {
+            LegIo::Console { extension } => {
                 let extension = extension.clone();
                 self.context.consoles.tell_all(&extension, &AgentUpdate::Digit { call: self.id.to_string(), digit: digit.key() });
             }
@@ -712,7 +727,7 @@ impl CallTask {
     fn ring_page(&mut self, leg: LegId, extension: String) {
         let card = console::ringing_card(self.id, &self.tags, clock::unix_ms());
         if self.context.consoles.ring(&extension, &card) {
-            *self.io(leg) = LegIo::Console { extension, answered: false };
+            *self.io(leg) = LegIo::Console { extension };
             self.tell_call(leg, LegEvent::Ringing);
         } else {
             self.tell_call(leg, LegEvent::Refused(HangupCause::Unreachable));
@@ -739,8 +754,8 @@ impl CallTask {
         let for_offer = sdp.clone();
         let invitation = Invitation {
             callee,
-            display: tags::display(&self.tags, policy),
-            user: "web".to_owned(),
+            display: self.caller.as_ref().map_or_else(|| tags::display(&self.tags, policy), |caller| sip::headers::clean(&caller.display, 60)),
+            user: self.caller.as_ref().map_or_else(|| "web".to_owned(), |caller| caller.user.clone()),
             headers: tags::headers(&self.tags, &key, policy),
             ring_limit,
             sdp: SdpMaker(Box::new(move |address| sdp::offer(&SdpConfig { address, ..for_offer }).into_bytes())),

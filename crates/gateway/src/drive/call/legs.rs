@@ -22,7 +22,7 @@ pub(crate) enum LegIo {
     /// A SIP phone or a trunk.
     Phone(Box<Phone>),
     /// An agent's page.
-    Console { extension: String, answered: bool },
+    Console { extension: String },
     /// Not opened, or gone.
     None,
 }
@@ -39,7 +39,7 @@ impl LegIo {
     /// Is it the page of this agent?
     pub(crate) fn is_console_of(&self, wanted: &str) -> bool {
         match self {
-            Self::Console { extension, .. } => extension == wanted,
+            Self::Console { extension } => extension == wanted,
             Self::Visitor { .. } | Self::Phone(_) | Self::None => false,
         }
     }

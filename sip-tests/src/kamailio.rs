@@ -1,0 +1,95 @@
+//! A real registrar and proxy: Kamailio, with digest for everyone and Record-Route, as a small PBX's front.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::process::Running;
+
+/// A running Kamailio.
+pub struct Kamailio {
+    /// The program.
+    pub running: Running,
+}
+
+impl Kamailio {
+    /// Is it installed?
+    #[must_use]
+    pub fn installed() -> bool {
+        Path::new("/usr/sbin/kamailio").exists()
+    }
+
+    /// Starts it on port 5060, UDP and TCP, of an address. Every user's password is `pbx-secret`.
+    ///
+    /// # Errors
+    /// With what it said when it does not come up.
+    pub fn start(folder: &Path, address: IpAddr) -> Result<Self, String> {
+        fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        let file = folder.join("kamailio.cfg");
+        fs::write(&file, config(address)).map_err(|error| error.to_string())?;
+        let mut command = Command::new("/usr/sbin/kamailio");
+        command.args(["-DD", "-E", "-f"]).arg(&file).arg("-w").arg(folder).arg("-Y").arg(folder).arg("-P").arg(folder.join("pid"));
+        let running = Running::start("kamailio", command)?;
+        let until = Instant::now() + Duration::from_secs(15);
+        while std::net::TcpStream::connect((address, 5060)).is_err() {
+            if Instant::now() > until {
+                return Err(format!("kamailio does not listen\n{}", running.all()));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(Self { running })
+    }
+}
+
+fn config(address: IpAddr) -> String {
+    format!(
+        r#"#!KAMAILIO
+debug=2
+log_stderror=yes
+children=2
+tcp_children=2
+auto_aliases=no
+listen=udp:{address}:5060
+listen=tcp:{address}:5060
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "sanity.so"
+loadmodule "auth.so"
+loadmodule "xlog.so"
+modparam("rr", "enable_full_lr", 1)
+modparam("usrloc", "db_mode", 0)
+modparam("registrar", "max_expires", 120)
+modparam("auth", "qop", "auth")
+request_route {{
+  if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+  if (!sanity_check()) {{ exit; }}
+  if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+  if (has_totag()) {{
+    if (loose_route()) {{ t_relay(); exit; }}
+    if (is_method("ACK") && t_check_trans()) {{ t_relay(); exit; }}
+    sl_send_reply("404", "Not Here"); exit;
+  }}
+  if (is_method("REGISTER")) {{
+    if (!pv_www_authenticate("{address}", "pbx-secret", "0")) {{ www_challenge("{address}", "0"); exit; }}
+    save("location"); exit;
+  }}
+  if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+  if (!is_method("INVITE")) {{ sl_send_reply("405", "Method Not Allowed"); exit; }}
+  if (!pv_proxy_authenticate("{address}", "pbx-secret", "0")) {{ proxy_challenge("{address}", "0"); exit; }}
+  consume_credentials();
+  record_route();
+  if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
+  t_relay();
+}}
+"#
+    )
+}
