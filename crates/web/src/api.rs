@@ -18,6 +18,7 @@ use crate::{
     Door, Health, Refusal, WebCounter,
     edge::{Asked, Caller, Edge, lang_of},
     origin::Origin,
+    sentence,
     token::{Grant, IssueError},
 };
 
@@ -110,6 +111,8 @@ struct AvailabilityAnswer {
     talk_now: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sentence: Option<&'static str>,
 }
 
 /// `GET /v1/availability`: should the button offer to talk?
@@ -128,7 +131,7 @@ pub(crate) async fn availability(
             Err(refusal) => return edge.refuse(Door::Availability, refusal, caller.lang),
         },
     };
-    let response = match available(&edge, origin.as_ref(), query) {
+    let response = match available(&edge, &caller, origin.as_ref(), query) {
         Ok(answer) => Json(answer).into_response(),
         Err(refusal) => edge.refuse(Door::Availability, refusal, caller.lang),
     };
@@ -140,6 +143,7 @@ pub(crate) async fn availability(
 
 fn available(
     edge: &Edge,
+    caller: &Caller,
     origin: Option<&Origin>,
     query: Result<Query<AvailabilityQuery>, QueryRejection>,
 ) -> Result<AvailabilityAnswer, Refusal> {
@@ -148,7 +152,8 @@ fn available(
         return Err(ORIGIN_REFUSED);
     }
     let found = edge.backend.availability(&tenant, &queue).ok_or(QUEUE_UNKNOWN)?;
-    Ok(AvailabilityAnswer { talk_now: found.talk_now, reason: found.reason })
+    let sentence = found.reason.map(|code| sentence(code, caller.lang));
+    Ok(AvailabilityAnswer { talk_now: found.talk_now, reason: found.reason, sentence })
 }
 
 /// `OPTIONS`: the preflight of a listed origin.

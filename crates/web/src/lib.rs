@@ -27,6 +27,7 @@ mod line;
 pub mod origin;
 pub mod protocol;
 pub mod sentence;
+mod serve;
 mod source;
 mod talk;
 mod throttle;
@@ -38,6 +39,7 @@ pub use backend::{
     WebCounter,
 };
 pub use sentence::{Lang, sentence};
+pub use serve::serve;
 
 /// Where the edge takes its time from: the gateway's one clock, or a test's.
 pub trait Clock: Send + Sync + 'static {
@@ -84,6 +86,12 @@ pub struct WebLimits {
     pub bye_limit: Duration,
     /// A plain request must be answered within this. Default 10 s.
     pub request_limit: Duration,
+    /// The headers of a request must be complete within this; also how long an idle connection is kept. Default 10 s.
+    pub header_limit: Duration,
+    /// Connections with a plain request, or none, in all. Default 4,096.
+    pub connections: usize,
+    /// The same from one address that is not a trusted proxy. Default 256.
+    pub connections_per_source: usize,
     /// How long a token lives. Default 3 minutes.
     pub token_life: Duration,
     /// Unused tokens in all. Default 20,000.
@@ -112,6 +120,9 @@ impl Default for WebLimits {
             send_limit: Duration::from_secs(5),
             bye_limit: Duration::from_secs(35),
             request_limit: Duration::from_secs(10),
+            header_limit: Duration::from_secs(10),
+            connections: 4_096,
+            connections_per_source: 256,
             token_life: Duration::from_secs(180),
             tokens: 20_000,
             tokens_per_source: 100,
@@ -125,7 +136,7 @@ impl Default for WebLimits {
 
 /// The whole edge as one router.
 ///
-/// Serve it with [`serve::serve`], or at least with connection info: a visitor without an address is refused.
+/// Serve it with [`serve`], or at least with connection info: a visitor without an address is refused.
 pub fn router(config: WebConfig, backend: Arc<dyn Backend>) -> Router {
     let body_limit = DefaultBodyLimit::max(config.limits.message_bytes);
     let edge = Arc::new(Edge::new(config, backend));
@@ -143,3 +154,6 @@ pub fn router(config: WebConfig, backend: Arc<dyn Backend>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&edge), guard::guard))
         .with_state(edge)
 }
+
+#[cfg(test)]
+mod tests;

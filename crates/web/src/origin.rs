@@ -134,4 +134,4 @@ fn browser_v6(address: std::net::Ipv6Addr) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

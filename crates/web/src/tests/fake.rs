@@ -1,0 +1,136 @@
+//! A gateway that does what the test says: it keeps what it was asked and lets the test speak for the call.
+
+use std::{
+    collections::BTreeMap,
+    future::pending,
+    sync::{Mutex, atomic::AtomicBool, atomic::Ordering},
+};
+
+use tokio::{
+    sync::{Mutex as AsyncMutex, mpsc},
+    time::timeout,
+};
+
+use super::PATIENCE;
+use crate::{
+    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, Health, HealthCheck,
+    Refusal, TalkSession, TalkStart, VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
+};
+
+/// A visitor's call as the gateway holds it.
+pub(super) struct FakeCall {
+    pub(super) start: TalkStart,
+    pub(super) requests: mpsc::Receiver<VisitorRequest>,
+    pub(super) updates: mpsc::Sender<VisitorUpdate>,
+}
+
+/// An agent's session as the gateway holds it.
+pub(super) struct FakeSeat {
+    pub(super) requests: mpsc::Receiver<AgentRequest>,
+    pub(super) updates: mpsc::Sender<AgentUpdate>,
+}
+
+pub(super) struct Fake {
+    counts: Mutex<BTreeMap<WebCounter, usize>>,
+    calls: (mpsc::Sender<FakeCall>, AsyncMutex<mpsc::Receiver<FakeCall>>),
+    seats: (mpsc::Sender<FakeSeat>, AsyncMutex<mpsc::Receiver<FakeSeat>>),
+    pub(super) ready: AtomicBool,
+}
+
+impl Fake {
+    pub(super) fn new() -> Self {
+        let (calls, seats) = (mpsc::channel(100), mpsc::channel(100));
+        Self {
+            counts: Mutex::default(),
+            calls: (calls.0, AsyncMutex::new(calls.1)),
+            seats: (seats.0, AsyncMutex::new(seats.1)),
+            ready: AtomicBool::new(true),
+        }
+    }
+
+    pub(super) fn count_of(&self, counter: WebCounter) -> usize {
+        self.counts.lock().unwrap().get(&counter).copied().unwrap_or_default()
+    }
+
+    pub(super) async fn next_call(&self) -> FakeCall {
+        timeout(PATIENCE, async { self.calls.1.lock().await.recv().await.unwrap() }).await.unwrap()
+    }
+
+    pub(super) async fn next_seat(&self) -> FakeSeat {
+        timeout(PATIENCE, async { self.seats.1.lock().await.recv().await.unwrap() }).await.unwrap()
+    }
+
+    fn origins(tenant: &str) -> Option<Origins> {
+        match tenant {
+            "shop" => Origins::new(&["https://shop.fr", "https://www.shop.fr"]).ok(),
+            "bank" => Origins::new(&["https://bank.fr"]).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Backend for Fake {
+    fn talk(&self, start: TalkStart) -> BoxFuture<'_, Result<TalkSession, Refusal>> {
+        Box::pin(async move {
+            match start.queue.as_str() {
+                "nobody" => return Err(Refusal::new("no-agent", 503)),
+                "broken" => panic!("a fault in the gateway, on purpose"),
+                "endless" => pending().await,
+                _ => {}
+            }
+            let (requests, asked) = mpsc::channel(4);
+            let (tell, updates) = mpsc::channel(4);
+            let call = FakeCall { start, requests: asked, updates: tell };
+            self.calls.0.send(call).await.unwrap();
+            Ok(TalkSession { call: "c0ffee".into(), answer: "v=0 answer".into(), requests, updates })
+        })
+    }
+
+    fn agent(&self, login: AgentLogin) -> BoxFuture<'_, Result<AgentSession, Refusal>> {
+        Box::pin(async move {
+            assert!(!format!("{login:?}").contains("secret"), "a password in a log");
+            if (login.extension.as_str(), login.password.as_str()) != ("1001", "secret") {
+                return Err(Refusal::new("login-refused", 401));
+            }
+            let (requests, asked) = mpsc::channel(4);
+            let (tell, updates) = mpsc::channel(4);
+            self.seats.0.send(FakeSeat { requests: asked, updates: tell }).await.unwrap();
+            Ok(AgentSession { name: "Claire".into(), requests, updates })
+        })
+    }
+
+    fn availability(&self, tenant: &str, queue: &str) -> Option<Availability> {
+        let free = queue != "nobody";
+        let found = Availability { talk_now: free, reason: (!free).then_some("no-agent") };
+        self.queue_exists(tenant, queue).then_some(found)
+    }
+
+    fn origin_allowed(&self, tenant: &str, origin: &str) -> bool {
+        Self::origins(tenant).is_some_and(|list| list.allows(origin))
+    }
+
+    fn origin_known(&self, origin: &str) -> bool {
+        ["shop", "bank"].iter().any(|tenant| self.origin_allowed(tenant, origin))
+    }
+
+    fn queue_exists(&self, tenant: &str, queue: &str) -> bool {
+        tenant == "shop" && ["support", "nobody", "broken", "endless"].contains(&queue)
+    }
+
+    fn healthz(&self) -> Health {
+        Health { ok: true, checks: vec![HealthCheck { name: "media", ok: true, detail: "probe heard".into() }] }
+    }
+
+    fn readyz(&self) -> Health {
+        let ok = self.ready.load(Ordering::Relaxed);
+        Health { ok, checks: vec![HealthCheck { name: "store", ok, detail: "opening".into() }] }
+    }
+
+    fn metrics(&self) -> String {
+        "passerelle_calls_total 3\n".into()
+    }
+
+    fn count(&self, counter: WebCounter) {
+        *self.counts.lock().unwrap().entry(counter).or_default() += 1;
+    }
+}
