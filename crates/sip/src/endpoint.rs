@@ -15,7 +15,7 @@ pub(crate) mod layer;
 mod receive;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use config::{
     Account, Binding, EndpointConfig, Flow, Invite, Local, RegistrationConfig, Target, Transmit, Transport,

@@ -163,7 +163,6 @@ impl Endpoint {
 
     fn wishes(&self, request: &Request) -> Result<Wishes, No> {
         let (min, max) = (self.layer.config.min_expires, self.layer.config.max_expires);
-        // §10.2.1.1, §20.19: a malformed Expires counts as none.
         let common: Option<u32> = request.headers.number(&HeaderName::Expires);
         let list = match request.contacts() {
             Err(_) => return Err(No::BadRequest("Contact")),

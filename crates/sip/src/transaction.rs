@@ -134,11 +134,8 @@ pub(crate) struct ServerKey(String);
 impl ServerKey {
     /// The transaction of a request; for an ACK that of its INVITE.
     pub(crate) fn of_request(request: &Request) -> Result<Self, ValueError> {
-        let method = match &request.method {
-            Method::Ack => &Method::Invite,
-            other => other,
-        };
-        Self::build(request, method)
+        let is_ack = request.method == Method::Ack;
+        Self::build(request, if is_ack { &Method::Invite } else { &request.method })
     }
 
     /// The INVITE a CANCEL is for (§9.2).

@@ -145,9 +145,17 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         600 => "Busy Everywhere",
         603 => "Decline",
         606 => "Not Acceptable",
-        300..=399 => "Redirected",
-        100..=199 => "Progress",
-        500..=599 => "Server Failure",
+        _ => kind(status),
+    }
+}
+
+/// What the class of a status says (§7.2).
+fn kind(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "Progress",
+        2 => "OK",
+        3 => "Redirected",
+        5 => "Server Failure",
         _ => "Refused",
     }
 }

@@ -108,7 +108,7 @@ fn a_cancel_is_answered_the_invite_gets_487_and_the_call_is_over() {
     let (invite, call) = bench.called();
     bench.order(|endpoint, now| endpoint.ring(call, 180, None, now));
     let ringing = bench.response();
-    let mut cancel = invite.clone();
+    let mut cancel = invite;
     cancel.method = Method::Cancel;
     cancel.headers.set(HeaderName::CSeq, "1 CANCEL");
     cancel.headers.push(HeaderName::Reason, "SIP;cause=200;text=\"Call completed elsewhere\"");
