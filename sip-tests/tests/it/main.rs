@@ -2,7 +2,10 @@
 
 mod digest;
 mod fuzz_replay;
+mod interop;
 mod rfc3665;
 mod second_opinion;
+mod sim_sip;
 mod sip_mutation;
 mod torture;
+mod torture_endpoint;
