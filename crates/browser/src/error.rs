@@ -114,7 +114,7 @@ pub enum DropReason {
     TooManySources,
     /// SRTP that does not authenticate.
     Forged,
-    /// SRTP seen before, or too old to tell.
+    /// SRTP seen before, or too old to tell; a check sent again from elsewhere.
     Replayed,
     /// The leg has ended.
     Closed,

@@ -3,6 +3,7 @@
 //! No remote candidate is read: the only address that counts is the source of a check whose MESSAGE-INTEGRITY
 //! holds, so peer-reflexive addresses need no special case and nothing can make us send to a third party.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ const MAX_SOURCES: usize = 16;
 const SOURCE_PACE: Pace = Pace { burst: 100, per_second: 50 };
 /// Checks looked into for one leg, whatever their sources.
 const LEG_PACE: Pace = Pace { burst: 400, per_second: 200 };
+/// Authentic checks remembered against replay from elsewhere: more than a minute of them.
+const MAX_REMEMBERED: usize = 32;
 /// Octets of ufrag and password: 48 and 144 bits of randomness (RFC 8445 §5.3 wants 24 and 128).
 const UFRAG_CHARS: usize = 8;
 const PASSWORD_CHARS: usize = 24;
@@ -64,6 +67,8 @@ pub(crate) struct Ice {
     sources: Vec<(IpAddr, Bucket)>,
     leg_bucket: Bucket,
     last_check: Option<Instant>,
+    /// Transaction and source of the last authentic checks.
+    remembered: VecDeque<([u8; 12], SocketAddr)>,
 }
 
 struct Known {
@@ -81,6 +86,7 @@ impl Ice {
             sources: Vec::new(),
             leg_bucket: Bucket::full(LEG_PACE, now),
             last_check: None,
+            remembered: VecDeque::new(),
         }
     }
 
@@ -138,6 +144,10 @@ impl Ice {
         if !request.is_binding_request() {
             return Check::Dropped(DropReason::UnexpectedStun);
         }
+        // RFC 8445 §7.1: checks carry FINGERPRINT, always.
+        if !request.fingerprint {
+            return Check::Dropped(DropReason::BadStun);
+        }
         // RFC 8445 §7.3: of the user name only our part counts; the rest may be anything.
         let ours = request.username.and_then(|name| name.split_once(':')).map(|(ours, _)| ours);
         let is_previous = self.previous.as_ref().is_some_and(|p| Some(p.ufrag.as_str()) == ours);
@@ -154,6 +164,9 @@ impl Ice {
         let password = credentials.password.as_bytes();
         if !request.is_authentic(password, crypto) {
             return Check::Dropped(DropReason::WrongCredentials);
+        }
+        if is_replay(&mut self.remembered, request.transaction, source) {
+            return Check::Dropped(DropReason::Replayed);
         }
         // RFC 8489 §6.3.1; RFC 8445 §7.3.1.1: a lite agent is always the controlled one.
         let refusal = if !request.unknown().is_empty() {
@@ -215,6 +228,19 @@ impl Ice {
         };
         self.sources[index].1.take(SOURCE_PACE, now) && self.leg_bucket.take(LEG_PACE, now)
     }
+}
+
+/// A browser repeats a check from the address it first left, and asks anew from another one; only somebody
+/// who overheard it sends the same from elsewhere.
+fn is_replay(remembered: &mut VecDeque<([u8; 12], SocketAddr)>, transaction: [u8; 12], source: SocketAddr) -> bool {
+    if let Some((_, first)) = remembered.iter().find(|(known, _)| *known == transaction) {
+        return *first != source;
+    }
+    if remembered.len() >= MAX_REMEMBERED {
+        remembered.pop_front();
+    }
+    remembered.push_back((transaction, source));
+    false
 }
 
 #[derive(Clone, Copy)]

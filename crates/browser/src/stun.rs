@@ -69,6 +69,8 @@ pub(crate) struct Message<'a> {
     pub(crate) username: Option<&'a str>,
     pub(crate) use_candidate: bool,
     pub(crate) controlled: bool,
+    /// A FINGERPRINT was there, and held.
+    pub(crate) fingerprint: bool,
     /// Offset of MESSAGE-INTEGRITY.
     integrity: Option<usize>,
     unknown: [u16; MAX_UNKNOWN],
@@ -93,6 +95,7 @@ impl<'a> Message<'a> {
             username: None,
             use_candidate: false,
             controlled: false,
+            fingerprint: false,
             integrity: None,
             unknown: [0; MAX_UNKNOWN],
             unknown_count: 0,
@@ -123,6 +126,7 @@ impl<'a> Message<'a> {
             if next != raw.len() || u32::from_be_bytes(said) != fingerprint(&raw[..offset]) {
                 return Err(StunError::Fingerprint);
             }
+            self.fingerprint = true;
             return Ok(next);
         }
         if self.integrity.is_some() {

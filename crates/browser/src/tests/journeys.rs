@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use media::CodecKind;
 use media::sdp::Direction as Seen;
+use str0m::crypto::dtls::DtlsVersion;
 use str0m::media::Direction;
 
 use super::visitor::{World, browser, config, is_dtls, rtp};
@@ -73,21 +74,30 @@ fn reports_pass_both_ways() {
 
 #[test]
 fn any_one_lost_datagram_of_the_handshake_costs_little() {
-    for edit in [as_is as fn(String) -> String, browser_waits] {
-        for lost in 1..=8_u32 {
-            let mut world = World::new(edit);
-            let seen = Rc::new(Cell::new(0));
-            let counter = Rc::clone(&seen);
-            world.wire = Box::new(move |_, datagram| {
-                if is_dtls(datagram) {
-                    counter.set(counter.get() + 1);
-                }
-                !(is_dtls(datagram) && counter.get() == lost)
-            });
-            let connected = world.run_until(Duration::from_secs(10), World::is_connected);
-            assert!(connected, "datagram {lost} of {}: {:?}", seen.get(), world.events);
-            assert!(world.elapsed() < Duration::from_secs(4), "datagram {lost}: {:?}", world.elapsed());
-            speak_both_ways(&mut world);
+    for version in [DtlsVersion::Dtls12, DtlsVersion::Dtls13, DtlsVersion::Auto] {
+        for edit in [as_is as fn(String) -> String, browser_waits] {
+            let mut losses = 0;
+            for lost in 1..=8_u32 {
+                let mut world = World::with(version, edit);
+                let seen = Rc::new(Cell::new(0));
+                let counter = Rc::clone(&seen);
+                world.wire = Box::new(move |_, datagram| {
+                    if is_dtls(datagram) {
+                        counter.set(counter.get() + 1);
+                    }
+                    !(is_dtls(datagram) && counter.get() == lost)
+                });
+                let connected = world.run_until(Duration::from_secs(10), World::is_connected);
+                assert!(connected, "{version:?}, datagram {lost} of {}: {:?}", seen.get(), world.events);
+                assert!(
+                    world.elapsed() < Duration::from_secs(4),
+                    "{version:?}, datagram {lost}: {:?}",
+                    world.elapsed()
+                );
+                speak_both_ways(&mut world);
+                losses += u32::from(seen.get() >= lost);
+            }
+            assert!(losses >= 4, "{version:?}: a handshake of fewer datagrams than there are flights: {losses}");
         }
     }
 }
@@ -96,12 +106,13 @@ fn any_one_lost_datagram_of_the_handshake_costs_little() {
 fn a_lossy_network_still_connects() {
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
-    for seed in 0..40_u64 {
+    for seed in 0..60_u64 {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let mut world = World::new(if seed % 2 == 0 { as_is } else { browser_waits });
+        let version = [DtlsVersion::Dtls12, DtlsVersion::Dtls13, DtlsVersion::Auto][(seed % 3) as usize];
+        let mut world = World::with(version, if seed % 2 == 0 { as_is } else { browser_waits });
         world.wire = Box::new(move |_, _| rng.random_range(0..100) >= 20);
         let connected = world.run_until(Duration::from_secs(30), World::is_connected);
-        assert!(connected, "seed {seed}: {:?} {:?}", world.events, world.leg);
+        assert!(connected, "seed {seed}, {version:?}: {:?} {:?}", world.events, world.leg);
     }
 }
 
@@ -258,5 +269,23 @@ fn g711_alone_and_g722_are_agreed_when_asked_for() {
         )
         .unwrap();
         assert_eq!(leg.plan().codec, codec);
+    }
+}
+
+#[test]
+fn a_handshake_is_short() {
+    for version in [DtlsVersion::Dtls12, DtlsVersion::Dtls13, DtlsVersion::Auto] {
+        for edit in [as_is as fn(String) -> String, browser_waits] {
+            let mut world = World::with(version, edit);
+            let seen = Rc::new(Cell::new(0));
+            let counter = Rc::clone(&seen);
+            world.wire = Box::new(move |_, datagram| {
+                counter.set(counter.get() + u32::from(is_dtls(datagram)));
+                true
+            });
+            assert!(world.run_until(Duration::from_secs(1), World::is_connected));
+            world.run(Duration::from_secs(2));
+            assert!(seen.get() <= 8, "{version:?}: {} datagrams", seen.get());
+        }
     }
 }

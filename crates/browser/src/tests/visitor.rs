@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use media::{CodecKind, Ssrc};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::crypto::dtls::DtlsVersion;
 use str0m::media::{Direction, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
@@ -58,6 +59,8 @@ pub(crate) struct World {
     /// Payloads the visitor heard.
     pub(crate) visitor_heard: Vec<Vec<u8>>,
     pub(crate) visitor_events: Vec<String>,
+    /// The offer the leg was made from.
+    pub(crate) first_offer: String,
     visitor_due: Instant,
     sent_samples: u64,
     to_gateway: VecDeque<Vec<u8>>,
@@ -67,20 +70,22 @@ pub(crate) struct World {
 impl World {
     /// A visitor's offer, changed by `edit`, answered by a leg of ours.
     pub(crate) fn new(edit: impl FnOnce(String) -> String) -> Self {
-        Self::with(config(&[CodecKind::Opus, CodecKind::Pcma, CodecKind::Pcmu]), edit)
+        Self::with(DtlsVersion::Auto, edit)
     }
 
-    pub(crate) fn with(config: LegConfig, edit: impl FnOnce(String) -> String) -> Self {
+    pub(crate) fn with(version: DtlsVersion, edit: impl FnOnce(String) -> String) -> Self {
+        let config = config(&[CodecKind::Opus, CodecKind::Pcma, CodecKind::Pcmu]);
         static CRYPTO: Once = Once::new();
         CRYPTO.call_once(|| str0m::crypto::from_feature_flags().install_process_default());
         let now = start();
-        let mut visitor = Rtc::builder().build(now);
+        let mut visitor = Rtc::builder().set_dtls_version(version).build(now);
         visitor.add_local_candidate(Candidate::host(browser(), "udp").unwrap()).unwrap();
         let mut change = visitor.sdp_api();
         let mid = change.add_media(MediaKind::Audio, Direction::SendRecv, None, None, None);
         let (offer, pending) = change.apply().unwrap();
         let certificate = Certificate::generate().unwrap();
-        let (leg, answer) = BrowserLeg::accept(&edit(offer.to_sdp_string()), config, &certificate, now).unwrap();
+        let first_offer = edit(offer.to_sdp_string());
+        let (leg, answer) = BrowserLeg::accept(&first_offer, config, &certificate, now).unwrap();
         accept(&mut visitor, pending, &answer);
         Self {
             now,
@@ -96,6 +101,7 @@ impl World {
             events: Vec::new(),
             visitor_heard: Vec::new(),
             visitor_events: Vec::new(),
+            first_offer,
             visitor_due: now,
             sent_samples: 0,
             to_gateway: VecDeque::new(),
@@ -169,7 +175,8 @@ impl World {
         }
     }
 
-    fn drain_leg(&mut self) {
+    /// Takes what the leg has to say, as a driver does after every input.
+    pub(crate) fn drain_leg(&mut self) {
         while let Some(transmit) = self.leg.poll_transmit() {
             if transmit.to == self.address {
                 self.to_browser.push_back(transmit.bytes);
