@@ -17,8 +17,12 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(folder.join(name)).unwrap()
 }
 
+fn certificate() -> Certificate {
+    Certificate::generate().unwrap()
+}
+
 fn accept(offer: &str) -> Result<(BrowserLeg, String), OfferError> {
-    BrowserLeg::accept(offer, config(&CODECS), &Certificate::generate().unwrap(), start())
+    BrowserLeg::accept(offer, config(&CODECS), &certificate(), start())
 }
 
 fn refusal(offer: &str) -> OfferError {
@@ -117,7 +121,7 @@ fn the_usual_offer_is_answered_word_for_word() {
     assert_eq!(plan.receive_dtmf.iter().map(|d| (d.pt, d.clock_hz)).collect::<Vec<_>>(), [(110, 48_000), (126, 8_000)]);
     assert!(plan.opus.fec && plan.strip_extensions);
     assert!(!answer.contains("G722"));
-    let certificate = Certificate::generate().unwrap();
+    let certificate = certificate();
     let (_, with_g722) =
         BrowserLeg::accept(&read("audio_sendrecv.sdp"), config(&[G722, Pcmu]), &certificate, start()).unwrap();
     assert!(
@@ -144,7 +148,7 @@ fn every_candidate_of_ours_is_listed_best_first() {
         "[2001:db8::7]:3481".parse().unwrap(),
         "127.0.0.1:3480".parse().unwrap(),
     ];
-    let (_, answer) = BrowserLeg::accept(FIREFOX, ours.clone(), &Certificate::generate().unwrap(), start()).unwrap();
+    let (_, answer) = BrowserLeg::accept(FIREFOX, ours.clone(), &certificate(), start()).unwrap();
     let session = Session::parse(&answer).unwrap();
     let list: Vec<&str> = session.media[0].attributes.all("candidate").collect();
     assert_eq!(
@@ -156,7 +160,7 @@ fn every_candidate_of_ours_is_listed_best_first() {
         ]
     );
     ours.candidates.clear();
-    let refused = BrowserLeg::accept(FIREFOX, ours, &Certificate::generate().unwrap(), start());
+    let refused = BrowserLeg::accept(FIREFOX, ours, &certificate(), start());
     assert_eq!(refused.map(|_| ()).unwrap_err(), OfferError::NoCandidate);
 }
 
@@ -217,7 +221,7 @@ fn a_later_offer_keeps_what_must_be_kept() {
 
 #[test]
 fn the_same_seed_gives_the_same_answer_and_another_seed_another() {
-    let certificate = Certificate::generate().unwrap();
+    let certificate = certificate();
     let answer = |seed| {
         let mut ours = config(&CODECS);
         ours.seed = [seed; 32];
@@ -229,7 +233,7 @@ fn the_same_seed_gives_the_same_answer_and_another_seed_another() {
 
 #[test]
 fn damaged_offers_never_panic() {
-    let certificate = Certificate::generate().unwrap();
+    let certificate = certificate();
     let mut rng = SmallRng::seed_from_u64(0x0ffe4);
     let seeds =
         [read("audio_sendrecv.sdp"), read("audio_video_recvonly.sdp"), read("two_audio.sdp"), FIREFOX.to_owned()];
