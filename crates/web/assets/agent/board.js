@@ -69,24 +69,32 @@ function copy(id, say) {
 function place(address) {
   if (!address || !URL.canParse(address)) return address ?? '';
   const url = new URL(address);
-  return url.host === '' ? address : url.host + decode(url.pathname);
+  return url.host === '' ? address : url.host + decode(url.pathname).replace(/^\/$/, '');
 }
 
-/** @param {string} path */
-function decode(path) {
+/** @param {string} encoded */
+function decode(encoded) {
   try {
-    return decodeURI(path);
+    return decodeURI(encoded);
   } catch {
-    return path;
+    return encoded;
   }
+}
+
+/** The same within a site, for the narrow column. @param {string} address */
+function path(address) {
+  if (!URL.canParse(address)) return address;
+  const url = new URL(address);
+  return url.pathname === '/' ? url.host : decode(url.pathname);
 }
 
 /**
  * Shows an address: a link where it is one of the web, else only its text (`javascript:` and the like lead nowhere).
  * @param {HTMLElement} node
  * @param {string} address
+ * @param {(address: string) => string} [short]
  */
-function putAddress(node, address) {
+function putAddress(node, address, short = place) {
   if (node.dataset.address === address) return;
   node.dataset.address = address;
   node.title = address;
@@ -99,7 +107,7 @@ function putAddress(node, address) {
   link.href = address;
   link.target = '_blank';
   link.rel = 'noopener noreferrer';
-  link.textContent = place(address);
+  link.textContent = short(address);
   node.append(link);
 }
 
@@ -222,9 +230,9 @@ export class Board {
   #fillRow(card) {
     const node = /** @type {HTMLElement} */ (this.rows.get(card.call));
     this.#fillState(node, card.state);
-    this.#fillPage(node, card);
+    this.#fillPage(node, card, path);
     put(part(node, 'queue'), card.queue);
-    put(part(node, 'agent'), card.agent ?? this.say('none'));
+    put(part(node, 'agent'), card.agent ?? '');
     part(node, 'timer').dataset.since = String(card.since_ms);
   }
 
@@ -235,10 +243,10 @@ export class Board {
     put(pill, this.say(state) || state);
   }
 
-  /** @param {HTMLElement} node @param {Card} card */
-  #fillPage(node, card) {
+  /** @param {HTMLElement} node @param {Card} card @param {(address: string) => string} [short] */
+  #fillPage(node, card, short) {
     put(part(node, 'title'), card.page.title || this.say('untitled'));
-    putAddress(part(node, 'where'), card.page.url);
+    putAddress(part(node, 'where'), card.page.url, short);
     const session = part(node, 'session');
     put(session, card.session || this.say('none'));
     session.title = card.session;
