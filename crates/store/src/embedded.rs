@@ -1,10 +1,32 @@
 //! The single-node home: one SQLite file, one writer thread that commits in groups.
 
-use std::path::Path;
+mod counters;
+mod reader;
+mod schema;
+mod writer;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use call::{CallId, CallRecord};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{mpsc, oneshot};
 
+use crate::record::{Unreadable, encode_open, encode_record};
 use crate::{Answer, CallQuery, OpenCall, Store, StoreError, StoreHealth};
+use counters::Counters;
+use reader::{Question, Wanted};
+use writer::{Job, Row, Write};
+
+/// Questions that may wait for the reader.
+const QUESTIONS_MAX: usize = 64;
+/// A disk that takes longer than this to write a row is a broken one.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How long to wait for another process that reads while the log is folded into the file.
+const BUSY_LIMIT: Duration = Duration::from_secs(5);
 
 /// How the file is kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,39 +43,192 @@ impl Default for EmbeddedOptions {
     }
 }
 
-/// A store in one file.
+/// A store in one file. Dropping it waits for the writes that were taken.
 #[derive(Debug)]
-pub struct Embedded {}
+pub struct Embedded {
+    jobs: Option<mpsc::Sender<Job>>,
+    questions: Option<mpsc::Sender<Question>>,
+    counters: Arc<Counters>,
+    threads: Vec<JoinHandle<()>>,
+    /// Held while the store is open; the system frees it even after a kill -9.
+    lock: Option<File>,
+}
 
 impl Embedded {
     /// Opens the file for this process alone, makes it if need be, brings its schema up to date.
-    pub fn open(_path: &Path, _options: EmbeddedOptions) -> Result<Self, StoreError> {
-        todo!()
+    pub fn open(path: &Path, options: EmbeddedOptions) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| disk(folder, &error))?;
+        }
+        let lock = take_lock(path)?;
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_LIMIT)?;
+        // Before the first write of any kind: a foreign or newer file is left as it is.
+        schema::version(&connection)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // FULL: the log is on the disk before a commit returns (NORMAL would wait for a checkpoint).
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+        if let Some(bytes) = options.max_file_bytes {
+            let page_bytes: u64 = connection.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?.into();
+            connection.pragma_update(None, "max_page_count", to_column(bytes / page_bytes))?;
+        }
+        schema::migrate(&mut connection, schema::STEPS)?;
+        let mut store = Self::reading(path)?;
+        let (jobs, inbox) = mpsc::channel(options.max_waiting.max(1));
+        let counters = Arc::clone(&store.counters);
+        store.threads.push(spawn("store-writer", move || writer::run(connection, inbox, &counters))?);
+        store.jobs = Some(jobs);
+        store.lock = Some(lock);
+        Ok(store)
     }
 
     /// Opens the file to read beside the process that owns it.
-    pub fn open_reader(_path: &Path) -> Result<Self, StoreError> {
-        todo!()
+    pub fn open_reader(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::NoSuchFile(path.display().to_string()));
+        }
+        let store = Self::reading(path)?;
+        Ok(store)
+    }
+
+    fn reading(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(BUSY_LIMIT)?;
+        let (found, known) = (schema::version(&connection)?, schema::STEPS.len() as u32);
+        match found {
+            0 => return Err(StoreError::NoSuchFile(path.display().to_string())),
+            newer if newer > known => return Err(StoreError::Newer { found, known }),
+            _ => {}
+        }
+        let (questions, inbox) = mpsc::channel(QUESTIONS_MAX);
+        let counters = Arc::new(Counters::default());
+        let seen = Arc::clone(&counters);
+        let thread = spawn("store-reader", move || reader::run(&connection, inbox, &seen))?;
+        Ok(Self { jobs: None, questions: Some(questions), counters, threads: vec![thread], lock: None })
+    }
+
+    async fn write(&self, write: Result<Write, Unreadable>) -> Result<u64, StoreError> {
+        let jobs = self.jobs.as_ref().ok_or(StoreError::ReadOnly)?;
+        let write = write.map_err(|why| StoreError::Damaged(why.0))?;
+        let (reply, answer) = oneshot::channel();
+        if let Err(refused) = jobs.try_send(Job { write, reply }) {
+            let error = match refused {
+                mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            };
+            self.counters.refused(&error);
+            return Err(error);
+        }
+        match tokio::time::timeout(ANSWER_LIMIT, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(StoreError::Closed)),
+            Err(_) => {
+                self.counters.refused(&StoreError::Slow);
+                Err(StoreError::Slow)
+            }
+        }
+    }
+
+    async fn ask(&self, wanted: Wanted) -> Result<Vec<CallRecord>, StoreError> {
+        let questions = self.questions.as_ref().ok_or(StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        questions.send(Question { wanted, reply }).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn waiting(&self) -> u64 {
+        self.jobs.as_ref().map_or(0, |jobs| (jobs.max_capacity() - jobs.capacity()) as u64)
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        (self.jobs, self.questions) = (None, None);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store has panicked");
+            }
+        }
+        // Only now may another process have the file.
+        self.lock = None;
     }
 }
 
 impl Store for Embedded {
-    fn open_call(&self, _call: OpenCall) -> Answer<'_, ()> {
-        todo!()
+    fn open_call(&self, call: OpenCall) -> Answer<'_, ()> {
+        let row = encode_open(&call).map(|row| Row {
+            id: call.id,
+            tenant: call.tags.tenant.0,
+            started_unix_ms: to_column(call.started_unix_ms),
+            ended_unix_ms: None,
+            row,
+        });
+        Box::pin(async move { self.write(row.map(Write::Open)).await.map(|_| ()) })
     }
-    fn close_call(&self, _record: CallRecord) -> Answer<'_, ()> {
-        todo!()
+
+    fn close_call(&self, record: CallRecord) -> Answer<'_, ()> {
+        let row = encode_record(&record).map(|row| Row {
+            id: record.id,
+            tenant: record.tenant.0,
+            started_unix_ms: to_column(record.started_unix_ms),
+            ended_unix_ms: Some(to_column(record.ended_unix_ms)),
+            row,
+        });
+        Box::pin(async move { self.write(row.map(Write::Close)).await.map(|_| ()) })
     }
-    fn calls(&self, _query: CallQuery) -> Answer<'_, Vec<CallRecord>> {
-        todo!()
+
+    fn calls(&self, query: CallQuery) -> Answer<'_, Vec<CallRecord>> {
+        Box::pin(self.ask(Wanted::List(query)))
     }
-    fn call(&self, _id: CallId) -> Answer<'_, Option<CallRecord>> {
-        todo!()
+
+    fn call(&self, id: CallId) -> Answer<'_, Option<CallRecord>> {
+        Box::pin(async move { Ok(self.ask(Wanted::One(id)).await?.pop()) })
     }
-    fn close_interrupted(&self, _at_unix_ms: u64) -> Answer<'_, u64> {
-        todo!()
+
+    fn close_interrupted(&self, at_unix_ms: u64) -> Answer<'_, u64> {
+        let at_unix_ms = to_column(at_unix_ms);
+        Box::pin(self.write(Ok(Write::Interrupt { at_unix_ms })))
     }
+
     fn health(&self) -> Answer<'_, StoreHealth> {
-        todo!()
+        Box::pin(async move {
+            // What the probe hears is in the counters; a reader has nothing to probe but reading.
+            let probe = match &self.jobs {
+                Some(_) => self.write(Ok(Write::Probe)).await.map(|_| ()),
+                None => self.ask(Wanted::One(CallId::new(0))).await.map(|_| ()),
+            };
+            let health = self.counters.health(self.waiting());
+            let error = probe.err().map(|error| error.to_string()).or_else(|| health.error.clone());
+            Ok(StoreHealth { ok: error.is_none(), error, ..health })
+        })
     }
 }
+
+/// SQLite's integers are signed; the year 292 million is far enough.
+fn to_column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn take_lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let file = File::options().create(true).append(true).open(&lock_path).map_err(|error| disk(&lock_path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(disk(&lock_path, &error)),
+    }
+}
+
+fn disk(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Disk(format!("{}: {error}", path.display()))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map_err(|error| StoreError::Disk(format!("cannot start a thread: {error}")))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -26,6 +26,8 @@ pub enum StoreError {
     Disk(String),
     /// Too many writes wait already.
     Overloaded,
+    /// No answer in time; the write may still be done, and may be asked for again.
+    Slow,
     /// This store was opened for reading.
     ReadOnly,
     /// The store has been shut.
@@ -45,6 +47,7 @@ impl fmt::Display for StoreError {
             Self::Full(text) => write!(f, "no room left for the store: {text}"),
             Self::Disk(text) => write!(f, "the store's disk fails: {text}"),
             Self::Overloaded => f.write_str("too many writes wait for the store"),
+            Self::Slow => f.write_str("the store does not answer"),
             Self::ReadOnly => f.write_str("the store was opened for reading"),
             Self::Closed => f.write_str("the store is shut"),
         }
@@ -52,3 +55,16 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        let text = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(text),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Damaged(text),
+            // The code list is the library's and grows: whatever else it says is the disk's fault.
+            Some(_) | None => Self::Disk(text),
+        }
+    }
+}

@@ -5,6 +5,8 @@
 //! ([`Store::open_call`]) and closed with its record ([`Store::close_call`]); what a dead process
 //! left open is closed as interrupted at the next start ([`Store::close_interrupted`]).
 
+#[cfg(test)]
+mod contract;
 mod embedded;
 mod error;
 mod memory;
@@ -34,6 +36,11 @@ pub struct CallQuery {
     pub tenant: Option<TenantId>,
     /// Only those that started at or after this moment.
     pub since_unix_ms: Option<u64>,
+}
+
+impl CallQuery {
+    /// The most one query may ask for; more is cut to this.
+    pub const LIMIT_MAX: usize = 10_000;
 }
 
 impl Default for CallQuery {

@@ -1,6 +1,6 @@
 //! The reference home: everything in memory, gone with the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use call::{CallId, CallRecord};
@@ -9,6 +9,8 @@ use crate::{Answer, CallQuery, OpenCall, Store, StoreError, StoreHealth};
 
 /// At most so many ended calls are kept, the oldest dropped first.
 const MAX_ENDED: usize = 10_000;
+/// At most so many calls may be open; more are refused.
+const MAX_OPEN: usize = 10_000;
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -19,25 +21,46 @@ pub struct Memory {
 #[derive(Debug, Default)]
 struct Rows {
     open: BTreeMap<CallId, OpenCall>,
-    /// By start, then id: the order in which they are listed, backwards.
-    ended: BTreeMap<(u64, CallId), CallRecord>,
+    ended: BTreeMap<CallId, CallRecord>,
+    /// The ended by their start: the order in which they are listed, backwards.
+    order: BTreeSet<(u64, CallId)>,
     written: u64,
 }
 
 impl Rows {
-    fn find(&self, id: CallId) -> Option<&CallRecord> {
-        self.ended.values().find(|record| record.id == id)
+    fn open(&mut self, call: OpenCall) -> Result<(), StoreError> {
+        if self.ended.contains_key(&call.id) || self.open.contains_key(&call.id) {
+            return Ok(());
+        }
+        if self.open.len() >= MAX_OPEN {
+            return Err(StoreError::Overloaded);
+        }
+        self.open.insert(call.id, call);
+        self.written += 1;
+        Ok(())
     }
 
     fn close(&mut self, record: CallRecord) {
         self.open.remove(&record.id);
-        if self.find(record.id).is_none() {
-            self.ended.insert((record.started_unix_ms, record.id), record);
-            self.written += 1;
+        if self.ended.contains_key(&record.id) {
+            return;
         }
-        while self.ended.len() > MAX_ENDED {
-            self.ended.pop_first();
+        self.order.insert((record.started_unix_ms, record.id));
+        self.ended.insert(record.id, record);
+        self.written += 1;
+        if self.ended.len() > MAX_ENDED
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.ended.remove(&oldest);
         }
+    }
+
+    fn list(&self, query: &CallQuery) -> Vec<CallRecord> {
+        let since = query.since_unix_ms.unwrap_or(0);
+        let newest_first = self.order.range((since, CallId::new(0))..).rev();
+        let records = newest_first.filter_map(|(_, id)| self.ended.get(id));
+        let wanted = records.filter(|record| query.tenant.as_ref().is_none_or(|tenant| *tenant == record.tenant));
+        wanted.take(query.limit.min(CallQuery::LIMIT_MAX)).cloned().collect()
     }
 }
 
@@ -49,14 +72,7 @@ impl Memory {
 
 impl Store for Memory {
     fn open_call(&self, call: OpenCall) -> Answer<'_, ()> {
-        Box::pin(async move {
-            self.with(|rows| {
-                if rows.find(call.id).is_none() && !rows.open.contains_key(&call.id) {
-                    rows.open.insert(call.id, call);
-                    rows.written += 1;
-                }
-            })
-        })
+        Box::pin(async move { self.with(|rows| rows.open(call))? })
     }
 
     fn close_call(&self, record: CallRecord) -> Answer<'_, ()> {
@@ -64,18 +80,11 @@ impl Store for Memory {
     }
 
     fn calls(&self, query: CallQuery) -> Answer<'_, Vec<CallRecord>> {
-        Box::pin(async move {
-            self.with(|rows| {
-                let since = query.since_unix_ms.unwrap_or(0);
-                let wanted = rows.ended.range((since, CallId::new(0))..).rev().map(|(_, record)| record);
-                let wanted = wanted.filter(|record| query.tenant.as_ref().is_none_or(|t| *t == record.tenant));
-                wanted.take(query.limit).cloned().collect()
-            })
-        })
+        Box::pin(async move { self.with(|rows| rows.list(&query)) })
     }
 
     fn call(&self, id: CallId) -> Answer<'_, Option<CallRecord>> {
-        Box::pin(async move { self.with(|rows| rows.find(id).cloned()) })
+        Box::pin(async move { self.with(|rows| rows.ended.get(&id).cloned()) })
     }
 
     fn close_interrupted(&self, at_unix_ms: u64) -> Answer<'_, u64> {

@@ -1,0 +1,136 @@
+//! The schema and the steps that lead to it, each done once and whole.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::StoreError;
+
+/// `PRAGMA application_id`: a file of Passerelle ("Psrl").
+const APPLICATION_ID: i32 = 0x5073_726c;
+
+/// One step from the schema before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) sql: &'static str,
+}
+
+/// Every step ever taken, the oldest first; version n is the schema after n steps. A step that was
+/// released is never edited: add one.
+pub(crate) const STEPS: &[Step] = &[Step {
+    name: "calls",
+    // `row` is versioned JSON (record.rs). The generated columns are for people with a SQL prompt;
+    // they cannot disagree with the row.
+    sql: "
+        CREATE TABLE calls (
+            id TEXT NOT NULL PRIMARY KEY,
+            tenant TEXT NOT NULL,
+            started_unix_ms INTEGER NOT NULL,
+            ended_unix_ms INTEGER,
+            version INTEGER NOT NULL,
+            row TEXT NOT NULL,
+            queue ANY GENERATED ALWAYS AS (row ->> '$.tags.queue') VIRTUAL,
+            cause ANY GENERATED ALWAYS AS (row ->> '$.cause') VIRTUAL,
+            hung_up_by ANY GENERATED ALWAYS AS (row ->> '$.hung_up_by') VIRTUAL,
+            wait_ms ANY GENERATED ALWAYS AS (row ->> '$.wait_ms') VIRTUAL,
+            talk_ms ANY GENERATED ALWAYS AS (row ->> '$.talk_ms') VIRTUAL
+        ) STRICT;
+        CREATE INDEX calls_open ON calls (id) WHERE ended_unix_ms IS NULL;
+        CREATE INDEX calls_by_start ON calls (started_unix_ms, id);
+        CREATE INDEX calls_by_tenant ON calls (tenant, started_unix_ms, id);
+        CREATE TABLE probe (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), writes INTEGER NOT NULL) STRICT;
+        INSERT INTO probe VALUES (1, 0);",
+}];
+
+/// Brings the file to the newest schema; one transaction, so that a crash leaves the old one whole.
+pub(crate) fn migrate(connection: &mut Connection, steps: &[Step]) -> Result<(), StoreError> {
+    let done = version(connection)?;
+    let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    if done > known {
+        return Err(StoreError::Newer { found: done, known });
+    }
+    if done == known {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS migrations (
+            version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, program TEXT NOT NULL
+        ) STRICT;",
+    )?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    for (step, version) in steps.iter().zip(1_u32..).skip(done as usize) {
+        transaction.execute_batch(step.sql)?;
+        let row = (version, step.name, env!("CARGO_PKG_VERSION"));
+        transaction.execute("INSERT INTO migrations VALUES (?1, ?2, ?3)", row)?;
+        tracing::info!(version, step = step.name, "the store's schema is brought up to date");
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The schema of the file: 0 is an empty one.
+pub(crate) fn version(connection: &Connection) -> Result<u32, StoreError> {
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0));
+    if count("SELECT COUNT(*) FROM sqlite_schema")? == 0 {
+        return Ok(0);
+    }
+    let owner: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if owner != APPLICATION_ID {
+        return Err(StoreError::Damaged("the file belongs to another program".to_owned()));
+    }
+    Ok(count("SELECT COALESCE(MAX(version), 0) FROM migrations")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: Step = Step { name: "first", sql: "CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('kept');" };
+    const NEW: Step =
+        Step { name: "loud", sql: "ALTER TABLE notes ADD loud TEXT; UPDATE notes SET loud = upper(text);" };
+    const BROKEN: Step = Step { name: "broken", sql: "CREATE TABLE half (x); SELECT nonsense;" };
+
+    fn loud(connection: &Connection) -> String {
+        connection.query_row("SELECT loud FROM notes", [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn from_version_0_every_step_is_taken_once() {
+        let mut file = Connection::open_in_memory().unwrap();
+        assert_eq!(version(&file), Ok(0));
+        for _ in 0..2 {
+            migrate(&mut file, &[OLD, NEW]).unwrap();
+            assert_eq!((version(&file), loud(&file).as_str()), (Ok(2), "KEPT"));
+        }
+        let names = "SELECT group_concat(version || name) FROM migrations";
+        assert_eq!(file.query_row(names, [], |row| row.get::<_, String>(0)).unwrap(), "1first,2loud");
+    }
+
+    #[test]
+    fn an_older_file_keeps_its_rows() {
+        let mut file = Connection::open_in_memory().unwrap();
+        migrate(&mut file, &[OLD]).unwrap();
+        assert_eq!(version(&file), Ok(1));
+        migrate(&mut file, &[OLD, NEW]).unwrap();
+        assert_eq!((version(&file), loud(&file).as_str()), (Ok(2), "KEPT"));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_file_as_it_was() {
+        let mut file = Connection::open_in_memory().unwrap();
+        migrate(&mut file, &[OLD]).unwrap();
+        assert!(migrate(&mut file, &[OLD, NEW, BROKEN]).is_err());
+        assert_eq!(version(&file), Ok(1));
+        migrate(&mut file, &[OLD, NEW]).unwrap();
+    }
+
+    #[test]
+    fn a_newer_or_a_foreign_file_is_left_alone() {
+        let mut file = Connection::open_in_memory().unwrap();
+        migrate(&mut file, &[OLD, NEW]).unwrap();
+        assert_eq!(migrate(&mut file, &[OLD]), Err(StoreError::Newer { found: 2, known: 1 }));
+        let mut foreign = Connection::open_in_memory().unwrap();
+        foreign.execute_batch("CREATE TABLE photos (x)").unwrap();
+        assert!(matches!(migrate(&mut foreign, &[OLD]), Err(StoreError::Damaged(_))));
+    }
+}
