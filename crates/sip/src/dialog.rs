@@ -160,6 +160,17 @@ impl Dialog {
         }
     }
 
+    /// The connection last used is closed: the next one goes to the contact, where that is an address.
+    pub(crate) fn flow_lost(&mut self) {
+        let remote = self.flow.remote;
+        if let Some(ip) = self.remote_target.host.ip()
+            && !self.pinned
+            && !leads_nowhere(ip, remote.ip())
+        {
+            self.flow.remote = SocketAddr::new(ip, self.remote_target.port_or_default());
+        }
+    }
+
     /// By which way a request goes: the first route or the far end's contact where these are addresses one
     /// can send to, else the path last used.
     pub(crate) fn next_hop(&self, locals: &[Local]) -> Flow {

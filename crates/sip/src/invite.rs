@@ -10,7 +10,7 @@
 //!            └─reject, CANCEL─► gone    └─no ACK for 64×T1: BYE─► Ending
 //! ```
 //! A BYE from the far end leads from anywhere to gone. Whatever leaves the table reports `Ended` or `Failed`
-//! once, in `Endpoint::finish`, and nowhere else.
+//! once, in `Endpoint::finish` or `Endpoint::fail`, and nowhere else.
 
 pub(crate) mod callee;
 pub(crate) mod caller;
@@ -127,6 +127,9 @@ pub(crate) struct Call {
     pub(crate) farewell: Option<Farewell>,
     /// Caller: the ring limit passed.
     pub(crate) ring_limit_passed: bool,
+    /// Its end has been reported already, for the far end never said a word; only its messages are still on
+    /// their way.
+    pub(crate) reported: bool,
 }
 
 impl Call {

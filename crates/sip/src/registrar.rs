@@ -177,6 +177,9 @@ impl Endpoint {
         };
         let mut wishes = Vec::with_capacity(list.len());
         for contact in list {
+            if !contact.uri.is_sip() {
+                return Err(No::BadRequest("Contact is no SIP address"));
+            }
             let asked = contact.expires_s().or(common);
             let lasting = asked.map_or(max, |seconds| Duration::from_secs(u64::from(seconds)));
             // §10.3 step 7: a wish below the minimum is refused, a higher one shortened.
@@ -354,7 +357,7 @@ impl Endpoint {
         };
         let mut response = request.reply(401, "Unauthorized");
         let realm = self.layer.config.realm.clone();
-        for challenge in self.nonces.challenge(&realm, stale, now) {
+        for challenge in self.nonces.challenge(&realm, &self.layer.config.algorithms, stale, now) {
             response.headers.push(HeaderName::WwwAuthenticate, &challenge);
         }
         self.layer.respond(server, response, now);

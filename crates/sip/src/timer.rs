@@ -72,7 +72,7 @@ pub enum Timer {
     CancelWait,
     /// re-INVITE is tried again after 491 (§14.1).
     Glare,
-    /// The application left an offer of the peer unanswered: 64 × T1, then 500.
+    /// An offer within a call is left unanswered: 64 × T1, then 500 to theirs, CANCEL of ours.
     Reoffer,
     /// A registration is renewed before it lapses (§10.2.4).
     Refresh,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::digest::{AccountSecret, Credentials};
+use crate::digest::{AccountSecret, Algorithm, Credentials};
 use crate::timer::Timers;
 use crate::uri::Uri;
 use crate::values::NameAddr;
@@ -102,6 +102,9 @@ pub struct EndpointConfig {
     pub locals: Vec<Local>,
     /// Digest realm and the domain of the registrar.
     pub realm: String,
+    /// Digest algorithms phones are challenged with, strongest first (RFC 8760). Default MD5 alone: phones of
+    /// before 2019 give up at a challenge that names one they do not know (baresip 1.0, most desk phones).
+    pub algorithms: Vec<Algorithm>,
     /// T1, T2 and T4.
     pub timers: Timers,
     /// Bounds of the message front.
@@ -134,6 +137,7 @@ impl EndpointConfig {
             product: "Passerelle".into(),
             locals,
             realm: realm.into(),
+            algorithms: vec![Algorithm::Md5],
             timers: Timers::default(),
             limits: Limits::default(),
             max_transactions: 20_000,

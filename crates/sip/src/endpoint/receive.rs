@@ -264,7 +264,7 @@ impl Endpoint {
             Timer::Ring => self.ring_limit_passed(call, now),
             Timer::CancelWait => self.cancel_wait_passed(call, now),
             Timer::Glare => self.glare_passed(call, now),
-            Timer::Reoffer => self.refuse_reoffer(call, 500, now),
+            Timer::Reoffer => self.reoffer_wait_passed(call, now),
             Timer::A
             | Timer::B
             | Timer::D

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::event::{Refusal, SipEvent};
 use super::layer::Owner;
 use super::{Endpoint, Flow};
+use crate::dialog::Dialog;
 use crate::timer::Timer;
 use crate::wire::StreamFramer;
 
@@ -106,6 +107,8 @@ impl Endpoint {
         self.layer.timers.cancel_all(Owner::Stream(flow));
         self.flow_broken(flow, now);
         self.unbind_flow(flow);
+        let dialogs = self.calls.values_mut().filter_map(|call| call.dialog.as_mut());
+        dialogs.filter(|dialog| dialog.flow == flow).for_each(Dialog::flow_lost);
         self.registration_flow_lost(flow, now);
     }
 

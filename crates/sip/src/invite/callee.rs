@@ -64,6 +64,7 @@ impl Endpoint {
                 waiting: None,
                 farewell: None,
                 ring_limit_passed: false,
+                reported: false,
             },
         );
         let invite = IncomingInvite {

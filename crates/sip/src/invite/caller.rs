@@ -57,6 +57,7 @@ impl Endpoint {
                 waiting: None,
                 farewell: None,
                 ring_limit_passed: false,
+                reported: false,
             },
         );
         Ok(call)
@@ -294,9 +295,9 @@ impl Endpoint {
         true
     }
 
-    /// The call was never up and is over.
+    /// The call was never up and is over. Reported once.
     pub(crate) fn fail(&mut self, call_ref: CallRef, failure: Failure, now: Instant) {
-        if self.forget(call_ref, now).is_some() {
+        if self.forget(call_ref, now).is_some_and(|call| !call.reported) {
             self.layer.report(SipEvent::Failed { call: call_ref, failure });
         }
     }
@@ -335,9 +336,25 @@ impl Endpoint {
         self.layer.timers.cancel(Owner::Call(call_ref), Timer::Ring);
         match before {
             State::Proceeding => self.send_cancel(call_ref, now),
-            // Nothing came back yet: CANCEL waits for the first provisional, timer B ends the wait.
-            State::Calling | State::Cancelling | State::Offered | State::Answered | State::Up | State::Ending => {}
+            // Nothing came back: CANCEL waits for the first provisional and timer B ends the wait (§9.1), but
+            // nobody has to wait with them for a far end that may not exist.
+            State::Calling => self.report_early(call_ref),
+            State::Cancelling | State::Offered | State::Answered | State::Up | State::Ending => {}
         }
+    }
+
+    fn report_early(&mut self, call_ref: CallRef) {
+        let Some(call) = self.calls.get_mut(&call_ref) else {
+            return;
+        };
+        call.reported = true;
+        let farewell = call.farewell.clone().unwrap_or_else(|| Farewell::by(EndedBy::Us));
+        let event = if call.ring_limit_passed {
+            SipEvent::Failed { call: call_ref, failure: Failure::timed_out(Timer::Ring) }
+        } else {
+            SipEvent::Ended { call: call_ref, by: farewell.by, reason: farewell.reason, q850: farewell.q850 }
+        };
+        self.layer.report(event);
     }
 
     fn send_cancel(&mut self, call_ref: CallRef, now: Instant) {

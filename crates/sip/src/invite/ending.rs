@@ -142,9 +142,9 @@ impl Endpoint {
         }
     }
 
-    /// The one place where a call that ended is reported, once.
+    /// A call that was up, or that we gave up ourselves, is over. Reported once.
     pub(crate) fn finish(&mut self, call_ref: CallRef, farewell: Farewell, now: Instant) {
-        if self.forget(call_ref, now).is_some() {
+        if self.forget(call_ref, now).is_some_and(|call| !call.reported) {
             self.layer.report(SipEvent::Ended {
                 call: call_ref,
                 by: farewell.by,

@@ -7,7 +7,7 @@ use rand::Rng;
 use crate::endpoint::layer::{Answer, ClientId, Outcome, Owner, Purpose, ServerId, User};
 use crate::endpoint::{CallRef, EndedBy, Endpoint, Refusal, SipEvent, compose};
 use crate::error::{Failure, SipError};
-use crate::invite::{Offer, Role, State};
+use crate::invite::{Call, Offer, Role, State};
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::timer::Timer;
 
@@ -54,6 +54,8 @@ impl Endpoint {
         if let Some(call) = self.calls.get_mut(&call_ref) {
             call.offer = Offer::Ours { client, body, glares };
         }
+        let at = now + self.layer.config.timers.give_up();
+        self.layer.timers.set(Owner::Call(call_ref), Timer::Reoffer, at);
     }
 
     /// Our re-INVITE has something to say, perhaps after its call is gone.
@@ -116,6 +118,7 @@ impl Endpoint {
             return;
         }
         call.offer = Offer::Idle;
+        self.layer.timers.cancel(Owner::Call(call_ref), Timer::Reoffer);
         if let Some(dialog) = &mut call.dialog {
             dialog.refresh_target(response.contact());
         }
@@ -128,6 +131,7 @@ impl Endpoint {
             && matches!(&call.offer, Offer::Ours { client: ours, .. } if *ours == client)
         {
             call.offer = Offer::Idle;
+            self.layer.timers.cancel(Owner::Call(call_ref), Timer::Reoffer);
             self.layer.report(SipEvent::ReofferFailed { call: call_ref, failure });
         }
     }
@@ -143,6 +147,7 @@ impl Endpoint {
         };
         if matches!(call.offer, Offer::Ours { .. }) {
             call.offer = Offer::Idle;
+            self.layer.timers.cancel(Owner::Call(call_ref), Timer::Reoffer);
         }
         call.waiting = Some((body, glares));
         let at = now + Duration::from_millis(units * 10);
@@ -238,6 +243,21 @@ impl Endpoint {
         self.layer.respond(server, response, now);
     }
 
+    /// An offer has waited for 64 × T1. Theirs: the application forgot it. Ours: the far end said 100 and then
+    /// nothing; left standing, it would refuse every later offer of theirs with 491.
+    pub(crate) fn reoffer_wait_passed(&mut self, call_ref: CallRef, now: Instant) {
+        let offer = self.calls.get(&call_ref).map(|call| call.offer.clone());
+        match offer {
+            Some(Offer::Theirs { .. }) => self.refuse_reoffer(call_ref, 500, now),
+            Some(Offer::Ours { client, .. }) => {
+                self.layer.cancel(client, None, now);
+                self.layer.abandon_client(client, now);
+                self.reinvite_failed(call_ref, client, Failure::timed_out(Timer::Reoffer));
+            }
+            Some(Offer::Idle) | None => {}
+        }
+    }
+
     /// The application answers the far end's offer.
     pub(crate) fn accept_reoffer(&mut self, call_ref: CallRef, body: Vec<u8>, now: Instant) {
         let Some((server, method, contact)) = self.take_theirs(call_ref) else {
@@ -313,6 +333,11 @@ impl Endpoint {
     /// INFO from the far end.
     pub(crate) fn handle_info(&mut self, call_ref: CallRef, server: ServerId, request: Request, now: Instant) {
         self.layer.respond_status(server, 200, "OK", now);
+        // Of a call we are giving up nothing more is told.
+        let leaving = |call: &Call| matches!(call.state, State::Cancelling | State::Ending);
+        if self.calls.get(&call_ref).is_none_or(leaving) {
+            return;
+        }
         let content_type = request.content_type().unwrap_or_default();
         self.layer.report(SipEvent::Info { call: call_ref, content_type, body: request.body });
     }

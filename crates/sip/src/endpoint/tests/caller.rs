@@ -173,6 +173,9 @@ fn cancel_waits_for_a_provisional_and_the_487_ends_it() {
     let (request, _) = bench.request();
     bench.order(|endpoint, now| endpoint.hang_up(call, Some(Reason::sip(200, "elsewhere")), now));
     assert!(bench.sent().is_empty(), "§9.1: nothing to cancel yet");
+    // Whoever hangs up need not wait for a far end that has not said a word.
+    assert!(matches!(bench.event(), SipEvent::Ended { by: EndedBy::Us, .. }));
+    assert_eq!(bench.endpoint.ledger().calls, 1, "its messages are still on their way");
     bench.receive(&request.reply(100, "Trying"));
     let (cancel, _) = bench.request();
     assert_eq!(cancel.method, Method::Cancel);
@@ -185,7 +188,26 @@ fn cancel_waits_for_a_provisional_and_the_487_ends_it() {
     bench.receive(&reply(&cancel, 200, "peer"));
     bench.receive(&reply(&request, 487, "peer"));
     assert_eq!(bench.request().0.method, Method::Ack);
-    assert!(matches!(bench.event(), SipEvent::Ended { by: EndedBy::Us, .. }));
+    assert!(bench.events().is_empty(), "told once");
+    bench.assert_empty();
+}
+
+#[test]
+fn a_late_answer_to_a_call_already_reported_is_acknowledged_and_ended() {
+    let mut bench = Bench::new();
+    let mut limited = invite();
+    limited.ring_limit = Some(Duration::from_secs(4));
+    let call = bench.order(|endpoint, now| endpoint.invite(limited, now)).unwrap();
+    let (request, _) = bench.request();
+    bench.run_until_ms(4_000);
+    let failure = Failure::timed_out(Timer::Ring);
+    assert_eq!(bench.event(), SipEvent::Failed { call, failure }, "at the limit, not at 32 s");
+    bench.sent();
+    bench.receive(&answered(&request, "peer"));
+    let titles: Vec<String> = bench.titles().into_iter().map(|(_, title)| title).collect();
+    assert_eq!(titles, ["ACK", "BYE"]);
+    bench.run_until_ms(60_000);
+    assert!(bench.events().is_empty());
     bench.assert_empty();
 }
 

@@ -157,6 +157,33 @@ fn a_reinvite_answered_481_or_by_nobody_ends_the_call() {
 }
 
 #[test]
+fn an_offer_the_far_end_leaves_at_100_is_cancelled_at_32_s_and_theirs_is_heard_again() {
+    let mut bench = Bench::new();
+    let (invite, answer, call) = bench.up_as_caller();
+    bench.order(|endpoint, now| endpoint.reinvite(call, HOLD.to_vec(), now)).unwrap();
+    let (reinvite, _) = bench.request();
+    bench.receive(&reinvite.reply(100, "Trying"));
+    bench.run_until_ms(31_999);
+    assert!(bench.sent().is_empty() && bench.events().is_empty());
+    bench.run_until_ms(32_000);
+    assert_eq!(bench.request().0.method, Method::Cancel);
+    assert!(
+        matches!(bench.event(), SipEvent::ReofferFailed { failure, .. } if failure.timed_out == Some(Timer::Reoffer))
+    );
+    let theirs = bench.back(&invite, &answer, Method::Invite, 2);
+    bench.receive(&with_sdp(theirs));
+    assert_eq!(bench.response().status, 100);
+    assert!(matches!(bench.event(), SipEvent::Reoffered { .. }));
+    // A 200 after all is acknowledged, so that its copies end.
+    bench.receive(&answered(&reinvite, "peer"));
+    assert_eq!(bench.request().0.method, Method::Ack);
+    assert!(bench.events().is_empty());
+    let bye = bench.back(&invite, &answer, Method::Bye, 3);
+    bench.receive(&bye);
+    bench.assert_empty();
+}
+
+#[test]
 fn an_offer_before_our_200_is_acknowledged_waits() {
     let mut bench = Bench::new();
     let (invite, call) = bench.called();
