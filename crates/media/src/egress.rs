@@ -141,7 +141,7 @@ impl Egress {
             frame_time: RtpTime(0),
             marker: false,
             doubler: Doubler::new(8_000, 8_000),
-            widened: vec![0; 2 * crate::ingress::PCM_SAMPLES_MAX],
+            widened: vec![0; crate::ingress::PCM_SAMPLES_MAX],
             coded: vec![0; PACKET_BYTES_MAX],
             digits: DigitWriter::new(),
             player: None,
@@ -186,8 +186,7 @@ impl Egress {
         let Some(plan) = self.plan else { return };
         let rate_hz = match plan.codec {
             CodecKind::Pcma | CodecKind::Pcmu => 8_000,
-            CodecKind::G722 => 16_000,
-            CodecKind::Opus => rate_hz,
+            CodecKind::Opus | CodecKind::G722 => rate_hz,
         };
         if self.encoder.as_ref().is_some_and(|encoder| encoder.rate_hz() == rate_hz) {
             return;
@@ -195,7 +194,7 @@ impl Egress {
         self.encoder = match plan.codec {
             CodecKind::Pcma => Some(Box::new(g711::G711Encoder::new(g711::Law::A))),
             CodecKind::Pcmu => Some(Box::new(g711::G711Encoder::new(g711::Law::Mu))),
-            CodecKind::G722 => Some(Box::new(g722::G722Encoder::new())),
+            CodecKind::G722 => Some(Box::new(g722::G722Encoder::new(rate_hz))),
             CodecKind::Opus => opus::OpusEncoder::new(rate_hz, &plan.opus)
                 .ok()
                 .map(|encoder| -> Box<dyn Encoder> { Box::new(encoder) }),
@@ -298,8 +297,8 @@ impl Egress {
         if new_timeline {
             self.feed = Feed::Idle;
         }
-        self.begin(Feed::Chunked(origin), now);
-        if gap.pause_ticks > 0 || gap.lost_ticks > 0 {
+        let changed = self.begin(Feed::Chunked(origin), now);
+        if !changed && (gap.pause_ticks > 0 || gap.lost_ticks > 0) {
             self.flush_chunk(now, outbox);
             self.skip(gap, plan.frame_ticks());
         }
@@ -337,22 +336,25 @@ impl Egress {
         self.chunk = chunk;
     }
 
-    /// Announces decoded sound of a stream; `new_timeline` when its timestamps begin anew.
-    pub(crate) fn begin_decoded(&mut self, origin: Origin, new_timeline: bool, now: Instant) {
+    /// Announces decoded sound of a stream; `new_timeline` when its timestamps begin anew. True when something else was
+    /// heard before, and the gap to the packet before means nothing here.
+    pub(crate) fn begin_decoded(&mut self, origin: Origin, new_timeline: bool, now: Instant) -> bool {
         if new_timeline {
             self.feed = Feed::Idle;
         }
-        self.begin(Feed::Decoded(origin), now);
+        self.begin(Feed::Decoded(origin), now)
     }
 
-    fn begin(&mut self, feed: Feed, now: Instant) {
-        if self.feed != feed {
+    fn begin(&mut self, feed: Feed, now: Instant) -> bool {
+        let changed = self.feed != feed;
+        if changed {
             self.feed = feed;
             self.frame.clear();
             self.chunk.clear();
             self.frame_time = self.position(now);
             self.marker = true;
         }
+        changed
     }
 
     /// Makes room in the timeline for what will not be filled; in ticks of this leg's clock.

@@ -248,7 +248,9 @@ impl Path<'_> {
     ) -> (u32, Result<(), PacketError>) {
         let clock_hz = codec.rtp_clock_hz();
         let usual_ticks = self.ingress.timeline.last_ticks(clock_hz);
-        self.egress.begin_decoded(self.origin, step.new_timeline, self.now);
+        // After comfort noise or a prompt the clock has gone on by itself: what is missing before is no gap any more.
+        let changed = self.egress.begin_decoded(self.origin, step.new_timeline, self.now);
+        let step = if changed { Step::default() } else { step };
         let made_max = (clock_hz / 1_000) * CONCEAL_MAX.as_millis() as u32;
         let made = step.lost_ticks.min(made_max);
         // The last part of a long loss is made up: that next to the packet can be restored from it.

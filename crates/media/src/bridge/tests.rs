@@ -33,7 +33,7 @@ pub(super) fn ms(count: u64) -> Duration {
 fn encoder(codec: CodecKind) -> Box<dyn Encoder> {
     match codec {
         CodecKind::Opus => Box::new(opus::OpusEncoder::new(16_000, &OpusPlan::default()).unwrap()),
-        CodecKind::G722 => Box::new(g722::G722Encoder::new()),
+        CodecKind::G722 => Box::new(g722::G722Encoder::new(16_000)),
         CodecKind::Pcma => Box::new(g711::G711Encoder::new(g711::Law::A)),
         CodecKind::Pcmu => Box::new(g711::G711Encoder::new(g711::Law::Mu)),
     }
@@ -56,6 +56,8 @@ pub(super) struct Speaker {
     pub(super) header: RtpHeader,
     pub(super) frequency_hz: f64,
     pub(super) amplitude: f64,
+    /// Four syllables a second: a coder takes a tone that never changes for background noise.
+    pub(super) syllables: bool,
     spoken: u64,
 }
 
@@ -69,7 +71,7 @@ impl Speaker {
             ssrc: Ssrc(77),
         };
         let encoder = encoder(codec);
-        Self { codec, encoder, frame_ms: 20, header, frequency_hz, amplitude: 8_000.0, spoken: 0 }
+        Self { codec, encoder, frame_ms: 20, header, frequency_hz, amplitude: 8_000.0, syllables: false, spoken: 0 }
     }
 
     pub(super) fn ticks(&self) -> u32 {
@@ -82,7 +84,12 @@ impl Speaker {
         let count = rate_hz / 1_000 * self.frame_ms;
         let radians = std::f64::consts::TAU * self.frequency_hz / f64::from(rate_hz);
         let samples: Vec<i16> = (0..u64::from(count))
-            .map(|n| (self.amplitude * (radians * (self.spoken + n) as f64).sin()) as i16)
+            .map(|n| {
+                let at = (self.spoken + n) as f64;
+                let beat = std::f64::consts::TAU * 4.0 * at / f64::from(rate_hz);
+                let loudness = if self.syllables { 0.5 - 0.5 * beat.cos() } else { 1.0 };
+                (self.amplitude * loudness * (radians * at).sin()) as i16
+            })
             .collect();
         self.spoken += u64::from(count);
         let mut payload = vec![0; 1_400];

@@ -50,8 +50,8 @@ pub const A_TO_LINEAR: [i16; 256] = {
 pub const fn mu_from_linear(sample: i16) -> u8 {
     // 14 bits as the law is defined on, biased so that each segment starts at a power of two.
     let fourteen = (sample >> 2) as i32;
-    let magnitude = fourteen.abs();
-    let biased = (if magnitude > 8_159 { 8_159 } else { magnitude } + 33) as u32;
+    let biased = (fourteen.abs() + 33) as u32;
+    let biased = if biased > 0x1fff { 0x1fff } else { biased };
     let segment = 26 - biased.leading_zeros(); // 33..=63 is segment 0
     let step = (biased >> (segment + 1)) & 0x0f;
     let sign = if fourteen < 0 { 0x80 } else { 0 };

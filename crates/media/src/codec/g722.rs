@@ -1,48 +1,79 @@
-//! ITU-T G.722 at 64 kbit/s: two bands of ADPCM, by the crate `audio-codec`.
+//! ITU-T G.722 at 64 kbit/s: two bands of adaptive differential PCM.
 //!
+//! ```text
+//! 16 kHz ─► QMF ─► low 8 kHz ──► 6 bits ─┐
+//!              └─► high 8 kHz ─► 2 bits ─┴─► one octet each 125 µs        and back
+//! ```
 //! RFC 3551 §4.5.2: "Even though the actual sampling rate for G.722 audio is 16,000 Hz, the RTP clock rate for the
-//! G722 payload format is 8,000 Hz". One octet is two samples of 62.5 µs, or one tick. At 8000 Hz only the lower band is
-//! decoded, so towards a G.711 leg nothing is resampled.
+//! G722 payload format is 8,000 Hz". One octet is two samples, or one tick. Towards and from a G.711 leg only the lower
+//! band is coded or decoded, at its own 8000 Hz: nothing is resampled.
 
 use super::{CodecError, Decoder, Encoder};
 use crate::conceal::Concealer;
-use audio_codec::g722::{Bitrate, G722Decoder as Inner, G722Encoder as InnerEncoder};
-use audio_codec::{Decoder as _, Encoder as _};
 
-/// G.722 coder, for samples at 16000 Hz. (The crate's coder for 8000 Hz gives broken codes in 0.4.13; sound from a G.711
-/// leg is brought to 16000 Hz first.)
+mod band;
+mod qmf;
+
+use band::{HighBand, LowBand};
+use qmf::{Join, Split};
+
+/// A high band that stays silent: the smallest positive step.
+const HIGH_SILENT: u8 = 3;
+
+const fn rate_of(rate_hz: u32) -> u32 {
+    if rate_hz == 8_000 { 8_000 } else { 16_000 }
+}
+
+/// G.722 coder.
+#[derive(Debug)]
 pub struct G722Encoder {
-    inner: InnerEncoder,
+    rate_hz: u32,
+    split: Split,
+    low: LowBand,
+    high: HighBand,
 }
 
 impl G722Encoder {
-    /// A coder.
+    /// A coder that takes samples at 8000 Hz (lower band only) or 16000 Hz.
     #[must_use]
-    pub fn new() -> Self {
-        Self { inner: InnerEncoder::with_options(Bitrate::Mode1_64000, false, false) }
-    }
-}
-
-impl Default for G722Encoder {
-    fn default() -> Self {
-        Self::new()
+    pub fn new(rate_hz: u32) -> Self {
+        Self { rate_hz: rate_of(rate_hz), split: Split::new(), low: LowBand::new(), high: HighBand::new() }
     }
 }
 
 impl Encoder for G722Encoder {
     fn rate_hz(&self) -> u32 {
-        16_000
+        self.rate_hz
     }
 
     fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> Result<usize, CodecError> {
-        self.inner.encode_into(samples, out).map_err(|_| CodecError::BufferTooSmall)
+        if self.rate_hz == 8_000 {
+            let out = out.get_mut(..samples.len()).ok_or(CodecError::BufferTooSmall)?;
+            for (code, sample) in out.iter_mut().zip(samples) {
+                *code = HIGH_SILENT << 6 | self.low.encode(i32::from(*sample) >> 1);
+            }
+            return Ok(samples.len());
+        }
+        // A sample without its pair would put the two bands out of step.
+        if !samples.len().is_multiple_of(2) {
+            return Err(CodecError::BadFrame);
+        }
+        let out = out.get_mut(..samples.len() / 2).ok_or(CodecError::BufferTooSmall)?;
+        for (code, pair) in out.iter_mut().zip(samples.chunks_exact(2)) {
+            let (low, high) = self.split.run(pair[0], pair[1]);
+            *code = self.high.encode(high) << 6 | self.low.encode(low);
+        }
+        Ok(out.len())
     }
 }
 
 /// G.722 decoder with concealment.
+#[derive(Debug)]
 pub struct G722Decoder {
-    inner: Inner,
     rate_hz: u32,
+    join: Join,
+    low: LowBand,
+    high: HighBand,
     concealer: Concealer,
 }
 
@@ -50,12 +81,27 @@ impl G722Decoder {
     /// A decoder that gives samples at 8000 Hz (lower band only) or 16000 Hz.
     #[must_use]
     pub fn new(rate_hz: u32) -> Self {
-        let narrow = rate_hz == 8_000;
-        let rate_hz = if narrow { 8_000 } else { 16_000 };
+        let rate_hz = rate_of(rate_hz);
         Self {
-            inner: Inner::with_options(Bitrate::Mode1_64000, false, narrow),
             rate_hz,
+            join: Join::new(),
+            low: LowBand::new(),
+            high: HighBand::new(),
             concealer: Concealer::new(rate_hz),
+        }
+    }
+
+    fn run(&mut self, payload: &[u8], out: &mut [i16]) {
+        if self.rate_hz == 8_000 {
+            for (sample, code) in out.iter_mut().zip(payload) {
+                *sample = (self.low.decode(*code & 0x3f) << 1) as i16;
+            }
+            return;
+        }
+        for (pair, code) in out.chunks_exact_mut(2).zip(payload) {
+            let low = self.low.decode(*code & 0x3f);
+            let high = self.high.decode(*code >> 6);
+            (pair[0], pair[1]) = self.join.run(low, high);
         }
     }
 }
@@ -66,8 +112,10 @@ impl Decoder for G722Decoder {
     }
 
     fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> Result<usize, CodecError> {
-        let count = self.inner.decode_into(payload, out).map_err(|_| CodecError::BufferTooSmall)?;
-        self.concealer.received(&mut out[..count]);
+        let count = payload.len() * self.rate_hz as usize / 8_000;
+        let out = out.get_mut(..count).ok_or(CodecError::BufferTooSmall)?;
+        self.run(payload, out);
+        self.concealer.received(out);
         Ok(count)
     }
 

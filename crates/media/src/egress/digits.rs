@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 const INTERVAL: Duration = Duration::from_millis(20);
 /// Length of a digit made here, in eighths of a millisecond: 100 ms.
 const OWN_EIGHTHS_MS: u32 = 800;
+/// A digit whose beginning was lost is sent with its whole length up to one second; what came before counts for a
+/// longer one only from here on.
+const MISSED_MAX_EIGHTHS_MS: u32 = 8_000;
 /// Pause after a digit made here.
 const PAUSE: Duration = Duration::from_millis(60);
 /// Level of a digit made here: −10 dBm0.
@@ -131,7 +134,7 @@ impl Egress {
             own: false,
             time: self.position(now),
             before: 0,
-            missed_eighths_ms: progress.eighths_ms.saturating_sub(8 * INTERVAL.as_millis() as u32),
+            missed_eighths_ms: if progress.eighths_ms > MISSED_MAX_EIGHTHS_MS { progress.eighths_ms } else { 0 },
             eighths_ms: progress.eighths_ms,
             ends_left: ENDS,
             ended: false,
