@@ -12,7 +12,7 @@ use call::{HangupCause, QueueId, TenantId, TrunkId};
 use desk::{AgentConfig, CallLimits, Desk, DeskConfig, DeskLimits, Queue, QueueTarget, Seat as DeskSeat};
 use media::codec::CodecKind;
 use rand::Rng;
-use sip::digest::AccountSecret;
+use sip::digest::{AccountSecret, Algorithm};
 use sip::endpoint::{Account, Endpoint, EndpointConfig, Local, Transport};
 use store::Store;
 use tokio::net::TcpListener;
@@ -119,6 +119,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     tokio::spawn(inbound::run(contexts.clone(), signalling.handle.clone(), signalling.incoming));
     let board = HealthBoard::default();
     let prober = tokio::spawn(health::run(board.clone(), media.clone(), signalling.handle.clone(), Arc::clone(&store), probe));
+    let upkeep = tokio::spawn(metrics_upkeep());
     let echo_agent = match &echo {
         Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
         None => None,
@@ -140,6 +141,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     shutdown::drain(&calls, drain).await;
     let _web_gone = stop.send(true);
     prober.abort();
+    upkeep.abort();
     if let Some(agent) = echo_agent {
         agent.shutdown().await;
     }
@@ -206,6 +208,9 @@ async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, St
     let (sockets, bound, inbound) =
         Sockets::bind(&listen).await.map_err(|(address, error)| StartError::Listen { what: "sip", address, key: "[sip] listen", error })?;
     let mut endpoint_config = EndpointConfig::new(locals(&bound, config), &config.sip.realm, rand::rng().random());
+    if config.sip.digest_sha256 {
+        endpoint_config.algorithms = vec![Algorithm::Sha256, Algorithm::Md5];
+    }
     endpoint_config.max_transactions = config.limits.sip_transactions_max;
     endpoint_config.max_calls = config.limits.calls_max.saturating_mul(2);
     let endpoint = Endpoint::new(endpoint_config, clock::now());
@@ -334,12 +339,20 @@ fn desk_queue(queue: &checked::Queue) -> Queue {
         checked::QueueTarget::Trunk { trunk, user } => QueueTarget::Trunk { trunk: TrunkId(trunk.clone()), uri: user.clone() },
         checked::QueueTarget::Echo => QueueTarget::Agents { extensions: vec![ECHO.to_owned()], seat: Some(DeskSeat::SipPhone) },
     };
-    Queue { id: QueueId(queue.id.clone()), target, ring_limit: queue.ring_limit, max_waiting: queue.waiting_max, hours: None }
+    Queue { id: QueueId(queue.id.clone()), target, ring_limit: queue.ring_limit, max_waiting: queue.waiting_max, hours: queue.hours.clone() }
 }
 
 /// The address SIP legs send their sound to, when the configuration settles it; else the one that faces each peer.
 fn sdp_ip(config: &Config) -> Option<IpAddr> {
     config.sip.public_ip.or(config.media.rtp_address).filter(|ip| !ip.is_unspecified())
+}
+
+/// Folds the histograms now and then, asked for or not.
+async fn metrics_upkeep() {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        metric::upkeep();
+    }
 }
 
 /// Phones that come and go are known at every desk.
@@ -381,7 +394,7 @@ async fn serve_web(listener: TcpListener, house: Arc<House>, config: Arc<Config>
     let web_config = WebConfig {
         demo: options.demo,
         public_url: Some(config.http.public_url.clone()),
-        trusted_proxies: Vec::new(),
+        trusted_proxies: config.http.trusted_proxies.clone(),
         clock: Arc::new(EdgeClock),
         limits: WebLimits { token_life: config.limits.token_lifetime, ..WebLimits::default() },
     };

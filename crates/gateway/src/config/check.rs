@@ -119,7 +119,6 @@ impl Checker<'_> {
         let token_lifetime = self.seconds(&limits.token_lifetime_s, "token_lifetime_s", 180, 10..=600);
         Limits {
             calls_max: self.count(&limits.calls_max, "calls_max", 500, 1..=100_000),
-            calls_per_session_max: self.count(&limits.calls_per_session_max, "calls_per_session_max", 1, 1..=100),
             calls_per_ip_max: self.count(&limits.calls_per_ip_max, "calls_per_ip_max", 10, 1..=100_000),
             talks_per_ip_per_minute_max: self.count(
                 &limits.talks_per_ip_per_minute_max,

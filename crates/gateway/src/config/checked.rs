@@ -78,6 +78,8 @@ pub struct Sip {
     pub public_ip: Option<IpAddr>,
     /// Realm of the challenges sent to registering softphones.
     pub realm: String,
+    /// Challenge with SHA-256 beside MD5 (RFC 8760).
+    pub digest_sha256: bool,
 }
 
 /// `[media]`
@@ -269,8 +271,6 @@ pub enum LogFormat {
 pub struct Limits {
     /// Calls at once in the whole gateway; one more is refused with `overload`.
     pub calls_max: usize,
-    /// Live calls of one web session.
-    pub calls_per_session_max: usize,
     /// Live calls from one address.
     pub calls_per_ip_max: usize,
     /// Talk requests from one address in a minute.

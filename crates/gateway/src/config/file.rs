@@ -43,6 +43,7 @@ pub(super) struct Sip {
     pub(super) listen: Key<Vec<Spanned<String>>>,
     pub(super) public_ip: Key<String>,
     pub(super) realm: Key<String>,
+    pub(super) digest_sha256: Key<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -138,7 +139,6 @@ pub(super) struct Log {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Limits {
     pub(super) calls_max: Key<i64>,
-    pub(super) calls_per_session_max: Key<i64>,
     pub(super) calls_per_ip_max: Key<i64>,
     pub(super) talks_per_ip_per_minute_max: Key<i64>,
     pub(super) call_duration_max_s: Key<i64>,

@@ -284,6 +284,7 @@ fn references_lead_somewhere_and_doubles_are_found() {
         "this is the second queue of this tenant `support`",
     );
     check_one("[[agent]]\nextension = \"1001\"\npassword_file = \"x\"", "this is the second agent `1001`");
+    check_one("[[agent]]\nextension = \"echo\"\npassword_file = \"x\"", "is the agent inside the program");
     check_one("[[tenant]]\nid = \"other\"\norigins = [\"https://b.example\"]", "tenant `other` has no queue");
     check(
         "[[tenant]]",

@@ -85,13 +85,13 @@ impl Nonces {
         Self { key, start: now, life, made: 0, used: BTreeMap::new(), forgotten: 0 }
     }
 
-    /// Header values for a 401 or 407, strongest algorithm first (RFC 8760 §2.3): push each as a line of its
-    /// own.
-    pub fn challenge(&mut self, realm: &str, stale: bool, now: Instant) -> Vec<String> {
+    /// Header values for a 401 or 407, in the order of `algorithms`, the strongest first (RFC 8760 §2.3): push
+    /// each as a line of its own.
+    pub fn challenge(&mut self, realm: &str, algorithms: &[Algorithm], stale: bool, now: Instant) -> Vec<String> {
         let nonce = self.make(now);
         let stale = if stale { ", stale=true" } else { "" };
-        [Algorithm::Sha256, Algorithm::Md5]
-            .into_iter()
+        algorithms
+            .iter()
             .map(|algorithm| {
                 format!(
                     "Digest realm={}, nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",

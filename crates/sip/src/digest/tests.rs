@@ -32,7 +32,7 @@ impl Server {
     fn challenges(&mut self, seconds: u64) -> Vec<Challenge> {
         let now = self.at(seconds);
         let mut headers = Headers::new();
-        for value in self.nonces.challenge(REALM, false, now) {
+        for value in self.nonces.challenge(REALM, &[Algorithm::Sha256, Algorithm::Md5], false, now) {
             headers.push(HeaderName::WwwAuthenticate, &value);
         }
         Challenge::all(&headers, false)
@@ -124,7 +124,7 @@ fn an_old_nonce_is_stale_and_only_for_who_knows_the_password() {
     assert_eq!(server.verify(&answer_with(&challenges, "se:cret", 2), 311), Err(Denied::Stale));
     assert_eq!(server.verify(&answer_with(&challenges, "wrong", 3), 311), Err(Denied::Wrong));
     let now = server.at(311);
-    assert!(server.nonces.challenge(REALM, true, now)[0].ends_with(", stale=true"));
+    assert!(server.nonces.challenge(REALM, &[Algorithm::Md5], true, now)[0].ends_with(", stale=true"));
 }
 
 #[test]

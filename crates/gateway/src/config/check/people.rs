@@ -87,6 +87,13 @@ impl Checker<'_> {
                 self.required(&agent.extension, &place, "extension", "the softphone's user name: extension = \"1001\"");
             if let Some(extension) = extension {
                 self.name(extension, "an extension");
+                if extension.get_ref() == "echo" {
+                    self.error(
+                        extension,
+                        "`echo` is the agent inside the program",
+                        "give this agent another extension",
+                    );
+                }
                 self.double(extension, "agent", checked.iter().any(|other| other.extension == *extension.get_ref()));
             }
             let extension = extension.map_or_else(String::new, |key| key.get_ref().clone());
