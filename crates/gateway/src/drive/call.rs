@@ -7,7 +7,7 @@
 //! ```
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use call::{
@@ -31,7 +31,7 @@ use crate::drive::console::{self, ConsoleAction, Consoles};
 use crate::drive::desk::DeskHandle;
 use crate::drive::media::{BridgeOrder, MediaError, MediaHandle, MediaNotice, MediaSession};
 use crate::drive::sip::driver::sleep_until;
-use crate::drive::sip::{Callee, Incoming, Invitation, LegSink, SdpMaker, SipHandle, SipNotice};
+use crate::drive::sip::{Callee, Incoming, Invitation, LegSink, SdpMaker, SipHandle, SipLeg, SipNotice};
 use crate::drive::tags;
 use crate::net::addresses;
 use crate::observe::metric::{self, Metric};
@@ -135,17 +135,22 @@ async fn forward_requests(mut requests: mpsc::Receiver<VisitorRequest>, inbox: m
 /// Runs the call under supervision: a panic ends this call, its record says so, and nothing else ends.
 fn spawn(context: CallContext, spec: CallSpec, session: MediaSession, first: First, inbox_in: mpsc::Sender<CallInput>, inbox: mpsc::Receiver<CallInput>) {
     let entry = context.calls.enter(spec.id, inbox_in.clone());
+    let sip_legs = SipLegs::default();
+    if let LegIo::Phone(phone) = &first.io {
+        sip_legs.add(phone.leg);
+    }
     let span = info_span!("call", id = %spec.id, queue = %spec.tags.queue.0);
     let (id, house) = (spec.id, context.clone());
     let opened = OpenCall::of(&spec, clock::unix_ms());
     let task_opened = opened.clone();
     metric::gauge_add(Metric::CallsLive, 1.0);
     metric::count(Metric::CallsStarted);
-    let task = tokio::spawn(CallTask::new(context, spec, session, first, inbox_in).run(inbox, task_opened).instrument(span));
+    let task = tokio::spawn(CallTask::new(context, spec, session, first, inbox_in, sip_legs.clone()).run(inbox, task_opened).instrument(span));
     tokio::spawn(async move {
         if let Err(failure) = task.await {
             metric::count(Metric::Panics);
             error!(call = %id, %failure, "a panic in this call; it is ended, please report it");
+            sip_legs.hang_up(&house.sip);
             house.desk.forget(id).await;
             let record = CallRecord { cause: HangupCause::Bug, ..opened.interrupted(clock::unix_ms()) };
             if let Err(error) = house.store.close_call(record).await {
@@ -184,16 +189,33 @@ struct CallTask {
     /// The candidate that holds side B.
     second: Option<LegId>,
     inbox_in: mpsc::Sender<CallInput>,
+    sip_legs: SipLegs,
     over: bool,
 }
 
+/// The SIP legs a call has opened, kept outside its task: should the task panic, they are ended all the same.
+#[derive(Clone, Default)]
+struct SipLegs(Arc<Mutex<Vec<SipLeg>>>);
+
+impl SipLegs {
+    fn add(&self, leg: Option<SipLeg>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(leg);
+    }
+
+    fn hang_up(&self, sip: &SipHandle) {
+        for leg in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            sip.hang_up(leg, HangupCause::Bug);
+        }
+    }
+}
+
 impl CallTask {
-    fn new(context: CallContext, spec: CallSpec, session: MediaSession, first: First, inbox_in: mpsc::Sender<CallInput>) -> Self {
+    fn new(context: CallContext, spec: CallSpec, session: MediaSession, first: First, inbox_in: mpsc::Sender<CallInput> sip_legs: SipLegs) -> Self {
         let (tags, id) = (spec.tags.clone(), spec.id);
         let mut legs = vec![first.io];
         legs.resize_with(1 + spec.second.len(), || LegIo::None);
         let call = Call::new(spec, clock::call_now());
-        Self { context, call, tags, id, session: Some(session), legs, caller: first.caller, second: None, inbox_in, over: false }
+        Self { context, call, tags, id, session: Some(session), legs, caller: first.caller, second: None, inbox_in, sip_legs, over: false }
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<CallInput>, opened: OpenCall) {
@@ -328,7 +350,19 @@ impl CallTask {
     }
 
     fn handle_sip(&mut self, leg: LegId, notice: SipNotice) {
+        let current = leg == LegId::FIRST || self.second == Some(leg);
         match notice {
+            // A candidate passed over may still ring or answer while its CANCEL travels: its sound must not reach the
+            // side that the next candidate holds. The driver ends it; its last word is taken below.
+            SipNotice::Progress { .. }
+            | SipNotice::Answered { .. }
+            | SipNotice::Reoffered { .. }
+            | SipNotice::Info { .. }
+            | SipNotice::Confirmed { .. }
+                if !current =>
+            {
+                debug!(leg = %leg, "news of a candidate passed over");
+            }
             SipNotice::Progress { sdp, remote } => {
                 let early = sdp.is_some_and(|sdp| self.phone_answer(leg, &sdp, remote));
                 self.tell_call(leg, if early { LegEvent::EarlyMedia } else { LegEvent::Ringing });
@@ -763,6 +797,7 @@ impl CallTask {
         };
         let sink = LegSink { inbox: self.inbox_in.clone(), leg };
         let sip_leg = self.context.sip.invite(sink, invitation).ok_or(HangupCause::Overload)?;
+        self.sip_legs.add(Some(sip_leg));
         *self.io(leg) = LegIo::Phone(Box::new(Phone::we_call(sip_leg, sdp)));
         Ok(())
     }
