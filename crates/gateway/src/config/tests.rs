@@ -574,7 +574,7 @@ fn documented(section: &str) -> Vec<(String, String)> {
         let key = bare
             .split_once(" = ")
             .map(|(key, _)| key)
-            .filter(|key| key.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'));
+            .filter(|key| key.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_'));
         match key {
             _ if line.starts_with('[') => inside = line.trim_matches(['[', ']']) == section,
             Some(key) => {
