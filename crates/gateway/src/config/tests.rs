@@ -13,6 +13,7 @@ use super::secret::SecretSource;
 use super::{DEMO, DemoPlace, Examined, Severity, demo, demo_text, examine_text, file, glance, render};
 
 const EXAMPLE: &str = include_str!("../../../../config/passerelle.toml");
+const README: &str = include_str!("../../../../README.md");
 
 /// A machine on which every secret exists but those named `missing`.
 struct Secrets;
@@ -504,6 +505,19 @@ fn the_commented_file_states_the_real_defaults() {
         |examined: &Examined| examined.problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>();
     assert_eq!((errors(&short), errors(&long)), (vec![], vec![]));
     assert_eq!(format!("{:#?}", short.config.unwrap()), format!("{:#?}", long.config.unwrap()));
+}
+
+#[test]
+fn the_readmes_configurations_are_sound() {
+    let blocks: Vec<&str> = README.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [direct, trunk] = blocks.as_slice() else { panic!("two configurations, not {}", blocks.len()) };
+    for text in [(*direct).to_owned(), format!("{}\n{trunk}", direct.split("[[queue]]").next().unwrap())] {
+        let examined = examine(&text);
+        // The example's public address is one of those for documentation, and that is said.
+        let unexpected = examined.problems.iter().find(|problem| !problem.message.contains("for documentation"));
+        assert_eq!(unexpected, None, "in:\n{text}");
+        assert!(examined.config.is_some());
+    }
 }
 
 /// The keys of one struct of `file`, as serde knows them.
