@@ -7,7 +7,7 @@ use call::{CallRecord, LegKind, LegRecord};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use store::CallQuery;
+use store::{CallQuery, StoreError};
 
 use super::{complain, print};
 use crate::config;
@@ -50,7 +50,15 @@ fn listed(source: &Source, limit: u32, json: bool) -> Result<String, String> {
     };
     let failed = |error: &dyn std::fmt::Display| format!("passerelle: the calls in {url} cannot be read: {error}\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
-    let store = store::open_reader(&url).map_err(|error| failed(&error))?;
+    let store = match store::open_reader(&url) {
+        Err(StoreError::NoSuchFile(_)) => {
+            return Err(format!(
+                "passerelle: there is no store at {url} yet: a gateway makes it when it first starts. A relative path counts from \
+                 where this command is started\n"
+            ));
+        }
+        opened => opened.map_err(|error| failed(&error))?,
+    };
     let query = CallQuery { limit: usize::try_from(limit).unwrap_or(usize::MAX), ..CallQuery::default() };
     let records = runtime.block_on(store.calls(query)).map_err(|error| failed(&error))?;
     Ok(if json {

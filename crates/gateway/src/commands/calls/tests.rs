@@ -101,7 +101,7 @@ fn spans_paths_and_numbers_are_short() {
 #[test]
 fn a_store_that_is_not_there_is_a_sentence() {
     let missing = listed(&Source::Store("sqlite:/nonexistent/calls.db".to_owned()), 20, false).unwrap_err();
-    assert!(missing.starts_with("passerelle: the calls in sqlite:/nonexistent/calls.db cannot be read: "), "{missing}");
+    assert!(missing.starts_with("passerelle: there is no store at sqlite:/nonexistent/calls.db yet"), "{missing}");
     let config = listed(&Source::Config("/nonexistent/passerelle.toml".into()), 20, false).unwrap_err();
     assert!(config.starts_with("/nonexistent/passerelle.toml: cannot open it"), "{config}");
 }
