@@ -13,7 +13,46 @@
 //! | `registrar`, `registration` | who registers here; where we register |
 //! | `timer`, `error` | named deadlines; refusals and failures |
 //!
-//! Nothing here reads a clock, a socket or the environment.
+//! Nothing here reads a clock, a socket or the environment. What is kept of which RFC, and what is left out on
+//! purpose, stands in RFC.md beside this folder: 3261 with 6026, 3581, 3311, 3326, 6086, 7433, 7616 and 8760 above
+//! all.
+//!
+//! # The poll contract
+//! Tell the endpoint one thing at a time (`handle_*` or an order such as `invite`), then drain both queues; wake
+//! it again at `poll_timeout`. A driver is this loop:
+//! ```
+//! use std::net::SocketAddr;
+//! use std::time::Instant;
+//! use sip::{Endpoint, EndpointConfig, Flow, Local, SipEvent, Transport};
+//!
+//! let bound: SocketAddr = "127.0.0.1:5060".parse()?;
+//! let local = Local { transport: Transport::Udp, bound, advertised: None };
+//! let now = Instant::now(); // the driver has the one clock
+//! let mut endpoint = Endpoint::new(EndpointConfig::new(vec![local], "example.test", 1), now);
+//!
+//! let flow = Flow { transport: Transport::Udp, local: bound, remote: "127.0.0.1:5070".parse()? };
+//! let datagram = b"OPTIONS sip:127.0.0.1 SIP/2.0\r\n\
+//!     Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1;rport\r\nMax-Forwards: 70\r\n\
+//!     From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:127.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+//!     Content-Length: 0\r\n\r\n";
+//! endpoint.handle_datagram(flow, datagram, now);
+//!
+//! let mut answers = 0;
+//! while let Some(transmit) = endpoint.poll_transmit() {
+//!     assert_eq!(transmit.flow, flow); // send transmit.bytes there
+//!     assert!(transmit.bytes.starts_with(b"SIP/2.0 200 OK"));
+//!     answers += 1;
+//! }
+//! assert_eq!(answers, 1);
+//! while let Some(event) = endpoint.poll_event() {
+//!     if let SipEvent::Incoming { call, .. } = event {
+//!         endpoint.reject(call, 486, None, now); // and drain again
+//!     }
+//! }
+//! let wake_at = endpoint.poll_timeout(); // sleep until then, or until a datagram comes
+//! assert!(wake_at.is_some());
+//! # Ok::<(), std::net::AddrParseError>(())
+//! ```
 
 pub mod check;
 pub mod digest;

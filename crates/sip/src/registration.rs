@@ -132,7 +132,9 @@ impl Endpoint {
         };
         match response.status {
             200..=299 => self.register_granted(id, &response, now),
-            401 | 407 => self.register_challenged(id, outcome.client, &response, outcome.flow, now),
+            401 | 407 => {
+                self.register_challenged(id, outcome.challenged.map(|sent| sent.0), &response, outcome.flow, now)
+            }
             423 => self.register_too_brief(id, &response, now),
             _ => self.register_failed(id, &Failure::from_response(&response), now),
         }
@@ -161,13 +163,12 @@ impl Endpoint {
     fn register_challenged(
         &mut self,
         id: RegistrationRef,
-        client: ClientId,
+        sent: Option<Request>,
         response: &Response,
         flow: Flow,
         now: Instant,
     ) {
         let cnonce = self.layer.long_token();
-        let sent = self.layer.client(client).map(|client| client.request.clone());
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
@@ -176,14 +177,11 @@ impl Endpoint {
         if let (Some(mut request), Some(credentials)) = (sent, &registration.config.credentials)
             && same_host
             && registration.challenges < MAX_CHALLENGES
+            && let Some(cseq) = compose::prove(&mut request, response, credentials, &cnonce)
         {
-            request.headers.remove(&HeaderName::Via);
-            request.headers.remove(&HeaderName::UserAgent);
-            if let Some(cseq) = compose::prove(&mut request, response, credentials, &cnonce) {
-                registration.challenges += 1;
-                registration.cseq = cseq;
-                return self.put_register(id, request, now);
-            }
+            registration.challenges += 1;
+            registration.cseq = cseq;
+            return self.put_register(id, request, now);
         }
         self.register_failed(id, &Failure::from_response(response), now);
     }

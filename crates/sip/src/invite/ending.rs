@@ -63,12 +63,10 @@ impl Endpoint {
                 return;
             }
             if matches!(response.status, 401 | 407)
-                && let Some(mut bye) = self.layer.client(outcome.client).map(|client| client.request.clone())
+                && let Some(challenged) = outcome.challenged
             {
-                bye.headers.remove(&HeaderName::Via);
-                bye.headers.remove(&HeaderName::UserAgent);
+                let (mut bye, hop) = *challenged;
                 if self.prove(call_ref, &mut bye, response, outcome.flow) {
-                    let hop = self.layer.client(outcome.client).map_or(outcome.flow, |client| client.flow);
                     self.layer.request(bye, hop, User::Call(call_ref, Purpose::Bye), now);
                     return;
                 }

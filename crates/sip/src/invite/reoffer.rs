@@ -83,10 +83,8 @@ impl Endpoint {
             481 | 408 => self.dialog_lost(call_ref, EndedBy::Peer, now),
             491 if glares < MAX_GLARES => self.wait_turn(call_ref, body, glares + 1, now),
             401 | 407 => {
-                let sent = self.layer.client(client).map(|client| client.request.clone());
-                if let Some(mut request) = sent {
-                    request.headers.remove(&HeaderName::Via);
-                    request.headers.remove(&HeaderName::UserAgent);
+                if let Some(challenged) = outcome.challenged {
+                    let (mut request, _) = *challenged;
                     if self.prove(call_ref, &mut request, &response, outcome.flow) {
                         return self.put_reinvite(call_ref, request, body, glares, now);
                     }

@@ -1,3 +1,5 @@
+//! Timers on a virtual clock.
+
 use super::*;
 
 /// A start for virtual clocks: `Instant` has no other constructor.

@@ -358,6 +358,52 @@ fn a_challenge_is_answered_once_with_the_next_cseq_and_a_new_branch() {
 }
 
 #[test]
+fn every_kind_of_request_is_proven_over_udp_and_over_a_stream() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut bench = Bench::new();
+        let mut call = with_credentials(None);
+        call.target.transport = transport;
+        call.target.local = usize::from(transport == Transport::Tcp);
+        let receive = |bench: &mut Bench, response: &Response| match transport {
+            Transport::Udp => bench.receive(response),
+            Transport::Tcp => bench.receive_stream(PEER, response),
+        };
+        let proven = |bench: &mut Bench, method: &Method| {
+            let mut requests = bench.sent().into_iter().filter_map(|(_, sent)| match parse(&sent.bytes) {
+                Message::Request(request) if request.method == *method => Some(request),
+                Message::Request(_) | Message::Response(_) => None,
+            });
+            let request = requests.next_back().unwrap_or_else(|| panic!("no {method} over {transport}"));
+            assert!(request.headers.get(&HeaderName::Authorization).is_some(), "{method} over {transport}");
+            assert_eq!(request.vias().unwrap().len(), 1);
+            request
+        };
+        let call = bench.order(|endpoint, now| endpoint.invite(call, now)).unwrap();
+        let (first, _) = bench.request();
+        receive(&mut bench, &challenge(&first, 401, "pbx", "n1"));
+        let second = proven(&mut bench, &Method::Invite);
+        receive(&mut bench, &answered(&second, "peer"));
+        bench.sent();
+        bench.order(|endpoint, now| endpoint.reinvite(call, SDP.to_vec(), now)).unwrap();
+        let (reinvite, _) = bench.request();
+        assert_eq!(reinvite.cseq().unwrap().number, 3);
+        receive(&mut bench, &challenge(&reinvite, 401, "pbx", "n2"));
+        let again = proven(&mut bench, &Method::Invite);
+        assert_eq!(again.cseq().unwrap().number, 4);
+        receive(&mut bench, &answered(&again, "peer"));
+        bench.sent();
+        bench.order(|endpoint, now| endpoint.hang_up(call, None, now));
+        let (bye, _) = bench.request();
+        assert_eq!(bye.cseq().unwrap().number, 5);
+        receive(&mut bench, &challenge(&bye, 401, "pbx", "n3"));
+        let last = proven(&mut bench, &Method::Bye);
+        receive(&mut bench, &reply(&last, 200, "peer"));
+        assert!(matches!(bench.events().last(), Some(SipEvent::Ended { by: EndedBy::Us, .. })));
+        assert_eq!(bench.endpoint.ledger().calls, 0);
+    }
+}
+
+#[test]
 fn wrong_credentials_are_not_tried_twice() {
     let mut bench = Bench::new();
     bench.order(|endpoint, now| endpoint.invite(with_credentials(None), now)).unwrap();
