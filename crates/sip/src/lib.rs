@@ -55,8 +55,8 @@
 //! ```
 
 pub mod check;
-pub mod digest;
 mod dialog;
+pub mod digest;
 pub mod endpoint;
 pub mod error;
 pub mod headers;
@@ -73,8 +73,8 @@ pub mod wire;
 pub use check::{Abilities, Rejection, check_request};
 pub use endpoint::{
     Account, Binding, CallRef, EndedBy, Endpoint, EndpointConfig, Flow, IncomingInvite, Invite, Ledger, Local,
-    ProbeRef, Refusal, RegistrationConfig, RegistrationRef, RegistrationState, SipEvent, Target, Transmit,
-    Transport, UnboundWhy,
+    ProbeRef, Refusal, RegistrationConfig, RegistrationRef, RegistrationState, SipEvent, Target, Transmit, Transport,
+    UnboundWhy,
 };
 pub use error::{Failure, Reason, SipError};
 pub use message::{HeaderName, Headers, Message, Method, Request, Response};
