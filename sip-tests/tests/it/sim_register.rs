@@ -1,5 +1,11 @@
 //! One endpoint registers at another with a password, is called over its binding, and takes the registration
 //! back, over a network that loses, doubles, delays and reorders.
+#![allow(clippy::print_stdout, reason = "a test prints what it ran")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    clippy::unwrap_in_result,
+    reason = "a test waits for one event and fails on its own"
+)]
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The simulation of `sip`: two endpoints over a network that loses, doubles, delays and reorders, and people who
 //! call, ring, answer, refuse, give up, change the session and hang up at any moment. Thousands of seeds; what
 //! must hold for every one of them stands in `judge`.
+#![allow(clippy::print_stdout, reason = "a test prints what it ran")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
