@@ -322,7 +322,7 @@ impl Call {
                 }
                 Timer::Ring => {
                     self.deadlines.ring = None;
-                    Happening::CandidateOut(HangupCause::NoAnswer)
+                    Happening::CandidateOut(self.silence())
                 }
                 Timer::MediaLost => self.take_lost_leg(now),
                 Timer::MaxDuration => {
@@ -336,6 +336,12 @@ impl Call {
             };
             self.step(happening, now);
         }
+    }
+
+    /// What it means that the candidate has not answered in time: it rang for nobody, or there was no way to it.
+    fn silence(&self) -> HangupCause {
+        let candidate = self.candidate.and_then(|leg| self.legs.get(usize::from(leg.0)));
+        if candidate.is_some_and(|leg| leg.rang) { HangupCause::NoAnswer } else { HangupCause::Unreachable }
     }
 
     /// The leg whose grace is over.

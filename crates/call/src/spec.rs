@@ -54,8 +54,9 @@ impl CallSpec {
     pub const MEDIA_SETUP_LIMIT: Duration = Duration::from_secs(20);
     /// Default of `max_duration`.
     pub const MAX_DURATION: Duration = Duration::from_secs(4 * 3_600);
-    /// Default of `media_lost_grace`: a Wi-Fi to mobile hand-over fits in.
-    pub const MEDIA_LOST_GRACE: Duration = Duration::from_secs(15);
+    /// Default of `media_lost_grace`. What is told as lost has been away for 30 s of consent already
+    /// (RFC 7675 §5.1); with this the other leg of a closed page ends within 35 s.
+    pub const MEDIA_LOST_GRACE: Duration = Duration::from_secs(5);
     /// Default of `end_limit`.
     pub const END_LIMIT: Duration = Duration::from_secs(32);
 }

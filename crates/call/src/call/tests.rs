@@ -272,6 +272,16 @@ fn when_nobody_answers_the_truest_cause_is_told() {
 }
 
 #[test]
+fn who_never_rang_was_not_reached() {
+    let mut bench = Bench::new(spec(Plan::Talk, LegKind::Browser, vec![trunk()]));
+    bench.orders();
+    bench.leg(0, LegEvent::MediaUp);
+    bench.wait(RING_LIMIT.as_millis() as u64);
+    assert_eq!(bench.orders(), "1 end unreachable, 0 end unreachable, close");
+    assert_eq!(bench.verdict(), (Party::Gateway, HangupCause::Unreachable));
+}
+
+#[test]
 fn early_media_takes_the_place_of_ring_back() {
     let mut bench = Bench::new(spec(Plan::Talk, LegKind::Browser, vec![trunk(), agent("1001")]));
     bench.leg(1, LegEvent::Ringing);
