@@ -30,7 +30,8 @@ fn child() {
     let round: u128 = round.parse().unwrap();
     let store = Arc::new(Embedded::open(Path::new(path), EmbeddedOptions::default()).unwrap());
     runtime().block_on(async {
-        let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(write(Arc::clone(&store), round, writer))).collect();
+        let writers: Vec<_> =
+            (0..WRITERS).map(|writer| tokio::spawn(write(Arc::clone(&store), round, writer))).collect();
         for writer in writers {
             writer.await.unwrap();
         }
@@ -175,7 +176,11 @@ fn nothing_answered_is_lost_in_50_kills() {
         answers.extend(victim.kill());
         assert!(!answers.is_empty(), "round {round}: it never wrote");
         for (is_open, id) in answers {
-            if is_open { opened.insert(id) } else { closed.insert(id) };
+            if is_open {
+                opened.insert(id)
+            } else {
+                closed.insert(id)
+            };
         }
         let store = reopen(&folder.file());
         left_open += runtime.block_on(store.close_interrupted(RESTARTED_UNIX_MS)).unwrap();
