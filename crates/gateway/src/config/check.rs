@@ -127,7 +127,7 @@ impl Checker<'_> {
                 1..=100_000,
             ),
             call_duration_max: self.seconds(&limits.call_duration_max_s, "call_duration_max_s", 14_400, 60..=86_400),
-            media_lost_grace: self.seconds(&limits.media_lost_grace_s, "media_lost_grace_s", 20, 5..=600),
+            media_lost_grace: self.seconds(&limits.media_lost_grace_s, "media_lost_grace_s", 5, 1..=600),
             token_lifetime,
             sip_transactions_max: self.count(
                 &limits.sip_transactions_max,

@@ -277,7 +277,7 @@ pub struct Limits {
     pub talks_per_ip_per_minute_max: usize,
     /// A call this long is ended.
     pub call_duration_max: Duration,
-    /// How long a browser leg may be without sound or consent before the call ends.
+    /// How long a browser leg whose consent has run out (RFC 7675: 30 s) is waited for before the call ends.
     pub media_lost_grace: Duration,
     /// Lifetime of the page's one-use token.
     pub token_lifetime: Duration,
