@@ -3,4 +3,5 @@
 mod hostile;
 mod journeys;
 mod offers;
+mod openssl;
 mod visitor;

@@ -25,7 +25,7 @@ fn offered(offer: &str, name: &str) -> String {
 }
 
 /// A binding request as a browser (or a stranger) makes it.
-fn check(ufrag: &str, password: &str, role: AttrType, more: &[(AttrType, &[u8])]) -> Vec<u8> {
+pub(super) fn check(ufrag: &str, password: &str, role: AttrType, more: &[(AttrType, &[u8])]) -> Vec<u8> {
     let provider = rtc_crypto::default_provider().unwrap();
     let mut request = Message::new();
     request.set_type(BINDING_REQUEST);
