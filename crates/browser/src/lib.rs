@@ -17,6 +17,11 @@
 //! (look it up among every leg's [`BrowserLeg::ufrags`]), and after `handle_datagram` the leg knows the address
 //! if, and only if, the check was authentic.
 //!
+//! # Left out on purpose
+//! Full ICE, TURN and remote candidates (the browser's side finds the way), ICE-TCP, video and data channels
+//! (their sections are refused), header extensions and reduced-size RTCP (not answered, so not sent), a DTLS
+//! cookie (the password has proven the address), DTLS resumption, keys by SDES.
+//!
 //! RFCs: 8445 (ICE, the lite part), 8489 (STUN), 7675 (consent), 9147 and 6347 (DTLS, by `dimpl`), 5764
 //! (DTLS-SRTP), 8122 (fingerprints), 3711 and 7714 (SRTP, by `rtc-srtp`), 8829, 8843 (SDP).
 

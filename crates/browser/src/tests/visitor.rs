@@ -135,6 +135,9 @@ impl World {
             // At least a millisecond a step, as a real clock would.
             self.now = leg_due.min(self.visitor_due).max(self.now + Duration::from_millis(1)).min(end);
             self.leg.handle_timeout(self.now);
+            if let Some((at, timer)) = self.leg.poll_timeout() {
+                assert!(at > self.now, "{timer:?} is due again at once: a driver would spin");
+            }
             drop(self.visitor.handle_input(Input::Timeout(self.now)));
         }
     }
