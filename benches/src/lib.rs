@@ -1,1 +1,0 @@
-//! Measurements beside their floor.
