@@ -1,6 +1,7 @@
 //! Killed at any instant: a process of its own writes, is killed with SIGKILL, and the next start
 //! finds every row that was answered. (A kill shows what a dead process loses; that a commit is on
 //! the disk before the answer is SQLite's `synchronous = FULL`.)
+#![expect(clippy::unwrap_used, reason = "a test file as a whole; the lint knows only `#[test]` functions")]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
