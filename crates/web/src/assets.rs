@@ -1,12 +1,16 @@
 //! The pages and scripts in the binary: one table, served with a strong ETag and the headers each kind needs.
 
-use std::sync::Arc;
+use std::{
+    io::Write,
+    sync::{Arc, LazyLock, OnceLock},
+};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
+use flate2::{Compression, write::GzEncoder};
 
 use crate::{
     Door, Refusal,
@@ -31,20 +35,34 @@ struct Asset {
     kind: Kind,
     bytes: &'static [u8],
     etag: u128,
+    /// Packed at the first request that can take it; `None` where packing gains nothing.
+    gzip: OnceLock<Option<Vec<u8>>>,
+}
+
+impl Asset {
+    fn packed(&self) -> Option<&[u8]> {
+        self.gzip.get_or_init(|| pack(self.bytes)).as_deref()
+    }
+}
+
+fn pack(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok().filter(|packed| packed.len() < bytes.len())
 }
 
 /// One row a file: for whom, where it lies under `assets/`, and where it is served.
 macro_rules! table {
     ($($kind:ident $path:literal at $url:literal,)*) => {
-        &[$({
+        LazyLock::new(|| vec![$({
             const BYTES: &[u8] = include_bytes!(concat!("../assets/", $path));
-            Asset { path: $url, kind: Kind::$kind, bytes: BYTES, etag: fnv1a(BYTES) }
-        },)*]
+            Asset { path: $url, kind: Kind::$kind, bytes: BYTES, etag: fnv1a(BYTES), gzip: OnceLock::new() }
+        },)*])
     };
 }
 
 #[rustfmt::skip]
-static ASSETS: &[Asset] = table![
+static ASSETS: LazyLock<Vec<Asset>> = table![
     Agent "agent/index.html" at "/agent/",
     Agent "agent/agent.css" at "/agent/agent.css",
     Agent "agent/agent.js" at "/agent/agent.js",
@@ -112,7 +130,7 @@ pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request) -> Re
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return edge.refuse(Door::Page, Refusal::new("method-not-allowed", 405), lang);
     }
-    let response = dress(asset, request.headers().get(header::IF_NONE_MATCH));
+    let response = dress(asset, request.headers());
     match (asset.kind, asked(request.headers())) {
         // A module script is fetched with CORS, so this list is also the list of sites that can load the widget.
         (Kind::Widget, Asked::From(origin)) if edge.backend.origin_known(origin.as_str()) => {
@@ -130,18 +148,25 @@ fn find(path: &str, demo: bool) -> Option<&'static Asset> {
     ASSETS.iter().find(is)
 }
 
-fn dress(asset: &Asset, if_none_match: Option<&HeaderValue>) -> Response {
-    let etag = format!("\"{:032x}\"", asset.etag);
-    let matches = if_none_match.and_then(|value| value.to_str().ok()).is_some_and(|value| {
+fn dress(asset: &'static Asset, asked: &HeaderMap) -> Response {
+    let packed = asset.packed().filter(|_| takes_gzip(asked));
+    // One strong tag a representation (RFC 9110 §8.8.3).
+    let etag = format!("\"{:032x}{}\"", asset.etag, if packed.is_some() { "-gz" } else { "" });
+    let matches = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|value| {
         // RFC 9110 §13.1.2 compares weakly here.
         value.split(',').any(|tag| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == etag)
     });
-    let mut response = if matches { StatusCode::NOT_MODIFIED.into_response() } else { asset.bytes.into_response() };
+    let mut response = match packed {
+        _ if matches => StatusCode::NOT_MODIFIED.into_response(),
+        Some(packed) => ([(header::CONTENT_ENCODING, "gzip")], packed).into_response(),
+        None => asset.bytes.into_response(),
+    };
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&etag) {
         headers.insert(header::ETAG, value);
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(asset.path)));
+    headers.insert(header::VARY, HeaderValue::from_static("origin, accept-encoding"));
     // Always asked again, answered 304: scripts of two versions never mix.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     let policy = HeaderName::from_static("cross-origin-resource-policy");
@@ -159,6 +184,16 @@ fn dress(asset: &Asset, if_none_match: Option<&HeaderValue>) -> Response {
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
     }
     response
+}
+
+/// Whether `Accept-Encoding` names gzip and does not rule it out (RFC 9110 §12.5.3).
+fn takes_gzip(asked: &HeaderMap) -> bool {
+    let value = asked.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(',').any(|part| {
+        let (coding, quality) = part.split_once(';').unwrap_or((part, "q=1"));
+        let quality = quality.trim().strip_prefix("q=").and_then(|text| text.trim().parse::<f32>().ok());
+        coding.trim().eq_ignore_ascii_case("gzip") && quality.is_some_and(|quality| quality > 0.0)
+    })
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -226,6 +261,28 @@ mod tests {
         assert_eq!(fnv1a(b"a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
         let etags: BTreeSet<u128> = ASSETS.iter().map(|asset| asset.etag).collect();
         assert_eq!(etags.len(), ASSETS.len());
+    }
+
+    #[test]
+    fn gzip_is_given_to_those_who_take_it() {
+        for (value, expected) in [
+            ("gzip, deflate, br, zstd", true),
+            ("br;q=1.0, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("gzip;q=x", false),
+            ("identity", false),
+            ("xgzip", false),
+            ("", false),
+        ] {
+            let asked = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+            assert_eq!(takes_gzip(&asked), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn the_loader_is_at_most_ten_kilobytes_packed() {
+        let loader = find("/widget.js", false).unwrap().packed().unwrap().len();
+        assert!(loader <= 10_240, "{loader} bytes");
     }
 
     #[test]

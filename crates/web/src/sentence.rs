@@ -305,6 +305,13 @@ mod tests {
     }
 
     #[test]
+    fn every_way_a_call_ends_has_a_sentence() {
+        for cause in call::HangupCause::ALL {
+            assert!(is_known(cause.code()), "{cause:?}");
+        }
+    }
+
+    #[test]
     fn an_unknown_code_is_never_shown() {
         assert_eq!(sentence("xyzzy", Lang::En), "Something went wrong. Please try again.");
         assert_eq!(sentence("xyzzy", Lang::Fr), "Une erreur est survenue. Veuillez réessayer.");

@@ -1,5 +1,7 @@
 //! The other side: raw HTTP, because tricks must reach the wire unchanged, and tungstenite's WebSocket client.
 
+use std::io::Read;
+
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{
@@ -20,12 +22,19 @@ pub(super) struct Reply {
     pub(super) status: u16,
     head: String,
     pub(super) body: String,
+    raw: Vec<u8>,
 }
 
 impl Reply {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let own = |line: &&str| line.split_once(": ").is_some_and(|(key, _)| key.eq_ignore_ascii_case(name));
         self.head.lines().find(own).and_then(|line| line.split_once(": ")).map(|(_, value)| value)
+    }
+
+    pub(super) fn unpacked(&self) -> String {
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(self.raw.as_slice()).read_to_string(&mut text).unwrap();
+        text
     }
 
     pub(super) fn json(&self) -> Value {
@@ -56,10 +65,12 @@ impl House {
         stream.write_all(bytes).await.ok();
         let mut answer = Vec::new();
         timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().ok();
-        let text = String::from_utf8(answer).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(answer.len());
+        let (head, rest) = answer.split_at(end);
+        let raw = rest.get(4..).unwrap_or_default().to_vec();
+        let head = String::from_utf8(head.to_vec()).unwrap();
         let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-        Reply { status, head: head.to_owned(), body: body.to_owned() }
+        Reply { status, head, body: String::from_utf8_lossy(&raw).into_owned(), raw }
     }
 
     pub(super) async fn get(&self, path: &str) -> Reply {

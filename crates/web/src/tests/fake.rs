@@ -131,6 +131,11 @@ impl Backend for Fake {
     }
 
     fn count(&self, counter: WebCounter) {
+        if let WebCounter::Refused(_, code) = counter {
+            // The other two are said to nobody: there is no request yet.
+            let told = !["accept-failed", "too-many-connections"].contains(&code);
+            assert!(!told || crate::sentence::is_known(code), "{code} has no sentence");
+        }
         *self.counts.lock().unwrap().entry(counter).or_default() += 1;
     }
 }
