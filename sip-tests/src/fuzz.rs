@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod mutate;
 pub mod sip;
+pub mod ws_json;
 
 /// What a fuzz target runs.
 pub type Target = fn(&[u8]);
@@ -15,4 +16,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sdp", browser::description),
     ("offer", browser::offer),
     ("stun", browser::datagram),
+    ("ws_json", ws_json::message),
 ];
