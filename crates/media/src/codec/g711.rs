@@ -107,6 +107,8 @@ impl Encoder for G711Encoder {
 pub struct G711Decoder {
     table: &'static [i16; 256],
     concealer: Concealer,
+    /// What comes after a gap.
+    future: Vec<i16>,
 }
 
 impl G711Decoder {
@@ -117,7 +119,9 @@ impl G711Decoder {
             Law::A => &A_TO_LINEAR,
             Law::Mu => &MU_TO_LINEAR,
         };
-        Self { table, concealer: Concealer::new(RATE_HZ) }
+        let concealer = Concealer::new(RATE_HZ);
+        let future = Vec::with_capacity(concealer.future_samples());
+        Self { table, concealer, future }
     }
 }
 
@@ -135,8 +139,11 @@ impl Decoder for G711Decoder {
         Ok(payload.len())
     }
 
-    fn conceal(&mut self, _next: Option<&[u8]>, out: &mut [i16]) {
-        self.concealer.conceal(out);
+    fn conceal(&mut self, next: Option<&[u8]>, out: &mut [i16]) {
+        let next = next.unwrap_or_default().iter().take(self.concealer.future_samples());
+        self.future.clear();
+        self.future.extend(next.map(|code| self.table[usize::from(*code)]));
+        self.concealer.conceal(out, &self.future);
     }
 }
 

@@ -67,32 +67,18 @@ impl Encoder for G722Encoder {
     }
 }
 
-/// G.722 decoder with concealment.
-#[derive(Debug)]
-pub struct G722Decoder {
-    rate_hz: u32,
+/// The state of a decoder; small enough to be tried out on a copy.
+#[derive(Clone, Debug)]
+struct Bands {
+    narrow: bool,
     join: Join,
     low: LowBand,
     high: HighBand,
-    concealer: Concealer,
 }
 
-impl G722Decoder {
-    /// A decoder that gives samples at 8000 Hz (lower band only) or 16000 Hz.
-    #[must_use]
-    pub fn new(rate_hz: u32) -> Self {
-        let rate_hz = rate_of(rate_hz);
-        Self {
-            rate_hz,
-            join: Join::new(),
-            low: LowBand::new(),
-            high: HighBand::new(),
-            concealer: Concealer::new(rate_hz),
-        }
-    }
-
+impl Bands {
     fn run(&mut self, payload: &[u8], out: &mut [i16]) {
-        if self.rate_hz == 8_000 {
+        if self.narrow {
             for (sample, code) in out.iter_mut().zip(payload) {
                 *sample = (self.low.decode(*code & 0x3f) << 1) as i16;
             }
@@ -106,22 +92,51 @@ impl G722Decoder {
     }
 }
 
+/// G.722 decoder with concealment.
+#[derive(Debug)]
+pub struct G722Decoder {
+    rate_hz: u32,
+    bands: Bands,
+    concealer: Concealer,
+    /// What comes after a gap.
+    future: Vec<i16>,
+}
+
+impl G722Decoder {
+    /// A decoder that gives samples at 8000 Hz (lower band only) or 16000 Hz.
+    #[must_use]
+    pub fn new(rate_hz: u32) -> Self {
+        let rate_hz = rate_of(rate_hz);
+        let concealer = Concealer::new(rate_hz);
+        let future = vec![0; concealer.future_samples()];
+        let bands = Bands { narrow: rate_hz == 8_000, join: Join::new(), low: LowBand::new(), high: HighBand::new() };
+        Self { rate_hz, bands, concealer, future }
+    }
+
+    fn samples(&self, octets: usize) -> usize {
+        octets * self.rate_hz as usize / 8_000
+    }
+}
+
 impl Decoder for G722Decoder {
     fn rate_hz(&self) -> u32 {
         self.rate_hz
     }
 
     fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> Result<usize, CodecError> {
-        let count = payload.len() * self.rate_hz as usize / 8_000;
-        let out = out.get_mut(..count).ok_or(CodecError::BufferTooSmall)?;
-        self.run(payload, out);
+        let out = out.get_mut(..self.samples(payload.len())).ok_or(CodecError::BufferTooSmall)?;
+        self.bands.run(payload, out);
         self.concealer.received(out);
-        Ok(count)
+        Ok(out.len())
     }
 
-    fn conceal(&mut self, _next: Option<&[u8]>, out: &mut [i16]) {
-        // G.722 Appendix IV in spirit: the sound is made up after the decoder, whose own state waits.
-        self.concealer.conceal(out);
+    fn conceal(&mut self, next: Option<&[u8]>, out: &mut [i16]) {
+        // G.722 Appendix IV in spirit: the sound is made up after the decoder, whose own state waits. What follows is
+        // decoded ahead on a copy.
+        let next = next.unwrap_or_default();
+        let count = self.samples(next.len()).min(self.future.len());
+        self.bands.clone().run(next, &mut self.future[..count]);
+        self.concealer.conceal(out, &self.future[..count]);
     }
 }
 

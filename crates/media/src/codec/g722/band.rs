@@ -8,7 +8,7 @@ fn saturate(value: i32) -> i32 {
 }
 
 /// The predictor shared by both bands (block 4).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Predictor {
     /// Poles.
     a: [i32; 2],
@@ -102,7 +102,7 @@ const LOW_COARSE: [i32; 16] =
 const LOW_MOVE: [i32; 16] = [-60, 3_042, 1_198, 538, 334, 172, 58, -30, 3_042, 1_198, 538, 334, 172, 58, -30, -60];
 
 /// The lower band.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LowBand {
     predictor: Predictor,
     logarithm: i32,
@@ -155,7 +155,7 @@ const HIGH_VALUES: [i32; 4] = [-7_408, -1_616, 7_408, 1_616];
 const HIGH_MOVE: [i32; 4] = [798, -214, 798, -214];
 
 /// The higher band.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct HighBand {
     predictor: Predictor,
     logarithm: i32,

@@ -4,7 +4,7 @@
 const TAPS: [i32; 12] = [3, -11, 12, 32, -210, 951, 3_876, -805, 362, -156, 53, -11];
 
 /// The two interleaved halves of the filter's memory, oldest first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Memory {
     first: [i32; 12],
     second: [i32; 12],
@@ -45,7 +45,7 @@ impl Split {
 }
 
 /// Receiving side.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Join {
     memory: Memory,
 }
