@@ -2,13 +2,12 @@
 //!
 //! A stranger who sprays RTP at our ports must neither be heard nor receive the call (RTP bleed, RTP inject:
 //! CVE-2025-53399, AST-2017-005). A phone behind NAT, on the other hand, sends from a port its SDP does not name.
-//! So: the address of the SDP is always good; another port is learnt once, within the first [`WINDOW`] packets,
-//! and only from the IP address of the SDP or of the leg's own signalling; then the source is strict.
+//! So: where the address of the SDP speaks first, it is the one; another port is learnt once, before that, and only
+//! from the IP address of the SDP or of the leg's own signalling; then the source is strict. When SDP moves
+//! the address, packets of the old one are still on their way (RFC 3264 §8.3.1): they are heard until the new address
+//! speaks, and never learnt.
 
 use std::net::{IpAddr, SocketAddr};
-
-/// Packets within which another source address may still be learnt.
-pub const WINDOW: u8 = 5;
 
 /// The source check of one leg.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +15,10 @@ pub struct Latch {
     signalled: Option<SocketAddr>,
     also: Option<IpAddr>,
     learnt: Option<SocketAddr>,
-    heard: u8,
+    /// The source before SDP moved it, until the new one is heard.
+    former: Option<SocketAddr>,
+    /// The address to hear has been heard: no other is learnt.
+    spoken: bool,
     refused: u64,
 }
 
@@ -27,13 +29,14 @@ impl Latch {
         Self::default()
     }
 
-    /// What SDP said. `also` is the address the leg's signalling comes from. A changed address opens the window anew.
+    /// What SDP said. `also` is the address the leg's signalling comes from. After a changed address another source may be learnt anew.
     pub fn signalled(&mut self, remote: Option<SocketAddr>, also: Option<IpAddr>) {
         self.also = also;
         if remote.is_some() && remote != self.signalled {
+            self.former = self.remote().filter(|former| Some(*former) != remote);
             self.signalled = remote;
             self.learnt = None;
-            self.heard = 0;
+            self.spoken = false;
         }
     }
 
@@ -43,7 +46,7 @@ impl Latch {
         self.learnt.or(self.signalled)
     }
 
-    /// May an RTP packet from `source` be heard? Learns inside the window.
+    /// May an RTP packet from `source` be heard? Learns, once.
     pub fn allows(&mut self, source: SocketAddr) -> bool {
         let Some(signalled) = self.signalled else {
             self.refused += 1;
@@ -54,13 +57,18 @@ impl Latch {
             None => source == signalled,
         };
         if known {
-            self.heard = self.heard.saturating_add(1);
+            self.former = None;
+            self.spoken = true;
+            return true;
+        }
+        if self.former == Some(source) {
             return true;
         }
         let own_host = source.ip() == signalled.ip() || self.also == Some(source.ip());
-        if self.learnt.is_none() && own_host && self.heard < WINDOW {
+        if self.learnt.is_none() && own_host && !self.spoken {
             self.learnt = Some(source);
-            self.heard = self.heard.saturating_add(1);
+            self.former = None;
+            self.spoken = true;
             return true;
         }
         self.refused += 1;
@@ -116,13 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn the_window_closes_after_the_first_packets() {
+    fn where_the_signalled_address_speaks_no_other_is_learnt() {
         let mut latch = Latch::new();
         latch.signalled(Some(at("192.0.2.1:4000")), None);
-        for _ in 0..WINDOW {
-            assert!(latch.allows(at("192.0.2.1:4000")));
-        }
+        assert!(latch.allows(at("192.0.2.1:4000")));
         assert!(!latch.allows(at("192.0.2.1:4002")));
+        assert_eq!(latch.remote(), Some(at("192.0.2.1:4000")));
     }
 
     #[test]
@@ -131,8 +138,37 @@ mod tests {
         latch.signalled(Some(at("192.0.2.1:4000")), None);
         assert!(latch.allows(at("192.0.2.1:4000")));
         latch.signalled(Some(at("192.0.2.7:5000")), None);
-        assert!(!latch.allows(at("192.0.2.1:4000")));
+        assert_eq!(latch.remote(), Some(at("192.0.2.7:5000")));
         assert!(latch.allows(at("192.0.2.7:5000")));
+        assert!(!latch.allows(at("192.0.2.1:4000")), "the old one is over once the new one speaks");
+    }
+
+    #[test]
+    fn packets_still_on_their_way_from_the_old_port_are_heard_and_not_learnt() {
+        let mut latch = Latch::new();
+        latch.signalled(Some(at("192.0.2.1:4000")), None);
+        assert!(latch.allows(at("192.0.2.1:4000")));
+        latch.signalled(Some(at("192.0.2.1:4010")), None);
+        for _ in 0..50 {
+            assert!(latch.allows(at("192.0.2.1:4000")), "RFC 3264 §8.3.1: it sends from there until it has our answer");
+            assert_eq!(latch.remote(), Some(at("192.0.2.1:4010")));
+        }
+        assert!(latch.allows(at("192.0.2.1:4010")));
+        assert!(!latch.allows(at("192.0.2.1:4000")));
+        assert_eq!(latch.refused(), 1);
+    }
+
+    #[test]
+    fn a_phone_behind_nat_that_moves_is_learnt_anew() {
+        let mut latch = Latch::new();
+        let nat = Some("203.0.113.9".parse().unwrap());
+        latch.signalled(Some(at("10.0.0.5:4000")), nat);
+        assert!(latch.allows(at("203.0.113.9:61000")));
+        latch.signalled(Some(at("10.0.0.5:4010")), nat);
+        assert!(latch.allows(at("203.0.113.9:61000")), "the old mapping, still on its way");
+        assert!(latch.allows(at("203.0.113.9:61010")));
+        assert_eq!(latch.remote(), Some(at("203.0.113.9:61010")));
+        assert!(!latch.allows(at("203.0.113.9:61000")));
     }
 
     #[test]
