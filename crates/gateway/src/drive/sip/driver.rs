@@ -12,8 +12,8 @@ use std::time::Duration;
 use call::HangupCause;
 use sip::digest::Credentials;
 use sip::endpoint::{
-    Account, CallRef, EndedBy, Endpoint, IncomingInvite, Invite, RegistrationConfig, RegistrationRef, RegistrationState, SipEvent,
-    Target, Transport,
+    Account, CallRef, EndedBy, Endpoint, IncomingInvite, Invite, RegistrationConfig, RegistrationRef,
+    RegistrationState, SipEvent, Target, Transport,
 };
 use sip::error::{Failure, Reason};
 use sip::uri::Uri;
@@ -24,12 +24,17 @@ use tracing::{debug, info, warn};
 use crate::clock;
 use crate::config::checked::Trunk;
 use crate::drive::sip::sockets::{Inbound, Sockets};
-use crate::drive::sip::{Callee, DriverLedger, Incoming, Invitation, LegSink, Order, SipLeg, SipNotice, cause_of, status_of};
+use crate::drive::sip::{
+    Callee, DriverLedger, Incoming, Invitation, LegSink, Order, SipLeg, SipNotice, cause_of, status_of,
+};
 use crate::net::addresses;
 use crate::observe::metric::{self, Metric};
 
 /// How often the address of a trunk named by host name is looked up again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(60);
+
+/// A call's own ring limit comes first, as it knows whether anything rang; the endpoint's is for a call that is stuck.
+const RING_BACKSTOP: Duration = Duration::from_secs(2);
 
 /// Inputs handled before the endpoint's output is drained; keeps one burst from starving the timers.
 const INPUTS_AT_ONCE: usize = 64;
@@ -82,8 +87,16 @@ pub(crate) struct SipDriver {
 }
 
 impl SipDriver {
-    pub(crate) fn new(mut config: DriverConfig, endpoint: Endpoint, sockets: Sockets, bound: Vec<(Transport, SocketAddr)>) -> Self {
-        let trunks = std::mem::take(&mut config.trunks).into_iter().map(|trunk| TrunkEntry { trunk, address: None, registration: None }).collect();
+    pub(crate) fn new(
+        mut config: DriverConfig,
+        endpoint: Endpoint,
+        sockets: Sockets,
+        bound: Vec<(Transport, SocketAddr)>,
+    ) -> Self {
+        let trunks = std::mem::take(&mut config.trunks)
+            .into_iter()
+            .map(|trunk| TrunkEntry { trunk, address: None, registration: None })
+            .collect();
         Self { config, endpoint, sockets, bound, legs: BTreeMap::new(), by_call: BTreeMap::new(), trunks }
     }
 
@@ -95,7 +108,10 @@ impl SipDriver {
     /// Runs until [`Order::Shutdown`].
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut inbound: mpsc::Receiver<Inbound>) {
         let (resolved_in, mut resolved) = mpsc::channel::<(usize, SocketAddr)>(64);
-        let resolver = tokio::spawn(resolve_trunks(self.trunks.iter().map(|entry| address_of(&entry.trunk)).collect(), resolved_in));
+        let resolver = tokio::spawn(resolve_trunks(
+            self.trunks.iter().map(|entry| address_of(&entry.trunk)).collect(),
+            resolved_in,
+        ));
         let mut done = None;
         loop {
             self.drain().await;
@@ -267,7 +283,8 @@ impl SipDriver {
             Callee::Trunk { trunk, user } => self.trunk_target(&trunk, &user)?,
         };
         let local = self.config.sdp_ip.unwrap_or_else(|| addresses::local_towards(target.address));
-        let from_uri: Uri = format!("sip:{}@{from_host}", escape_user(&user)).parse().map_err(|_| bad_address("From"))?;
+        let from_uri: Uri =
+            format!("sip:{}@{from_host}", escape_user(&user)).parse().map_err(|_| bad_address("From"))?;
         let mut from = NameAddr::new(from_uri);
         from.display = (!display.is_empty()).then_some(display);
         let invite = Invite {
@@ -278,34 +295,46 @@ impl SipDriver {
             credentials,
             headers,
             body: Some((sdp.0)(local)),
-            ring_limit: Some(ring_limit),
+            ring_limit: Some(ring_limit + RING_BACKSTOP),
             call_id: Some(call),
         };
         Ok((invite, target.address.ip()))
     }
 
     #[expect(clippy::type_complexity, reason = "the five parts of an address, taken apart at once by the one caller")]
-    fn agent_target(&self, extension: &str) -> Result<(Uri, Option<NameAddr>, Target, Option<Credentials>, String), (HangupCause, String)> {
+    fn agent_target(
+        &self,
+        extension: &str,
+    ) -> Result<(Uri, Option<NameAddr>, Target, Option<Credentials>, String), (HangupCause, String)> {
         let bindings = self.endpoint.bindings(extension);
         let binding = bindings
             .iter()
             .max_by_key(|binding| binding.expires_at)
             .ok_or_else(|| (HangupCause::Unreachable, format!("agent {extension} has no phone registered")))?;
-        let to: Uri = format!("sip:{}@{}", escape_user(extension), self.config.realm).parse().map_err(|_| bad_address("To"))?;
+        let to: Uri =
+            format!("sip:{}@{}", escape_user(extension), self.config.realm).parse().map_err(|_| bad_address("To"))?;
         Ok((binding.contact.clone(), Some(NameAddr::new(to)), binding.target, None, self.config.realm.clone()))
     }
 
     #[expect(clippy::type_complexity, reason = "the five parts of an address, taken apart at once by the one caller")]
-    fn trunk_target(&self, name: &str, user: &str) -> Result<(Uri, Option<NameAddr>, Target, Option<Credentials>, String), (HangupCause, String)> {
+    fn trunk_target(
+        &self,
+        name: &str,
+        user: &str,
+    ) -> Result<(Uri, Option<NameAddr>, Target, Option<Credentials>, String), (HangupCause, String)> {
         let entry = self
             .trunks
             .iter()
             .find(|entry| entry.trunk.name == name)
             .ok_or_else(|| (HangupCause::Unreachable, format!("no trunk {name} in the configuration")))?;
-        let address = entry.address.ok_or_else(|| (HangupCause::Unreachable, format!("the address of trunk {name} is not known: check its host name")))?;
+        let address = entry.address.ok_or_else(|| {
+            (HangupCause::Unreachable, format!("the address of trunk {name} is not known: check its host name"))
+        })?;
         let trunk = &entry.trunk;
         let uri: Uri = trunk_uri(trunk, Some(user)).parse().map_err(|_| bad_address("trunk"))?;
-        let target = self.target(trunk, address).ok_or_else(|| (HangupCause::Unreachable, format!("no sip.listen socket for trunk {name}'s transport")))?;
+        let target = self
+            .target(trunk, address)
+            .ok_or_else(|| (HangupCause::Unreachable, format!("no sip.listen socket for trunk {name}'s transport")))?;
         let from_host = if trunk.register { trunk.host.clone() } else { self.config.realm.clone() };
         Ok((uri, None, target, credentials(trunk), from_host))
     }
@@ -313,7 +342,8 @@ impl SipDriver {
     /// The socket that faces a trunk: same transport, same address family.
     fn target(&self, trunk: &Trunk, address: SocketAddr) -> Option<Target> {
         let transport = transport(trunk.transport);
-        let local = self.bound.iter().position(|(kind, bound)| *kind == transport && bound.is_ipv4() == address.is_ipv4())?;
+        let local =
+            self.bound.iter().position(|(kind, bound)| *kind == transport && bound.is_ipv4() == address.is_ipv4())?;
         Some(Target { transport, address, local })
     }
 
@@ -325,7 +355,13 @@ impl SipDriver {
         }
         info!(trunk = entry.trunk.name, %address, "trunk address");
         entry.address = Some(address);
-        let allowed = self.trunks.iter().flat_map(|entry| entry.address.map(|address| address.ip()).into_iter().chain(entry.trunk.accept_from.iter().copied())).collect();
+        let allowed = self
+            .trunks
+            .iter()
+            .flat_map(|entry| {
+                entry.address.map(|address| address.ip()).into_iter().chain(entry.trunk.accept_from.iter().copied())
+            })
+            .collect();
         self.endpoint.set_trunks(allowed);
         self.register(index);
     }
@@ -386,11 +422,17 @@ impl SipDriver {
                 debug!(?call, status, "progress");
                 self.tell(call, |remote| SipNotice::Progress { sdp: body, remote });
             }
-            SipEvent::Answered { call, body, .. } => self.tell(call, |remote| SipNotice::Answered { sdp: body, remote }),
+            SipEvent::Answered { call, body, .. } => {
+                self.tell(call, |remote| SipNotice::Answered { sdp: body, remote })
+            }
             SipEvent::Failed { call, failure } => {
                 let status = failure.status;
                 let phrase = failure.phrase.clone();
-                self.forget(call, |ending| SipNotice::Refused { cause: ending.unwrap_or_else(|| cause_of_failure(&failure)), status, phrase });
+                self.forget(call, |ending| SipNotice::Refused {
+                    cause: ending.unwrap_or_else(|| cause_of_failure(&failure)),
+                    status,
+                    phrase,
+                });
             }
             SipEvent::Incoming { call, invite } => self.incoming(call, *invite),
             SipEvent::Cancelled { call } => debug!(?call, "cancelled by the caller"),
@@ -402,7 +444,10 @@ impl SipDriver {
             SipEvent::Ended { call, by, q850, .. } => {
                 let by_peer = by == EndedBy::Peer;
                 debug!(?call, ?by, q850, "leg ended");
-                self.forget(call, |ending| SipNotice::Ended { cause: ending.unwrap_or(cause_of_end(by)), by_peer });
+                self.forget(call, |ending| SipNotice::Ended {
+                    cause: ending.unwrap_or_else(|| cause_of_end(by)),
+                    by_peer,
+                });
             }
             SipEvent::Registration { registration, state } => self.registration(registration, &state),
             SipEvent::Bound { user, binding } => {
@@ -478,7 +523,14 @@ impl SipDriver {
             }
             RegistrationState::Failed { status, text, retry_at } => {
                 let again = retry_at.saturating_duration_since(clock::now());
-                warn!(trunk, status, text, retry_in_s = again.as_secs(), mend = registration_mend(*status), "registration failed");
+                warn!(
+                    trunk,
+                    status,
+                    text,
+                    retry_in_s = again.as_secs(),
+                    mend = registration_mend(*status),
+                    "registration failed"
+                );
                 metric::gauge_with(Metric::TrunkRegistered, trunk, 0.0);
             }
             RegistrationState::Unregistered => {
@@ -502,7 +554,11 @@ fn registration_mend(status: u16) -> &'static str {
 }
 
 fn cause_of_failure(failure: &Failure) -> HangupCause {
-    if failure.timed_out.is_some_and(sip::timer::Timer::is_ring_limit) { HangupCause::NoAnswer } else { cause_of(failure.status) }
+    if failure.timed_out.is_some_and(sip::timer::Timer::is_ring_limit) {
+        HangupCause::NoAnswer
+    } else {
+        cause_of(failure.status)
+    }
 }
 
 fn cause_of_end(by: EndedBy) -> HangupCause {
@@ -519,7 +575,11 @@ fn bad_address(what: &str) -> (HangupCause, String) {
 /// `sip:user@host:port;transport=tcp`, with only what is needed.
 fn trunk_uri(trunk: &Trunk, user: Option<&str>) -> String {
     let user = user.map(|user| format!("{}@", escape_user(user))).unwrap_or_default();
-    let host = if trunk.host.contains(':') { format!("[{}]", trunk.host.trim_matches(['[', ']'])) } else { trunk.host.clone() };
+    let host = if trunk.host.contains(':') {
+        format!("[{}]", trunk.host.trim_matches(['[', ']']))
+    } else {
+        trunk.host.clone()
+    };
     let port = trunk.port.map(|port| format!(":{port}")).unwrap_or_default();
     let transport = match trunk.transport {
         crate::config::checked::Transport::Udp => "",
@@ -532,7 +592,24 @@ fn trunk_uri(trunk: &Trunk, user: Option<&str>) -> String {
 fn escape_user(user: &str) -> String {
     user.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' | b'&' | b'=' | b'+' | b'$' | b',' | b'/' => char::from(byte).to_string(),
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'_'
+            | b'.'
+            | b'!'
+            | b'~'
+            | b'*'
+            | b'\''
+            | b'('
+            | b')'
+            | b'&'
+            | b'='
+            | b'+'
+            | b'$'
+            | b','
+            | b'/' => char::from(byte).to_string(),
             other => format!("%{other:02X}"),
         })
         .collect()
