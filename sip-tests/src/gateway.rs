@@ -38,9 +38,12 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// The release binary.
+/// The release binary; `PASSERELLE_BIN` names another.
 #[must_use]
 pub fn binary() -> PathBuf {
+    if let Some(named) = std::env::var_os("PASSERELLE_BIN") {
+        return named.into();
+    }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
     target.join("release/passerelle")
 }
@@ -85,7 +88,9 @@ impl Gateway {
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<f64> {
         let (_, body) = self.get("/metrics").ok()?;
-        body.lines().find(|line| line.starts_with(name) && line[name.len()..].starts_with(' ')).and_then(|line| line.rsplit(' ').next()?.parse().ok())
+        body.lines()
+            .find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))
+            .and_then(|line| line.rsplit(' ').next()?.parse().ok())
     }
 
     /// The records, as `passerelle calls --json` gives them.
@@ -103,11 +108,8 @@ impl Gateway {
         if !output.status.success() {
             return Err(format!("passerelle calls: {}", String::from_utf8_lossy(&output.stderr)));
         }
-        match serde_json::from_str(&text) {
-            Ok(serde_json::Value::Array(rows)) => Ok(rows),
-            Ok(other) => Err(format!("not a list: {other}")),
-            Err(_) => text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))).collect(),
-        }
+        let row = |line: &str| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"));
+        text.lines().filter(|line| !line.is_empty()).map(row).collect()
     }
 }
 
@@ -117,7 +119,8 @@ impl Gateway {
 /// When nobody answers.
 pub fn get(address: IpAddr, port: u16, path: &str) -> Result<(u16, String), String> {
     let mut stream = TcpStream::connect((address, port)).map_err(|error| error.to_string())?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n\r\n").map_err(|error| error.to_string())?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n\r\n")
+        .map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&bytes).into_owned();

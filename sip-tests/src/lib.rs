@@ -8,5 +8,7 @@ pub mod kamailio;
 pub mod net;
 pub mod page;
 pub mod process;
+pub mod rtp_peer;
+pub mod sipp;
 pub mod tone;
 pub mod visitor;

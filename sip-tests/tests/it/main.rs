@@ -1,4 +1,9 @@
 //! All judges in one binary: a file a subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "in a test an unwrap is an assertion, and a skipped test is never silent"
+)]
 
 mod digest;
 mod fuzz_replay;
@@ -8,5 +13,6 @@ mod second_opinion;
 mod sim_register;
 mod sim_sip;
 mod sip_mutation;
+mod tidy;
 mod torture;
 mod torture_endpoint;
