@@ -1,13 +1,10 @@
 //! The floor: what libopus alone takes for the same frames, with the gateway's own settings, on this machine and now.
 
-use std::fs;
-use std::time::Duration;
-
+use benches::cpu::thread_cpu;
+use benches::frames::Frames;
 use media::OpusPlan;
 use media::codec::opus::{OpusDecoder, OpusEncoder};
 use media::codec::{Decoder, Encoder};
-
-use crate::frames::Frames;
 
 /// Frames coded in one measurement, over all calls.
 const FRAMES: usize = 8_000;
@@ -35,11 +32,4 @@ pub(crate) fn bare_ms_per_call_s(frames: &Frames, calls: usize) -> Result<f64, S
     }
     let spent = thread_cpu()?.saturating_sub(before);
     Ok(spent.as_secs_f64() * 1_000.0 / (rounds * codecs.len()) as f64 * FRAMES_PER_S)
-}
-
-/// CPU this thread has used. The kernel brings it up to date at each tick, so that it is some milliseconds old.
-fn thread_cpu() -> Result<Duration, String> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").map_err(|error| format!("schedstat: {error}"))?;
-    let ns = text.split_ascii_whitespace().next().and_then(|word| word.parse().ok()).ok_or("schedstat is empty")?;
-    Ok(Duration::from_nanos(ns))
 }

@@ -11,7 +11,6 @@
 
 mod figures;
 mod floor;
-mod frames;
 mod gateway;
 mod pbx;
 mod stream;
@@ -24,6 +23,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
+use benches::frames::Frames;
 use clap::Parser;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::net::UdpSocket;
@@ -31,7 +31,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use figures::Figures;
-use frames::Frames;
 use gateway::{Gateway, Net};
 use stream::Window;
 use wire::{Orders, Wire};

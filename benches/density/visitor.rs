@@ -65,11 +65,11 @@ pub(crate) async fn talk(call: usize, net: Net, orders: Orders) -> Result<Talkin
 impl Talking {
     /// Keeps the socket alive until `over` changes, then hangs up.
     pub(crate) async fn until(mut self, mut over: watch::Receiver<bool>) -> Result<(), String> {
-        loop {
-            tokio::select! {
-                _ = over.changed() => break,
-                // Reading answers pings; an end that nobody asked for is an error.
-                ended = hear(&mut self.socket, |message| (message["type"] == "ended").then(|| message.to_string())) => return Err(format!("ended early: {}", ended?)),
+        tokio::select! {
+            _ = over.changed() => {}
+            // Reading answers pings; an end that nobody asked for is an error.
+            ended = hear(&mut self.socket, |message| (message["type"] == "ended").then(|| message.to_string())) => {
+                return Err(format!("ended early: {}", ended?));
             }
         }
         self.socket.send(Message::text(r#"{"type":"bye"}"#)).await.map_err(|error| error.to_string())?;

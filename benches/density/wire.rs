@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use benches::frames::Frames;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use str0m::media::Mid;
@@ -16,7 +17,6 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 use str0m::{Event, Input, Output, Rtc};
 
-use crate::frames::Frames;
 use crate::stream::{Outcome, Stream, Window};
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -238,7 +238,7 @@ impl Ends {
     /// Phases are spread over the frame: call by call, and the PBX half a frame after its visitor.
     fn schedule(&self, call: usize, pbx: bool) -> Schedule {
         let slots = u32::try_from(self.calls.len()).unwrap_or(1).max(1) * 2;
-        let slot = u32::try_from(call).unwrap_or_default() * 2 + u32::from(pbx) * (slots / 2 | 1);
+        let slot = u32::try_from(call).unwrap_or_default() * 2 + u32::from(pbx) * ((slots / 2) | 1);
         let phase = FRAME * (slot % slots) / slots;
         let frames = self.started.elapsed().as_millis() / FRAME.as_millis() + 1;
         Schedule { due: self.started + FRAME * u32::try_from(frames).unwrap_or_default() + phase, frame: call * 7 }
@@ -275,7 +275,7 @@ impl Ends {
     /// Reads a socket empty: events come at edges.
     fn read(&mut self, index: usize, buffer: &mut [u8; DATAGRAM_BYTES]) -> Result<(), String> {
         let Some(call) = self.calls.get_mut(index / 2) else { return Ok(()) };
-        if index % 2 == 0 { call.read_visitor(buffer) } else { call.read_pbx(buffer) }
+        if index.is_multiple_of(2) { call.read_visitor(buffer) } else { call.read_pbx(buffer) }
     }
 
     fn read_probe(&mut self, buffer: &mut [u8; DATAGRAM_BYTES]) {
@@ -290,10 +290,8 @@ impl Ends {
     fn speak(&mut self) -> Result<(), String> {
         for call in &mut self.calls {
             let late = [call.visitor_speaks(&self.frames)?, call.pbx_speaks(&self.frames)];
-            for late in late.into_iter().flatten().filter(|late| *late > LATE) {
-                self.notes.1.push(Instant::now());
-                let _ = late;
-            }
+            let late = late.into_iter().flatten().filter(|late| *late > LATE).count();
+            self.notes.1.extend(std::iter::repeat_n(Instant::now(), late));
         }
         let now = Instant::now();
         if let Some((number, _)) = self.probe_schedule.next(now) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ use crate::tone::{self, Samples};
 /// How a softphone is set up.
 #[derive(Clone, Debug)]
 pub struct Phone<'a> {
-    /// Its own loopback address.
+    /// Its place in the scene. Its ports come from it; its sockets are on 127.0.0.1, because baresip sends its sound
+    /// from there whatever it was told, and a gateway hears only the address the SDP names.
     pub address: IpAddr,
     /// Its SIP user.
     pub user: &'a str,
@@ -54,14 +55,15 @@ impl Baresip {
     /// With what it said when it does not come up.
     pub fn start(folder: &Path, phone: &Phone<'_>) -> Result<Self, String> {
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-        let write = |name: &str, text: &str| fs::write(folder.join(name), text).map_err(|error| format!("{name}: {error}"));
+        let write =
+            |name: &str, text: &str| fs::write(folder.join(name), text).map_err(|error| format!("{name}: {error}"));
         write("config", &config(folder, phone))?;
         write("accounts", &account(phone))?;
         write("contacts", "")?;
         let mut command = Command::new("baresip");
         command.args(["-4", "-f"]).arg(folder).env("HOME", folder);
         let running = Running::start(&format!("baresip {}", phone.user), command)?;
-        let control = connect(phone.address, &running)?;
+        let control = connect(ports(phone.address).control, &running)?;
         Ok(Self { running, folder: folder.to_owned(), control, unread: Vec::new() })
     }
 
@@ -70,7 +72,8 @@ impl Baresip {
     /// # Errors
     /// With its last lines when it is not.
     pub fn wait_registered(&mut self) -> Result<(), String> {
-        self.wait_event("REGISTER_OK", Duration::from_secs(10)).map(|_| ())
+        // Not by its event: it may have come before the control connection was open.
+        self.running.wait_for("200 OK", Duration::from_secs(15)).map(|_| ())
     }
 
     /// Gives a command of its menu: `dial`, `hangup`, `hold`, `resume`, `sndcode`, `accept`.
@@ -103,7 +106,9 @@ impl Baresip {
             if left.is_zero() {
                 return Err(format!("baresip had no {kind} within {limit:?}; it had {seen:?}\n{}", self.running.all()));
             }
-            self.control.set_read_timeout(Some(left.min(Duration::from_millis(200)))).map_err(|error| error.to_string())?;
+            self.control
+                .set_read_timeout(Some(left.min(Duration::from_millis(200))))
+                .map_err(|error| error.to_string())?;
             let mut buffer = [0_u8; 4_096];
             match self.control.read(&mut buffer) {
                 Ok(0) => return Err(format!("baresip has closed its control\n{}", self.running.all())),
@@ -137,10 +142,10 @@ impl Baresip {
     }
 }
 
-fn connect(address: IpAddr, running: &Running) -> Result<TcpStream, String> {
+fn connect(port: u16, running: &Running) -> Result<TcpStream, String> {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
-        match TcpStream::connect((address, 4444)) {
+        match TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
             Ok(stream) => return Ok(stream),
             Err(error) if Instant::now() > until => return Err(format!("baresip control: {error}\n{}", running.all())),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
@@ -151,15 +156,36 @@ fn connect(address: IpAddr, running: &Running) -> Result<TcpStream, String> {
 fn account(phone: &Phone<'_>) -> String {
     let Phone { user, registrar, transport, password, codecs, .. } = phone;
     let mode = if phone.auto_answer { "auto" } else { "manual" };
-    format!("<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};answermode={mode};regint=60;audio_codecs={codecs}\n")
+    format!(
+        "<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};answermode={mode};regint=60;audio_codecs={codecs}\n"
+    )
+}
+
+/// The ports of one phone.
+struct Ports {
+    sip: u16,
+    control: u16,
+    rtp: u16,
+}
+
+/// Ports of the party at 127.0.SCENE.PARTY, apart from those of every other.
+fn ports(address: IpAddr) -> Ports {
+    let [.., scene, party] = match address {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(_) => [0; 4],
+    };
+    let place = u16::from(scene) * 10 + u16::from(party) % 10;
+    Ports { sip: 11_000 + place, control: 14_000 + place, rtp: 40_000 + place * 10 }
 }
 
 fn config(folder: &Path, phone: &Phone<'_>) -> String {
-    let (address, folder) = (phone.address, folder.display());
+    let folder = folder.display();
+    let Ports { sip, control, rtp } = ports(phone.address);
     let mut text = format!(
-        "sip_listen {address}:5060\nnet_interface {address}\nrtp_ports 40000-40100\naudio_source ausine,{}\n\
+        "sip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp}-{}\naudio_source ausine,{}\n\
          audio_player aubridge,sink\nausrc_channels 2\nausrc_srate 48000\nmodule_path /usr/lib/baresip/modules\n\
-         snd_path {folder}\nmodule_tmp account.so\nmodule_app menu.so\nctrl_tcp_listen {address}:4444\n",
+         snd_path {folder}\nmodule_tmp account.so\nmodule_app menu.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
+        rtp + 9,
         phone.tone_hz
     );
     for module in ["opus", "g722", "g711", "ausine", "aubridge", "sndfile", "ctrl_tcp"] {

@@ -30,7 +30,15 @@ impl Kamailio {
         let file = folder.join("kamailio.cfg");
         fs::write(&file, config(address)).map_err(|error| error.to_string())?;
         let mut command = Command::new("/usr/sbin/kamailio");
-        command.args(["-DD", "-E", "-f"]).arg(&file).arg("-w").arg(folder).arg("-Y").arg(folder).arg("-P").arg(folder.join("pid"));
+        command
+            .args(["-DD", "-E", "-f"])
+            .arg(&file)
+            .arg("-w")
+            .arg(folder)
+            .arg("-Y")
+            .arg(folder)
+            .arg("-P")
+            .arg(folder.join("pid"));
         let running = Running::start("kamailio", command)?;
         let until = Instant::now() + Duration::from_secs(15);
         while std::net::TcpStream::connect((address, 5060)).is_err() {

@@ -10,8 +10,14 @@ const LINES_MAX: usize = 20_000;
 
 #[derive(Default)]
 struct Said {
-    lines: Mutex<Vec<String>>,
+    lines: Mutex<Vec<Line>>,
     more: Condvar,
+}
+
+/// One line, and whether a test has waited for it.
+struct Line {
+    text: String,
+    taken: bool,
 }
 
 /// A running program. Dropped, it is killed.
@@ -20,7 +26,6 @@ pub struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
     said: Arc<Said>,
-    read_to: usize,
 }
 
 impl Running {
@@ -39,7 +44,7 @@ impl Running {
             listen(err, Arc::clone(&said));
         }
         let stdin = child.stdin.take();
-        Ok(Self { name: name.to_owned(), child, stdin, said, read_to: 0 })
+        Ok(Self { name: name.to_owned(), child, stdin, said })
     }
 
     /// Writes a line to its input.
@@ -48,10 +53,12 @@ impl Running {
     /// When it has ended.
     pub fn tell(&mut self, line: &str) -> Result<(), String> {
         let stdin = self.stdin.as_mut().ok_or("its input is closed")?;
-        writeln!(stdin, "{line}").and_then(|()| stdin.flush()).map_err(|error| format!("{} does not listen: {error}", self.name))
+        writeln!(stdin, "{line}")
+            .and_then(|()| stdin.flush())
+            .map_err(|error| format!("{} does not listen: {error}", self.name))
     }
 
-    /// The next line not yet waited for that holds `text`.
+    /// The first line that holds `text` and was not waited for before.
     ///
     /// # Errors
     /// After `limit`, with the last lines it said.
@@ -59,15 +66,19 @@ impl Running {
         let until = Instant::now() + limit;
         let mut lines = self.said.lines.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(at) = lines.iter().skip(self.read_to).position(|line| line.contains(text)) {
-                self.read_to += at + 1;
-                return Ok(lines[self.read_to - 1].clone());
+            if let Some(line) = lines.iter_mut().find(|line| !line.taken && line.text.contains(text)) {
+                line.taken = true;
+                return Ok(line.text.clone());
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let tail: Vec<&String> = lines.iter().rev().take(25).collect();
-                let tail: Vec<&str> = tail.into_iter().rev().map(String::as_str).collect();
-                return Err(format!("{} did not say {text:?} within {limit:?}; its last lines:\n{}", self.name, tail.join("\n")));
+                let tail: Vec<&Line> = lines.iter().rev().take(25).collect();
+                let tail: Vec<&str> = tail.into_iter().rev().map(|line| line.text.as_str()).collect();
+                return Err(format!(
+                    "{} did not say {text:?} within {limit:?}; its last lines:\n{}",
+                    self.name,
+                    tail.join("\n")
+                ));
             }
             lines = self.said.more.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -76,7 +87,8 @@ impl Running {
     /// Everything it said so far.
     #[must_use]
     pub fn all(&self) -> String {
-        self.said.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+        let lines = self.said.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(|line| line.text.as_str()).collect::<Vec<&str>>().join("\n")
     }
 
     /// Its process id.
@@ -131,7 +143,7 @@ fn listen(stream: impl std::io::Read + Send + 'static, said: Arc<Said>) {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let mut lines = said.lines.lock().unwrap_or_else(PoisonError::into_inner);
             if lines.len() < LINES_MAX {
-                lines.push(String::from_utf8_lossy(&line).trim_end().to_owned());
+                lines.push(Line { text: String::from_utf8_lossy(&line).trim_end().to_owned(), taken: false });
             }
             said.more.notify_all();
         }

@@ -18,7 +18,8 @@ pub struct Samples {
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a test tone")]
 pub fn sine(rate_hz: u32, frequency_hz: f64, seconds: f64) -> Samples {
     let length = (f64::from(rate_hz) * seconds) as usize;
-    let samples = (0..length).map(|at| ((TAU * frequency_hz * at as f64 / f64::from(rate_hz)).sin() * 11_600.0) as i16).collect();
+    let samples =
+        (0..length).map(|at| ((TAU * frequency_hz * at as f64 / f64::from(rate_hz)).sin() * 11_600.0) as i16).collect();
     Samples { rate_hz, samples }
 }
 
@@ -62,7 +63,10 @@ pub fn read_wav(path: &Path) -> Result<Samples, String> {
             channels = usize::from(word(body + 2).unwrap_or(1)).max(1);
             rate_hz = long(body + 4).unwrap_or(0);
         } else if id == b"data" {
-            let samples = bytes[body..].chunks_exact(2 * channels).map(|frame| i16::from_le_bytes([frame[0], frame[1]])).collect();
+            let samples = bytes[body..]
+                .chunks_exact(2 * channels)
+                .map(|frame| i16::from_le_bytes([frame[0], frame[1]]))
+                .collect();
             return Ok(Samples { rate_hz, samples });
         }
         at = body + usize::try_from(length).unwrap_or(usize::MAX / 2) + usize::from(length % 2 == 1);

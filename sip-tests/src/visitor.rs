@@ -43,7 +43,11 @@ impl Visitor {
             }
         }
         let packages = repository().join("crates/web/assets/node_modules/playwright-core");
-        if packages.exists() { Ok(()) } else { Err("npm package playwright-core is not installed in crates/web/assets".to_owned()) }
+        if packages.exists() {
+            Ok(())
+        } else {
+            Err("npm package playwright-core is not installed in crates/web/assets".to_owned())
+        }
     }
 
     /// Opens the page.
@@ -52,7 +56,11 @@ impl Visitor {
     /// With what the browser said.
     pub fn open(visit: &Visit<'_>) -> Result<Self, String> {
         let mut command = Command::new("node");
-        command.arg(repository().join("sip-tests/browser/visitor.mjs")).arg(&visit.url).arg(visit.microphone).arg(visit.language);
+        command
+            .arg(repository().join("sip-tests/browser/visitor.mjs"))
+            .arg(&visit.url)
+            .arg(visit.microphone)
+            .arg(visit.language);
         let mut running = Running::start("visitor", command)?;
         running.wait_for("\"opened\"", Duration::from_secs(40))?;
         Ok(Self { running })

@@ -28,13 +28,13 @@ use crate::drive::call::{CallConfig, CallContext};
 use crate::drive::calls::Calls;
 use crate::drive::console::Consoles;
 use crate::drive::desk::{self as desk_task, DeskHandle};
+use crate::drive::inbound;
 use crate::drive::media::MediaHandle;
 use crate::drive::media::worker::{self, WorkerConfig};
 use crate::drive::sip::driver::{DriverConfig, PhonePresence, SipDriver, transport};
 use crate::drive::sip::sockets::Sockets;
 use crate::drive::sip::{Incoming, ORDERS_MAX, SipHandle};
 use crate::drive::web::{House, TenantDoor};
-use crate::drive::inbound;
 use crate::net::addresses;
 use crate::observe::health::{self, HealthBoard};
 use crate::observe::metric;
@@ -78,15 +78,23 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen { what, address, key, error } if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(f, "{what} {address} is in use by another program (or another passerelle): stop it, or change {key}")
+                write!(
+                    f,
+                    "{what} {address} is in use by another program (or another passerelle): stop it, or change {key}"
+                )
             }
             Self::Listen { what, address, key, error } if error.kind() == io::ErrorKind::AddrNotAvailable => {
                 write!(f, "{what} {address} is no address of this machine: change {key}")
             }
             Self::Listen { what, address, key, error } if error.kind() == io::ErrorKind::PermissionDenied => {
-                write!(f, "{what} {address} may not be opened by this user: take a port above 1023 in {key}, or grant CAP_NET_BIND_SERVICE")
+                write!(
+                    f,
+                    "{what} {address} may not be opened by this user: take a port above 1023 in {key}, or grant CAP_NET_BIND_SERVICE"
+                )
             }
-            Self::Listen { what, address, key, error } => write!(f, "{what} {address} cannot be opened ({error}): change {key}"),
+            Self::Listen { what, address, key, error } => {
+                write!(f, "{what} {address} cannot be opened ({error}): change {key}")
+            }
             Self::Store(why) => write!(f, "the store cannot be opened: {why}"),
             Self::Runtime(error) => write!(f, "the system gives no threads: {error}"),
         }
@@ -97,7 +105,11 @@ impl std::error::Error for StartError {}
 
 /// Runs the gateway until it is told to end.
 pub fn run(config: Config, options: Options) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("passerelle").build().map_err(StartError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("passerelle")
+        .build()
+        .map_err(StartError::Runtime)?;
     let outcome = runtime.block_on(serve(config, options));
     runtime.shutdown_timeout(Duration::from_secs(2));
     outcome
@@ -107,10 +119,15 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     let config = Arc::new(config);
     metric::install().map_err(|error| StartError::Store(error.to_string()))?;
     let store = open_store(&config).await?;
-    let listener = TcpListener::bind(config.http.listen).await.map_err(|error| StartError::Listen { what: "http", address: config.http.listen, key: "[http] listen", error })?;
+    let listener = TcpListener::bind(config.http.listen).await.map_err(|error| StartError::Listen {
+        what: "http",
+        address: config.http.listen,
+        key: "[http] listen",
+        error,
+    })?;
     let probe: [u8; 16] = rand::rng().random();
     let (media, threads) = start_media(&config, probe)?;
-    let echo = config.queues.iter().any(|queue| queue.target == checked::QueueTarget::Echo).then(|| random_password());
+    let echo = config.queues.iter().any(|queue| queue.target == checked::QueueTarget::Echo).then(random_password);
     let signalling = start_sip(&config, echo.as_deref()).await?;
     let calls = Calls::default();
     let consoles = Consoles::default();
@@ -118,13 +135,19 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     tokio::spawn(follow_presence(signalling.presence, desks.values().cloned().collect()));
     tokio::spawn(inbound::run(contexts.clone(), signalling.handle.clone(), signalling.incoming));
     let board = HealthBoard::default();
-    let prober = tokio::spawn(health::run(board.clone(), media.clone(), signalling.handle.clone(), Arc::clone(&store), probe));
+    let prober =
+        tokio::spawn(health::run(board.clone(), media.clone(), signalling.handle.clone(), Arc::clone(&store), probe));
     let upkeep = tokio::spawn(metrics_upkeep());
     let echo_agent = match &echo {
         Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
         None => None,
     };
-    let house = Arc::new(House { tenants: doors(&config, &contexts), agents: config.agents.clone(), board, accepting: AtomicBool::new(true) });
+    let house = Arc::new(House {
+        tenants: doors(&config, &contexts),
+        agents: config.agents.clone(),
+        board,
+        accepting: AtomicBool::new(true),
+    });
     let (stop, stopped) = watch::channel(false);
     let web = tokio::spawn(serve_web(listener, Arc::clone(&house), Arc::clone(&config), options, stopped));
     info!(http = %config.http.listen, sip = ?signalling.bound, workers = config.media.workers, "passerelle is ready");
@@ -173,7 +196,10 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     Ok(store)
 }
 
-fn start_media(config: &Config, probe: [u8; 16]) -> Result<(MediaHandle, Vec<std::thread::JoinHandle<()>>), StartError> {
+fn start_media(
+    config: &Config,
+    probe: [u8; 16],
+) -> Result<(MediaHandle, Vec<std::thread::JoinHandle<()>>), StartError> {
     let mut workers = Vec::new();
     let mut threads = Vec::new();
     for number in 0..config.media.workers {
@@ -188,7 +214,12 @@ fn start_media(config: &Config, probe: [u8; 16]) -> Result<(MediaHandle, Vec<std
             rtp_ports: config.media.rtp_ports.clone(),
             probe,
         };
-        let (handle, thread) = worker::start(worker).map_err(|error| StartError::Listen { what: "webrtc udp", address: listen, key: "[media] webrtc_listen", error })?;
+        let (handle, thread) = worker::start(worker).map_err(|error| StartError::Listen {
+            what: "webrtc udp",
+            address: listen,
+            key: "[media] webrtc_listen",
+            error,
+        })?;
         workers.push(handle);
         threads.push(thread);
     }
@@ -205,8 +236,12 @@ struct Signalling {
 
 async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, StartError> {
     let listen: Vec<_> = config.sip.listen.iter().map(|(kind, address)| (transport(*kind), *address)).collect();
-    let (sockets, bound, inbound) =
-        Sockets::bind(&listen).await.map_err(|(address, error)| StartError::Listen { what: "sip", address, key: "[sip] listen", error })?;
+    let (sockets, bound, inbound) = Sockets::bind(&listen).await.map_err(|(address, error)| StartError::Listen {
+        what: "sip",
+        address,
+        key: "[sip] listen",
+        error,
+    })?;
     let mut endpoint_config = EndpointConfig::new(locals(&bound, config), &config.sip.realm, rand::rng().random());
     if config.sip.digest_sha256 {
         endpoint_config.algorithms = vec![Algorithm::Sha256, Algorithm::Md5];
@@ -229,7 +264,14 @@ async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, St
     let mut driver = SipDriver::new(driver_config, endpoint, sockets, bound.clone());
     let agents = config.agents.iter().map(|agent| (agent.extension.as_str(), agent.password.expose()));
     let accounts = agents.chain(echo.map(|password| (ECHO, password)));
-    driver.set_accounts(accounts.map(|(user, password)| Account { user: user.to_owned(), secret: AccountSecret::new(user, &config.sip.realm, password) }).collect());
+    driver.set_accounts(
+        accounts
+            .map(|(user, password)| Account {
+                user: user.to_owned(),
+                secret: AccountSecret::new(user, &config.sip.realm, password),
+            })
+            .collect(),
+    );
     tokio::spawn(driver.run(orders, inbound));
     Ok(Signalling { handle: SipHandle::new(orders_in, next_leg), bound, incoming, presence })
 }
@@ -251,7 +293,11 @@ fn locals(bound: &[(Transport, SocketAddr)], config: &Config) -> Vec<Local> {
 
 /// Some address out there (TEST-NET-1, RFC 5737; 2001:db8::/32), to ask the routing table which of ours faces it.
 fn outside(bound: SocketAddr) -> SocketAddr {
-    if bound.is_ipv4() { ([192, 0, 2, 1], 9).into() } else { (std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into() }
+    if bound.is_ipv4() {
+        ([192, 0, 2, 1], 9).into()
+    } else {
+        (std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into()
+    }
 }
 
 fn start_desks(
@@ -266,7 +312,8 @@ fn start_desks(
     let mut desks = BTreeMap::new();
     let mut contexts = BTreeMap::new();
     for tenant in &config.tenants {
-        let queues: Vec<Queue> = config.queues.iter().filter(|queue| queue.tenant == tenant.id).map(desk_queue).collect();
+        let queues: Vec<Queue> =
+            config.queues.iter().filter(|queue| queue.tenant == tenant.id).map(desk_queue).collect();
         let ids: Vec<QueueId> = queues.iter().map(|queue| queue.id.clone()).collect();
         let desk = Desk::new(desk_config(config, &tenant.id, queues), clock::call_now());
         let (handle, _task) = desk_task::start(desk, ids, calls.clone());
@@ -308,8 +355,11 @@ fn call_config(config: &Config) -> CallConfig {
 
 fn desk_config(config: &Config, tenant: &str, queues: Vec<Queue>) -> DeskConfig {
     let limits = &config.limits;
-    let mut agents: Vec<AgentConfig> =
-        config.agents.iter().map(|agent| AgentConfig { extension: agent.extension.clone(), name: agent.name.clone(), max_calls: 1 }).collect();
+    let mut agents: Vec<AgentConfig> = config
+        .agents
+        .iter()
+        .map(|agent| AgentConfig { extension: agent.extension.clone(), name: agent.name.clone(), max_calls: 1 })
+        .collect();
     agents.push(AgentConfig { extension: ECHO.to_owned(), name: "Echo".to_owned(), max_calls: ECHO_CALLS_MAX });
     DeskConfig {
         tenant: TenantId(tenant.to_owned()),
@@ -320,7 +370,11 @@ fn desk_config(config: &Config, tenant: &str, queues: Vec<Queue>) -> DeskConfig 
             asks_per_address_per_minute: limits.talks_per_ip_per_minute_max,
             live_calls: limits.calls_max,
         },
-        calls: CallLimits { max_duration: limits.call_duration_max, media_lost_grace: limits.media_lost_grace, ..CallLimits::default() },
+        calls: CallLimits {
+            max_duration: limits.call_duration_max,
+            media_lost_grace: limits.media_lost_grace,
+            ..CallLimits::default()
+        },
         wrap_up: Duration::ZERO,
         seed: rand::rng().random(),
     }
@@ -336,10 +390,20 @@ fn desk_queue(queue: &checked::Queue) -> Queue {
                 Seat::Browser => Some(DeskSeat::Browser),
             },
         },
-        checked::QueueTarget::Trunk { trunk, user } => QueueTarget::Trunk { trunk: TrunkId(trunk.clone()), uri: user.clone() },
-        checked::QueueTarget::Echo => QueueTarget::Agents { extensions: vec![ECHO.to_owned()], seat: Some(DeskSeat::SipPhone) },
+        checked::QueueTarget::Trunk { trunk, user } => {
+            QueueTarget::Trunk { trunk: TrunkId(trunk.clone()), uri: user.clone() }
+        }
+        checked::QueueTarget::Echo => {
+            QueueTarget::Agents { extensions: vec![ECHO.to_owned()], seat: Some(DeskSeat::SipPhone) }
+        }
     };
-    Queue { id: QueueId(queue.id.clone()), target, ring_limit: queue.ring_limit, max_waiting: queue.waiting_max, hours: queue.hours.clone() }
+    Queue {
+        id: QueueId(queue.id.clone()),
+        target,
+        ring_limit: queue.ring_limit,
+        max_waiting: queue.waiting_max,
+        hours: queue.hours.clone(),
+    }
 }
 
 /// The address SIP legs send their sound to, when the configuration settles it; else the one that faces each peer.
@@ -365,13 +429,17 @@ async fn follow_presence(mut presence: mpsc::Receiver<PhonePresence>, desks: Vec
 }
 
 fn doors(config: &Config, contexts: &BTreeMap<String, CallContext>) -> BTreeMap<String, TenantDoor> {
-    let queues = |tenant: &str| config.queues.iter().filter(|queue| queue.tenant == tenant).map(|queue| queue.id.clone()).collect();
+    let queues = |tenant: &str| {
+        config.queues.iter().filter(|queue| queue.tenant == tenant).map(|queue| queue.id.clone()).collect()
+    };
     config
         .tenants
         .iter()
         .filter_map(|tenant| {
             let context = contexts.get(&tenant.id)?.clone();
-            let origins = Origins::new(&tenant.origins).inspect_err(|why| error!(tenant = tenant.id, why, "an origin of this tenant is not one")).ok()?;
+            let origins = Origins::new(&tenant.origins)
+                .inspect_err(|why| error!(tenant = tenant.id, why, "an origin of this tenant is not one"))
+                .ok()?;
             Some((tenant.id.clone(), TenantDoor { origins, queues: queues(&tenant.id), context }))
         })
         .collect()
@@ -390,7 +458,13 @@ impl web::Clock for EdgeClock {
     }
 }
 
-async fn serve_web(listener: TcpListener, house: Arc<House>, config: Arc<Config>, options: Options, mut stop: watch::Receiver<bool>) {
+async fn serve_web(
+    listener: TcpListener,
+    house: Arc<House>,
+    config: Arc<Config>,
+    options: Options,
+    mut stop: watch::Receiver<bool>,
+) {
     let web_config = WebConfig {
         demo: options.demo,
         public_url: Some(config.http.public_url.clone()),

@@ -13,7 +13,8 @@ const GOOD_BYE: Duration = Duration::from_secs(4);
 
 /// Returns at SIGTERM or Ctrl-C.
 pub(crate) async fn wait_for_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         warn!("signals cannot be heard; only kill ends this process");
         return std::future::pending().await;
     };
@@ -27,7 +28,11 @@ pub(crate) async fn wait_for_signal() {
 pub(crate) async fn drain(calls: &Calls, limit: Duration) {
     let up = calls.count();
     if up > 0 && !limit.is_zero() {
-        info!(calls = up, limit_s = limit.as_secs(), "no new calls; those in progress may finish; a second signal ends them now");
+        info!(
+            calls = up,
+            limit_s = limit.as_secs(),
+            "no new calls; those in progress may finish; a second signal ends them now"
+        );
         tokio::select! {
             () = calls.wait_empty() => {}
             () = tokio::time::sleep(limit) => warn!(calls = calls.count(), "drain limit reached"),

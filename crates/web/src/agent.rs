@@ -124,7 +124,9 @@ impl Seat {
         let login = AgentLogin { extension: extension.clone(), password, source: self.caller.source };
         let backend = Arc::clone(&self.edge.backend);
         // On its own task for the same reasons as a visitor's call.
-        let answered = tokio::spawn(async move { backend.agent(login).await }).await;
+        let answer = tokio::spawn(async move { backend.agent(login).await });
+        let answered = timeout(self.edge.config.limits.request_limit, answer).await;
+        let answered = answered.map_err(|_| Early::No(Refusal::new("timeout", 408)))?;
         match answered.unwrap_or(Err(Refusal::new("bug", 500))) {
             Ok(session) => {
                 self.edge.failures().forgive(self.caller.key);

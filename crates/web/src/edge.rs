@@ -159,8 +159,7 @@ impl FromRequestParts<Arc<Edge>> for Caller {
             tracing::error!("the router is served without connection info");
             return Err(edge.refuse(Door::Page, Refusal::new("bug", 500), lang));
         };
-        let forwarded = header_text(&parts.headers, "x-forwarded-for");
-        let source = source(peer.ip(), forwarded, &edge.config.trusted_proxies);
+        let source = source(peer.ip(), &forwarded(&parts.headers), &edge.config.trusted_proxies);
         Ok(Self {
             source,
             key: SourceKey::of(source),
@@ -184,6 +183,13 @@ pub(crate) fn asked(headers: &HeaderMap) -> Asked {
         (Some(value), None) => value.to_str().ok().and_then(Origin::from_header).map_or(Asked::Bad, Asked::From),
         (Some(_), Some(_)) => Asked::Bad,
     }
+}
+
+/// All of `X-Forwarded-For`: some proxies add a line of their own below what the client wrote.
+fn forwarded(headers: &HeaderMap) -> String {
+    let lines: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().map(|line| line.to_str().unwrap_or_default()).collect();
+    lines.join(",")
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

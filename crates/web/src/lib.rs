@@ -84,7 +84,7 @@ pub struct WebLimits {
     pub send_limit: Duration,
     /// After a visitor's `bye` the end must be confirmed within this. Default 35 s: the call's own end limit and a bit.
     pub bye_limit: Duration,
-    /// A plain request must be answered within this. Default 10 s.
+    /// A plain request must be answered within this, and a call or an agent's session begun. Default 10 s.
     pub request_limit: Duration,
     /// The headers of a request must be complete within this; also how long an idle connection is kept. Default 10 s.
     pub header_limit: Duration,
@@ -131,6 +131,21 @@ impl Default for WebLimits {
             login_failures: 10,
             login_window: Duration::from_secs(300),
         }
+    }
+}
+
+impl WebLimits {
+    /// Fits the edge's budgets for one address to the calls that the desk lets it ask for in a minute, so that an
+    /// operator has one number to set. Call after `token_life` is set.
+    #[must_use]
+    pub fn for_talks_per_minute(mut self, talks: usize) -> Self {
+        let minutes = usize::try_from(self.token_life.as_secs().div_ceil(60)).unwrap_or(1);
+        // Twice as many tokens as calls: a token is spent also on a microphone that was then refused.
+        self.tokens_per_source = talks.saturating_mul(2 * minutes).max(20);
+        self.tokens = self.tokens.max(self.tokens_per_source);
+        self.strangers_per_source = self.strangers_per_source.max(talks);
+        self.connections_per_source = self.connections_per_source.max(talks.saturating_mul(2));
+        self
     }
 }
 

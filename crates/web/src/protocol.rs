@@ -1,5 +1,23 @@
 //! The WebSocket messages, version 1: JSON in, checked and bounded; JSON out.
 //!
+//! | visitor's page → | | → visitor's page | |
+//! |---|---|---|---|
+//! | `hello` | `v` `token` `session{id,page{url,title},referrer,lang}` `offer` | `answer` | `call` `sdp` |
+//! | `reoffer` | `sdp` | `reanswer` | `sdp` |
+//! | `digits` | `digits` | `digit` | `digit` |
+//! | `mute` | `on` | `state` | `state` `agent`? |
+//! | `page` | `url` `title` | `error` | `code` `sentence` |
+//! | `bye`, `ping` | | `ended`, `pong` | `code` `sentence` `talk_s` |
+//!
+//! | agent's console → | | → agent's console | |
+//! |---|---|---|---|
+//! | `hello` | `v` `extension` `password` `lang`? | `welcome` | `name` `extension` |
+//! | `ready` | `on` | `live` | `now_ms` `calls[{call,state,tenant,queue,page,referrer,session,lang,since_ms,agent?}]` |
+//! | `answer` | `call` `offer` | `ring` | `call` `card{…}` |
+//! | `decline` | `call` | `media` | `call` `sdp` |
+//! | `bye` | `call` | `digit`, `ready` | `call` `digit`; `on` |
+//! | `ping` | | `ended`, `error`, `pong` | `call`? `code` `sentence` |
+//!
 //! Unknown fields are ignored and unknown types refused without ending the call, so that a newer page can talk to an
 //! older gateway. Everything else is strict: types, sizes, depth.
 

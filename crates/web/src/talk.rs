@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::{
     extract::{
         State,
-        ws::{WebSocketUpgrade, close_code, rejection::WebSocketUpgradeRejection},
+        ws::{Utf8Bytes, WebSocketUpgrade, close_code, rejection::WebSocketUpgradeRejection},
     },
     response::Response,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
     Door, Lang, Refusal, TalkSession, TalkStart, VisitorRequest, VisitorUpdate, WebCounter,
@@ -24,6 +24,9 @@ use crate::{
 };
 
 const DOOR: Door = Door::Talk;
+
+/// Messages kept while the call is being started.
+const EARLY_MESSAGES: usize = 16;
 
 /// The handshake: origin, subprotocol and room are checked before a socket exists.
 pub(crate) async fn talk(
@@ -91,14 +94,15 @@ impl Visit {
             Err(Early::No(code)) => return self.turn_away(line, code, self.caller.lang).await,
         };
         let lang = if hello.session.lang.is_empty() { self.caller.lang } else { Lang::of(&hello.session.lang) };
-        let session = match self.start(*hello).await {
-            Ok(session) => session,
-            Err(refusal) => return self.turn_away(line, refusal.code, lang).await,
+        let (session, early) = match self.begin(*hello, &mut line).await {
+            Ok(begun) => begun,
+            Err(Early::Gone(gone)) => return line.part(gone, |code| error(code, lang)).await,
+            Err(Early::No(code)) => return self.turn_away(line, code, lang).await,
         };
         drop(stranger);
         self.edge.backend.count(WebCounter::SessionStarted(DOOR));
         tracing::debug!(call = session.call, "a visitor talks");
-        Conversation { edge: &self.edge, lang, bye_at: None }.run(line, session).await;
+        Conversation { edge: &self.edge, lang, bye_at: None }.run(line, session, early).await;
     }
 
     async fn hello(&self, line: &mut Line) -> Result<Box<VisitorHello>, Early> {
@@ -121,8 +125,33 @@ impl Visit {
         }
     }
 
-    /// Spends the token and asks for the call.
-    async fn start(&self, hello: VisitorHello) -> Result<TalkSession, Refusal> {
+    /// Asks for the call while listening: a page that leaves meanwhile is noticed, what it says is kept for the call.
+    async fn begin(&self, hello: VisitorHello, line: &mut Line) -> Result<(TalkSession, Vec<Utf8Bytes>), Early> {
+        let start = self.spend(hello).map_err(|refusal| Early::No(refusal.code))?;
+        let backend = Arc::clone(&self.edge.backend);
+        // On its own task, so that it always runs to its end, and so that a panic in there is a refusal here.
+        let mut started = tokio::spawn(async move { backend.talk(start).await });
+        let mut early = Vec::new();
+        let late = sleep_until(Instant::now() + self.edge.config.limits.request_limit);
+        tokio::pin!(late);
+        loop {
+            tokio::select! {
+                started = &mut started => {
+                    let session = started.unwrap_or(Err(Refusal::new("bug", 500)));
+                    return session.map(|session| (session, early)).map_err(|refusal| Early::No(refusal.code));
+                }
+                heard = line.hear() => match heard {
+                    Heard::Text(text) if early.len() < EARLY_MESSAGES => early.push(text),
+                    Heard::Text(_) => return Err(Early::Gone(Gone::Flood)),
+                    Heard::Gone(gone) => return Err(Early::Gone(gone)),
+                },
+                () = &mut late => return Err(Early::No("timeout")),
+            }
+        }
+    }
+
+    /// Spends the token.
+    fn spend(&self, hello: VisitorHello) -> Result<TalkStart, Refusal> {
         let origin = self.origin.as_str();
         let redeemed = self.edge.tokens().redeem(&hello.token, origin, self.edge.now());
         let grant = redeemed.map_err(|why| match why {
@@ -135,18 +164,14 @@ impl Visit {
         if !self.edge.backend.origin_allowed(&grant.tenant, origin) {
             return Err(Refusal::new("origin-refused", 403));
         }
-        let start = TalkStart {
+        Ok(TalkStart {
             tenant: grant.tenant,
             queue: grant.queue,
             origin: grant.origin,
             source: self.caller.source,
             session: hello.session,
             offer: hello.offer,
-        };
-        let backend = Arc::clone(&self.edge.backend);
-        // On its own task, so that it always runs to its end, and so that a panic in there is a refusal here.
-        let started = tokio::spawn(async move { backend.talk(start).await }).await;
-        started.unwrap_or(Err(Refusal::new("bug", 500)))
+        })
     }
 
     async fn turn_away(&self, mut line: Line, code: &'static str, lang: Lang) {
@@ -187,9 +212,14 @@ enum Next {
 }
 
 impl Conversation<'_> {
-    async fn run(mut self, mut line: Line, mut session: TalkSession) {
+    async fn run(mut self, mut line: Line, mut session: TalkSession, early: Vec<Utf8Bytes>) {
         let answer = VisitorReply::Answer { call: &session.call, sdp: &session.answer };
-        let mut next = line.say(&answer).await.map_or_else(Next::Gone, |()| Next::Go);
+        let mut next = said(line.say(&answer).await);
+        for text in early {
+            if matches!(next, Next::Go) {
+                next = self.heard(&text, &mut line, &session).await;
+            }
+        }
         loop {
             match next {
                 Next::Go => {}
@@ -206,7 +236,7 @@ impl Conversation<'_> {
             let bye_at = self.bye_at;
             let bye_over = async {
                 match bye_at {
-                    Some(at) => tokio::time::sleep_until(at).await,
+                    Some(at) => sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };

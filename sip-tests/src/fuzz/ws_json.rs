@@ -43,7 +43,9 @@ fn check_agent(message: &AgentMessage) {
         AgentMessage::Request(AgentRequest::Answer { call, offer }) => {
             assert!(call.len() <= 256 && offer.len() <= 32_768);
         }
-        AgentMessage::Request(AgentRequest::Decline { call } | AgentRequest::Bye { call }) => assert!(call.len() <= 256),
+        AgentMessage::Request(AgentRequest::Decline { call } | AgentRequest::Bye { call }) => {
+            assert!(call.len() <= 256)
+        }
         AgentMessage::Request(AgentRequest::Ready(_)) | AgentMessage::Ping => {}
     }
 }

@@ -2,6 +2,7 @@
 
 mod ends;
 mod garbage;
+mod phones;
 mod scene;
 mod sipp;
 mod talk;

@@ -4,6 +4,7 @@
     clippy::print_stderr,
     reason = "in a test an unwrap is an assertion, and a skipped test is never silent"
 )]
+#![expect(clippy::print_stdout, reason = "seeds and figures are shown with --show-output")]
 
 mod digest;
 mod fuzz_replay;

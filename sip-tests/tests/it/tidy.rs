@@ -179,7 +179,7 @@ fn functions(source: &str) -> Vec<(usize, String, usize)> {
     let mut found = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let code = line.trim_start();
-        let indent = &line[..line.len() - code.len()];
+        let indent = line.strip_suffix(code).unwrap_or_default();
         let words = ["pub ", "pub(crate) ", "pub(super) ", "const ", "async "];
         let bare = words.iter().fold(code, |code, word| code.strip_prefix(word).unwrap_or(code));
         let Some(rest) = bare.strip_prefix("fn ") else { continue };

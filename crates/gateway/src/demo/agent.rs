@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use crate::app::{ECHO, StartError};
 use crate::clock;
-use crate::config::checked::{Codec, HeaderPolicy, Secret, Trunk, Transport as ConfigTransport};
+use crate::config::checked::{Codec, HeaderPolicy, Secret, Transport as ConfigTransport, Trunk};
 use crate::drive::call::CallInput;
 use crate::drive::call::legs::Phone;
 use crate::drive::media::{BridgeOrder, MediaHandle, MediaNotice, MediaSession};
@@ -52,14 +52,28 @@ impl EchoAgent {
 }
 
 /// Starts it: own socket, own endpoint, registered to the gateway as `echo`.
-pub(crate) async fn start(gateway: &[(Transport, SocketAddr)], password: &str, media: MediaHandle) -> Result<EchoAgent, StartError> {
-    let (kind, address) = gateway.iter().find(|(kind, _)| *kind == Transport::Udp).or(gateway.first()).copied().unwrap_or((Transport::Udp, ([127, 0, 0, 1], 5060).into()));
+pub(crate) async fn start(
+    gateway: &[(Transport, SocketAddr)],
+    password: &str,
+    media: MediaHandle,
+) -> Result<EchoAgent, StartError> {
+    let (kind, address) = gateway
+        .iter()
+        .find(|(kind, _)| *kind == Transport::Udp)
+        .or_else(|| gateway.first())
+        .copied()
+        .unwrap_or_else(|| (Transport::Udp, ([127, 0, 0, 1], 5060).into()));
     let registrar = SocketAddr::new(reachable(address.ip()), address.port());
-    let local: IpAddr = if registrar.ip().is_loopback() { registrar.ip() } else { crate::net::addresses::local_towards(registrar) };
+    let local: IpAddr =
+        if registrar.ip().is_loopback() { registrar.ip() } else { crate::net::addresses::local_towards(registrar) };
     let listen = SocketAddr::new(local, 0);
-    let (sockets, bound, inbound) =
-        Sockets::bind(&[(kind, listen)]).await.map_err(|(address, error)| StartError::Listen { what: "echo agent", address, key: "[sip] listen", error })?;
-    let locals = bound.iter().map(|(transport, bound)| Local { transport: *transport, bound: *bound, advertised: None }).collect();
+    let (sockets, bound, inbound) = Sockets::bind(&[(kind, listen)])
+        .await
+        .map_err(|(address, error)| StartError::Listen { what: "echo agent", address, key: "[sip] listen", error })?;
+    let locals = bound
+        .iter()
+        .map(|(transport, bound)| Local { transport: *transport, bound: *bound, advertised: None })
+        .collect();
     let endpoint = Endpoint::new(EndpointConfig::new(locals, ECHO, rand::rng().random()), clock::now());
     let (incoming_in, incoming) = mpsc::channel(INBOX_MAX);
     let (presence, _nobody_registers_here) = mpsc::channel(1);
@@ -83,7 +97,7 @@ fn reachable(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     }
 }
 
@@ -111,7 +125,10 @@ async fn answer_all(sip: SipHandle, media: MediaHandle, mut incoming: mpsc::Rece
     let french = sound(SENTENCE_FR);
     let english = sound(SENTENCE_EN);
     while let Some(invite) = incoming.recv().await {
-        let speaks_french = invite.headers.get_str("X-Passerelle-Language").is_some_and(|language| language.to_ascii_lowercase().starts_with("fr"));
+        let speaks_french = invite
+            .headers
+            .get_str("X-Passerelle-Language")
+            .is_some_and(|language| language.to_ascii_lowercase().starts_with("fr"));
         let sentence = if speaks_french { french.clone() } else { english.clone() };
         tokio::spawn(answer_one(sip.clone(), media.clone(), invite, sentence));
     }
@@ -143,8 +160,9 @@ async fn answer_one(sip: SipHandle, media: MediaHandle, invite: Incoming, senten
     }
     while let Some(input) = inbox.recv().await {
         match input {
-            CallInput::Media(MediaNotice::PlayDone(_)) => order(&session, BridgeOrder::Echo(Side::A, true)),
-            CallInput::Media(MediaNotice::Bug) | CallInput::Sip(_, SipNotice::Ended { .. } | SipNotice::Refused { .. }) => break,
+            CallInput::Media(MediaNotice::PlayDone) => order(&session, BridgeOrder::Echo(Side::A, true)),
+            CallInput::Media(MediaNotice::Bug)
+            | CallInput::Sip(_, SipNotice::Ended { .. } | SipNotice::Refused { .. }) => break,
             CallInput::Sip(_, SipNotice::Reoffered { .. }) => {
                 // Its peer is the gateway itself, which changes nothing; 488 keeps the session as it is.
                 sip.refuse(leg, 488);
@@ -170,7 +188,12 @@ fn order(session: &MediaSession, order: BridgeOrder) {
     }
 }
 
-async fn pick_up(sip: &SipHandle, media: &MediaHandle, invite: Incoming, inbox: mpsc::Sender<CallInput>) -> Result<MediaSession, String> {
+async fn pick_up(
+    sip: &SipHandle,
+    media: &MediaHandle,
+    invite: Incoming,
+    inbox: mpsc::Sender<CallInput>,
+) -> Result<MediaSession, String> {
     let (leg, remote) = (invite.leg, invite.remote);
     let session = media.open("echo", inbox).map_err(|error| error.to_string())?;
     let port = session.rtp(Side::A).await.map_err(|error| error.to_string())?;
@@ -180,7 +203,8 @@ async fn pick_up(sip: &SipHandle, media: &MediaHandle, invite: Incoming, inbox: 
     // G.722 first: the echo then proves the codec work in both directions, at wide band.
     phone.sdp.codecs = vec![CodecKind::G722, CodecKind::Opus, CodecKind::Pcma, CodecKind::Pcmu];
     let offer = phone.offer.take().ok_or("an INVITE without an offer")?;
-    let (answer, negotiated) = sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer)).map_err(|error| error.to_string())?;
+    let (answer, negotiated) =
+        sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer)).map_err(|error| error.to_string())?;
     info!(codec = negotiated.plan.codec.name(), "the echo agent answers");
     session.negotiated(Side::A, negotiated, Some(remote)).map_err(|error| error.to_string())?;
     sip.answer(leg, answer.into_bytes());

@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use call::{
-    BridgeCommand, BridgeEvent, Call, CallCommand, CallEvent, CallId, CallRecord, CallSpec, CallTags, HangupCause, LegCommand, LegEvent, LegId, LegKind,
-    Party,
+    BridgeCommand, BridgeEvent, Call, CallCommand, CallEvent, CallId, CallRecord, CallSpec, CallTags, HangupCause,
+    LegCommand, LegEvent, LegId, LegKind, Party,
 };
 use media::bridge::Side;
-use media::play::Source;
 use media::codec::CodecKind;
+use media::play::Source;
 use media::sdp::{self, SdpConfig};
 use media::stats::LegStats;
 use store::{OpenCall, Store};
@@ -97,10 +97,17 @@ pub(crate) struct Visitor {
 }
 
 /// Starts a visitor's call: his offer is answered here, the rest runs in the call's own task.
-pub(crate) async fn start_talk(context: CallContext, spec: CallSpec, offer: String, visitor: Visitor) -> Result<String, MediaError> {
+pub(crate) async fn start_talk(
+    context: CallContext,
+    spec: CallSpec,
+    offer: String,
+    visitor: Visitor,
+) -> Result<String, MediaError> {
     let (inbox_in, inbox) = mpsc::channel(INBOX_MAX);
     let session = context.media.open(&spec.id.to_string(), inbox_in.clone())?;
-    let answer = session.browser(Side::A, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma]).await?;
+    let answer = session
+        .browser(Side::A, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma])
+        .await?;
     tokio::spawn(forward_requests(visitor.requests, inbox_in.clone()));
     let first = First { io: LegIo::Visitor { updates: visitor.updates }, caller: None };
     spawn(context, spec, session, first, inbox_in, inbox);
@@ -133,7 +140,14 @@ async fn forward_requests(mut requests: mpsc::Receiver<VisitorRequest>, inbox: m
 }
 
 /// Runs the call under supervision: a panic ends this call, its record says so, and nothing else ends.
-fn spawn(context: CallContext, spec: CallSpec, session: MediaSession, first: First, inbox_in: mpsc::Sender<CallInput>, inbox: mpsc::Receiver<CallInput>) {
+fn spawn(
+    context: CallContext,
+    spec: CallSpec,
+    session: MediaSession,
+    first: First,
+    inbox_in: mpsc::Sender<CallInput>,
+    inbox: mpsc::Receiver<CallInput>,
+) {
     let entry = context.calls.enter(spec.id, inbox_in.clone());
     let sip_legs = SipLegs::default();
     if let LegIo::Phone(phone) = &first.io {
@@ -145,7 +159,11 @@ fn spawn(context: CallContext, spec: CallSpec, session: MediaSession, first: Fir
     let task_opened = opened.clone();
     metric::gauge_add(Metric::CallsLive, 1.0);
     metric::count(Metric::CallsStarted);
-    let task = tokio::spawn(CallTask::new(context, spec, session, first, inbox_in, sip_legs.clone()).run(inbox, task_opened).instrument(span));
+    let task = tokio::spawn(
+        CallTask::new(context, spec, session, first, inbox_in, sip_legs.clone())
+            .run(inbox, task_opened)
+            .instrument(span),
+    );
     tokio::spawn(async move {
         if let Err(failure) = task.await {
             metric::count(Metric::Panics);
@@ -190,6 +208,7 @@ struct CallTask {
     second: Option<LegId>,
     inbox_in: mpsc::Sender<CallInput>,
     sip_legs: SipLegs,
+    visitor_told: bool,
     over: bool,
 }
 
@@ -210,12 +229,32 @@ impl SipLegs {
 }
 
 impl CallTask {
-    fn new(context: CallContext, spec: CallSpec, session: MediaSession, first: First, inbox_in: mpsc::Sender<CallInput> sip_legs: SipLegs) -> Self {
+    fn new(
+        context: CallContext,
+        spec: CallSpec,
+        session: MediaSession,
+        first: First,
+        inbox_in: mpsc::Sender<CallInput>,
+        sip_legs: SipLegs,
+    ) -> Self {
         let (tags, id) = (spec.tags.clone(), spec.id);
         let mut legs = vec![first.io];
         legs.resize_with(1 + spec.second.len(), || LegIo::None);
         let call = Call::new(spec, clock::call_now());
-        Self { context, call, tags, id, session: Some(session), legs, caller: first.caller, second: None, inbox_in, sip_legs, over: false }
+        Self {
+            context,
+            call,
+            tags,
+            id,
+            session: Some(session),
+            legs,
+            caller: first.caller,
+            second: None,
+            inbox_in,
+            sip_legs,
+            visitor_told: false,
+            over: false,
+        }
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<CallInput>, opened: OpenCall) {
@@ -329,7 +368,7 @@ impl CallTask {
                 debug!(?side, "first rtp packet");
                 return;
             }
-            MediaNotice::PlayDone(_) => return,
+            MediaNotice::PlayDone => return,
             MediaNotice::Bug => {
                 self.session = None;
                 self.call.handle_bridge(BridgeEvent::Failed, clock::call_now());
@@ -505,7 +544,9 @@ impl CallTask {
     /// The socket is lost, the sound perhaps not: once they talk, consent decides (RFC 7675).
     fn handle_visitor_gone(&mut self) {
         match self.call.state() {
-            call::State::Bridged | call::State::Held => info!("the page's socket is lost; the call goes on while its sound does"),
+            call::State::Bridged | call::State::Held => {
+                info!("the page's socket is lost; the call goes on while its sound does")
+            }
             call::State::New | call::State::Opening | call::State::Ringing => {
                 self.call.hang_up(Party::Visitor, HangupCause::SocketLost, clock::call_now());
             }
@@ -523,7 +564,9 @@ impl CallTask {
     }
 
     async fn handle_console(&mut self, extension: &str, action: ConsoleAction) {
-        let Some(leg) = self.legs.iter().position(|io| io.is_console_of(extension)).and_then(|at| u8::try_from(at).ok()).map(LegId) else {
+        let Some(leg) =
+            self.legs.iter().position(|io| io.is_console_of(extension)).and_then(|at| u8::try_from(at).ok()).map(LegId)
+        else {
             if let ConsoleAction::Answer { page, .. } = action {
                 let _page_gone = page.try_send(AgentUpdate::Ended { call: self.id.to_string(), code: "cancelled" });
             }
@@ -550,7 +593,10 @@ impl CallTask {
     async fn console_answers(&mut self, leg: LegId, extension: &str, offer: String, page: mpsc::Sender<AgentUpdate>) {
         let Some(session) = &self.session else { return };
         let call = self.id.to_string();
-        match session.browser(Side::B, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma]).await {
+        match session
+            .browser(Side::B, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma])
+            .await
+        {
             Ok(sdp) => {
                 let _page_gone = page.try_send(AgentUpdate::Media { call, sdp });
                 *self.io(leg) = LegIo::Console { extension: extension.to_owned() };
@@ -583,7 +629,9 @@ impl CallTask {
             LegCommand::Open => {}
             LegCommand::Invite => self.invite(leg).await,
             LegCommand::Ring | LegCommand::Progress => match self.io(leg) {
-                LegIo::Visitor { .. } => self.update(VisitorUpdate::State { state: VisitorState::Ringing, agent: None }),
+                LegIo::Visitor { .. } => {
+                    self.update(VisitorUpdate::State { state: VisitorState::Ringing, agent: None })
+                }
                 LegIo::Phone(phone) => {
                     if let Some(sip_leg) = phone.leg {
                         self.context.sip.ring(sip_leg);
@@ -608,7 +656,9 @@ impl CallTask {
             LegIo::Visitor { .. } => self.update(VisitorUpdate::Digit(digit.key())),
             LegIo::Console { extension } => {
                 let extension = extension.clone();
-                self.context.consoles.tell_all(&extension, &AgentUpdate::Digit { call: self.id.to_string(), digit: digit.key() });
+                self.context
+                    .consoles
+                    .tell_all(&extension, &AgentUpdate::Digit { call: self.id.to_string(), digit: digit.key() });
             }
             LegIo::Phone(_) | LegIo::None => {}
         }
@@ -645,7 +695,8 @@ impl CallTask {
             phone.sdp.ssrc = port.ssrc;
             phone.sdp.codecs = codecs;
             let offer = phone.offer.take().unwrap_or_default();
-            sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer)).map_err(|error| (HangupCause::IncompatibleMedia, error.to_string()))
+            sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer))
+                .map_err(|error| (HangupCause::IncompatibleMedia, error.to_string()))
         });
         match outcome {
             Ok((answer, negotiated)) => {
@@ -663,15 +714,13 @@ impl CallTask {
 
     fn end(&mut self, leg: LegId, cause: HangupCause) {
         match self.io(leg) {
-            LegIo::Phone(phone) => match phone.end() {
-                Some(sip_leg) => {
-                    if !self.context.sip.hang_up(sip_leg, cause) {
-                        self.tell_call(leg, LegEvent::Ended);
-                    }
-                    return;
+            LegIo::Phone(phone) => {
+                let ordered = phone.end().is_some_and(|sip_leg| self.context.sip.hang_up(sip_leg, cause));
+                // Ordered, its last word comes from the driver; else nobody will say one.
+                if !ordered {
+                    self.tell_call(leg, LegEvent::Ended);
                 }
-                None => self.tell_call(leg, LegEvent::Ended),
-            },
+            }
             LegIo::Console { .. } => {
                 self.console_over(leg, cause);
                 self.tell_call(leg, LegEvent::Ended);
@@ -684,7 +733,9 @@ impl CallTask {
     async fn order_bridge(&mut self, command: BridgeCommand) {
         debug!(?command, "order");
         match command {
-            BridgeCommand::Ringback { to, on: true } => self.bridge(BridgeOrder::Play(Self::side(to), Source::Ringback(legs::country(&self.tags.language)))),
+            BridgeCommand::Ringback { to, on: true } => {
+                self.bridge(BridgeOrder::Play(Self::side(to), Source::Ringback(legs::country(&self.tags.language))))
+            }
             BridgeCommand::Ringback { to, on: false } => self.bridge(BridgeOrder::Stop(Self::side(to))),
             BridgeCommand::Connect { .. } => self.bridge(BridgeOrder::Connect(true)),
             BridgeCommand::Disconnect => self.bridge(BridgeOrder::Connect(false)),
@@ -745,11 +796,19 @@ impl CallTask {
 
     fn trunk(&self, name: &str) -> (HeaderPolicy, Vec<CodecKind>) {
         let trunk = self.context.config.trunks.iter().find(|trunk| trunk.name == name);
-        trunk.map_or((tags::AGENT_POLICY, Vec::new()), |trunk| (trunk.headers, trunk.codecs.iter().copied().map(legs::codec).collect()))
+        trunk.map_or((tags::AGENT_POLICY, Vec::new()), |trunk| {
+            (trunk.headers, trunk.codecs.iter().copied().map(legs::codec).collect())
+        })
     }
 
     fn rings_at_page(&self, extension: &str) -> bool {
-        let wanted = self.context.config.seats.iter().find(|(queue, _)| *queue == self.tags.queue.0).map_or(Seat::Any, |(_, seat)| *seat);
+        let wanted = self
+            .context
+            .config
+            .seats
+            .iter()
+            .find(|(queue, _)| *queue == self.tags.queue.0)
+            .map_or(Seat::Any, |(_, seat)| *seat);
         let seats = self.context.desk.seats(extension);
         match wanted {
             Seat::Browser => true,
@@ -768,7 +827,14 @@ impl CallTask {
         }
     }
 
-    async fn invite_phone(&mut self, leg: LegId, callee: Callee, policy: HeaderPolicy, codecs: Vec<CodecKind>, ring_limit: Duration) -> Result<(), HangupCause> {
+    async fn invite_phone(
+        &mut self,
+        leg: LegId,
+        callee: Callee,
+        policy: HeaderPolicy,
+        codecs: Vec<CodecKind>,
+        ring_limit: Duration,
+    ) -> Result<(), HangupCause> {
         let Some(session) = &self.session else { return Err(HangupCause::Bug) };
         let port = session.rtp(Self::side(leg)).await.map_err(|error| {
             warn!(%error, "no rtp port for this leg");
@@ -784,11 +850,21 @@ impl CallTask {
             dtmf: true,
             ptime_ms: 20,
         };
-        let key = self.context.config.tag_keys.iter().find(|(tenant, _)| *tenant == self.tags.tenant.0).map(|(_, key)| key.clone()).unwrap_or_default();
+        let key = self
+            .context
+            .config
+            .tag_keys
+            .iter()
+            .find(|(tenant, _)| *tenant == self.tags.tenant.0)
+            .map(|(_, key)| key.clone())
+            .unwrap_or_default();
         let for_offer = sdp.clone();
         let invitation = Invitation {
             callee,
-            display: self.caller.as_ref().map_or_else(|| tags::display(&self.tags, policy), |caller| sip::headers::clean(&caller.display, 60)),
+            display: self
+                .caller
+                .as_ref()
+                .map_or_else(|| tags::display(&self.tags, policy), |caller| sip::headers::clean(&caller.display, 60)),
             user: self.caller.as_ref().map_or_else(|| "web".to_owned(), |caller| caller.user.clone()),
             headers: tags::headers(&self.tags, &key, policy),
             ring_limit,
@@ -806,24 +882,44 @@ impl CallTask {
 
     async fn pass_on(&mut self, event: CallEvent) {
         match &event {
-            CallEvent::State(state) => info!(state = state.code(), "call moves"),
+            CallEvent::State(state) => {
+                info!(state = state.code(), "call moves");
+                if *state == call::State::Ending {
+                    self.tell_visitor_the_end();
+                }
+            }
             CallEvent::Ended(record) => {
-                info!(cause = record.cause.code(), by = record.hung_up_by.code(), wait_ms = record.wait_ms, talk_ms = record.talk_ms, "call ends");
+                info!(
+                    cause = record.cause.code(),
+                    by = record.hung_up_by.code(),
+                    wait_ms = record.wait_ms,
+                    talk_ms = record.talk_ms,
+                    "call ends"
+                );
                 self.over = true;
             }
             CallEvent::Answered { .. } => metric::count(Metric::CallsAnswered),
-            CallEvent::Trying { .. } | CallEvent::Ringing { .. } | CallEvent::Held { .. } | CallEvent::Digit { .. } => {}
+            CallEvent::Trying { .. } | CallEvent::Ringing { .. } | CallEvent::Held { .. } | CallEvent::Digit { .. } => {
+            }
         }
         self.context.desk.event(self.id, event).await;
     }
 
-    /// The record is kept, then the page hears the last word.
+    /// The last word, said once and as soon as it is known: a silent PBX may keep its leg for 32 s more.
+    fn tell_visitor_the_end(&mut self) {
+        if !std::mem::replace(&mut self.visitor_told, true) {
+            let record = self.call.record(clock::call_now());
+            self.update(VisitorUpdate::Ended { code: record.cause.code(), talk_s: record.talk_ms / 1_000 });
+        }
+    }
+
+    /// The record is kept; a call that ended at once tells its page only now.
     async fn keep_record(&mut self) {
         let record = self.call.record(clock::call_now());
         metric::count_with(Metric::CallsEnded, record.cause.code());
         metric::time(Metric::CallWaitSeconds, Duration::from_millis(record.wait_ms));
         metric::time(Metric::CallTalkSeconds, Duration::from_millis(record.talk_ms));
-        self.update(VisitorUpdate::Ended { code: record.cause.code(), talk_s: record.talk_ms / 1_000 });
+        self.tell_visitor_the_end();
         if let Err(error) = self.context.store.close_call(record).await {
             metric::count(Metric::RecordsLost);
             error!(%error, "the record of this call is not kept: check the store");

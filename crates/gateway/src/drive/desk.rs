@@ -62,7 +62,11 @@ impl DeskHandle {
         self.ask(Question::Dial { from, to, reply }, answer).await
     }
 
-    async fn ask(&self, question: Question, answer: oneshot::Receiver<Result<CallSpec, Refusal>>) -> Result<CallSpec, Refusal> {
+    async fn ask(
+        &self,
+        question: Question,
+        answer: oneshot::Receiver<Result<CallSpec, Refusal>>,
+    ) -> Result<CallSpec, Refusal> {
         if self.questions.try_send(question).is_err() {
             metric::count(Metric::DeskOverload);
             return Err(Refusal::TooMany(desk::Bound::Tenant));
@@ -113,7 +117,12 @@ impl DeskHandle {
 
     /// Where an agent can ring now.
     pub(crate) fn seats(&self, extension: &str) -> Seats {
-        self.view().agents.iter().find(|agent| agent.extension == extension).map(|agent| agent.seats).unwrap_or_default()
+        self.view()
+            .agents
+            .iter()
+            .find(|agent| agent.extension == extension)
+            .map(|agent| agent.seats)
+            .unwrap_or_default()
     }
 
     /// The name visitors see.
@@ -122,7 +131,13 @@ impl DeskHandle {
     }
 }
 
-async fn run(mut desk: Desk, queues: Vec<QueueId>, calls: Calls, mut inbox: mpsc::Receiver<Question>, show: watch::Sender<Arc<DeskView>>) {
+async fn run(
+    mut desk: Desk,
+    queues: Vec<QueueId>,
+    calls: Calls,
+    mut inbox: mpsc::Receiver<Question>,
+    show: watch::Sender<Arc<DeskView>>,
+) {
     publish(&desk, &queues, &show);
     loop {
         let due = desk.poll_timeout().map(|(at, _)| at);

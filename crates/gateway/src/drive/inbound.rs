@@ -11,7 +11,11 @@ use crate::drive::sip::{Incoming, LegSink, SipHandle};
 use call::{HangupCause, LegId};
 
 /// Runs until the SIP driver ends. `desks`: by tenant, the first one that knows both ends takes the call.
-pub(crate) async fn run(contexts: BTreeMap<String, CallContext>, sip: SipHandle, mut incoming: mpsc::Receiver<Incoming>) {
+pub(crate) async fn run(
+    contexts: BTreeMap<String, CallContext>,
+    sip: SipHandle,
+    mut incoming: mpsc::Receiver<Incoming>,
+) {
     while let Some(invite) = incoming.recv().await {
         let (leg, user) = (invite.leg, invite.user.clone());
         let Some(caller) = invite.account.clone() else {

@@ -97,7 +97,7 @@ pub(crate) enum MediaNotice {
     /// The first RTP packet of this side came.
     FirstPacket(Side),
     /// The sound ordered by `Play` is over.
-    PlayDone(Side),
+    PlayDone,
     /// The session's code panicked; the session is gone.
     Bug,
 }
@@ -107,16 +107,46 @@ pub(crate) type SessionStats = [Option<LegStats>; 2];
 
 /// An order to a worker.
 pub(crate) enum Order {
-    Open { session: SessionId, call: String, sink: mpsc::Sender<CallInput> },
-    Browser { session: SessionId, side: Side, offer: String, codecs: Vec<CodecKind>, reply: oneshot::Sender<Result<String, MediaError>> },
-    Reoffer { session: SessionId, side: Side, offer: String, reply: oneshot::Sender<Result<String, MediaError>> },
-    Rtp { session: SessionId, side: Side, reply: oneshot::Sender<Result<RtpPort, MediaError>> },
-    Negotiated { session: SessionId, side: Side, negotiated: Box<Negotiated>, also: Option<IpAddr> },
-    Clear { session: SessionId, side: Side },
-    Bridge { session: SessionId, order: BridgeOrder },
-    Stats { session: SessionId, reply: oneshot::Sender<SessionStats> },
-    Close { session: SessionId, reply: Option<oneshot::Sender<SessionStats>> },
-    Ledger { reply: oneshot::Sender<WorkerLedger> },
+    Open {
+        session: SessionId,
+        call: String,
+        sink: mpsc::Sender<CallInput>,
+    },
+    Browser {
+        session: SessionId,
+        side: Side,
+        offer: String,
+        codecs: Vec<CodecKind>,
+        reply: oneshot::Sender<Result<String, MediaError>>,
+    },
+    Reoffer {
+        session: SessionId,
+        side: Side,
+        offer: String,
+        reply: oneshot::Sender<Result<String, MediaError>>,
+    },
+    Rtp {
+        session: SessionId,
+        side: Side,
+        reply: oneshot::Sender<Result<RtpPort, MediaError>>,
+    },
+    Negotiated {
+        session: SessionId,
+        side: Side,
+        negotiated: Box<Negotiated>,
+        also: Option<IpAddr>,
+    },
+    Bridge {
+        session: SessionId,
+        order: BridgeOrder,
+    },
+    Close {
+        session: SessionId,
+        reply: Option<oneshot::Sender<SessionStats>>,
+    },
+    Ledger {
+        reply: oneshot::Sender<WorkerLedger>,
+    },
     Shutdown,
 }
 
@@ -206,14 +236,22 @@ pub(crate) struct MediaSession {
 }
 
 impl MediaSession {
-    async fn ask<T>(&self, make: impl FnOnce(SessionId, oneshot::Sender<Result<T, MediaError>>) -> Order) -> Result<T, MediaError> {
+    async fn ask<T>(
+        &self,
+        make: impl FnOnce(SessionId, oneshot::Sender<Result<T, MediaError>>) -> Order,
+    ) -> Result<T, MediaError> {
         let (reply, answer) = oneshot::channel();
         self.worker.order(make(self.id, reply))?;
         answer.await.map_err(|_| MediaError::Gone)?
     }
 
     /// Takes a browser's offer; the answer carries our candidates.
-    pub(crate) async fn browser(&self, side: Side, offer: String, codecs: Vec<CodecKind>) -> Result<String, MediaError> {
+    pub(crate) async fn browser(
+        &self,
+        side: Side,
+        offer: String,
+        codecs: Vec<CodecKind>,
+    ) -> Result<String, MediaError> {
         self.ask(|session, reply| Order::Browser { session, side, offer, codecs, reply }).await
     }
 
@@ -228,25 +266,18 @@ impl MediaSession {
     }
 
     /// What SDP agreed for a SIP leg. `also`: the address its signalling comes from, for a phone behind NAT.
-    pub(crate) fn negotiated(&self, side: Side, negotiated: Negotiated, also: Option<IpAddr>) -> Result<(), MediaError> {
+    pub(crate) fn negotiated(
+        &self,
+        side: Side,
+        negotiated: Negotiated,
+        also: Option<IpAddr>,
+    ) -> Result<(), MediaError> {
         self.worker.order(Order::Negotiated { session: self.id, side, negotiated: Box::new(negotiated), also })
-    }
-
-    /// Forgets a side (a candidate that did not answer); its port drains.
-    pub(crate) fn clear(&self, side: Side) -> Result<(), MediaError> {
-        self.worker.order(Order::Clear { session: self.id, side })
     }
 
     /// Changes what the sides hear.
     pub(crate) fn bridge(&self, order: BridgeOrder) -> Result<(), MediaError> {
         self.worker.order(Order::Bridge { session: self.id, order })
-    }
-
-    /// Figures so far.
-    pub(crate) async fn stats(&self) -> Result<SessionStats, MediaError> {
-        let (reply, answer) = oneshot::channel();
-        self.worker.order(Order::Stats { session: self.id, reply })?;
-        answer.await.map_err(|_| MediaError::Gone)
     }
 
     /// Ends the session and gives its last figures.

@@ -42,12 +42,20 @@ pub(crate) fn headers(tags: &CallTags, key: &[u8], policy: HeaderPolicy) -> Vec<
 /// What the phone shows beside the number: the page the visitor is on, or the site.
 pub(crate) fn display(tags: &CallTags, policy: HeaderPolicy) -> String {
     let title = clean(&tags.page_title, DISPLAY_BYTES);
-    if policy.display_name && !title.is_empty() { title } else { format!("Web {}", clean(&tags.tenant.0, DISPLAY_BYTES)) }
+    if policy.display_name && !title.is_empty() {
+        title
+    } else {
+        format!("Web {}", clean(&tags.tenant.0, DISPLAY_BYTES))
+    }
 }
 
 /// A moment as RFC 3339, in UTC.
 pub(crate) fn rfc3339(unix_ms: u64) -> String {
-    i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).map(|at| at.to_string()).unwrap_or_default()
+    i64::try_from(unix_ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .map(|at| at.to_string())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

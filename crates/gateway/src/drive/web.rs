@@ -8,7 +8,8 @@ use desk::{Seat, TalkRequest};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 use web::backend::{
-    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, Health, Refusal, TalkSession, TalkStart, WebCounter,
+    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, Health, Refusal,
+    TalkSession, TalkStart, WebCounter,
 };
 use web::origin::Origins;
 
@@ -57,7 +58,7 @@ impl House {
             language: session.lang,
             source_ip: start.source,
         };
-        let spec = door.context.desk.talk(request).await.map_err(|refusal| web_refusal(refusal))?;
+        let spec = door.context.desk.talk(request).await.map_err(web_refusal)?;
         let id = spec.id;
         let (requests, visitor_requests) = mpsc::channel(REQUESTS_MAX);
         let (visitor_updates, updates) = mpsc::channel(UPDATES_MAX);
@@ -89,7 +90,8 @@ impl House {
         let Some(first) = contexts.first() else { return Err(Refusal::new("queue-unknown", 404)) };
         let (updates_in, updates) = mpsc::channel(UPDATES_MAX);
         let (requests, requests_out) = mpsc::channel(REQUESTS_MAX);
-        let page = first.consoles.open(&agent.extension, updates_in.clone()).ok_or(Refusal::new("too-many-calls", 429))?;
+        let page =
+            first.consoles.open(&agent.extension, updates_in.clone()).ok_or(Refusal::new("too-many-calls", 429))?;
         info!(agent = agent.extension, "an agent's page opens");
         let task = AgentPage { extension: agent.extension.clone(), page, contexts, updates: updates_in };
         tokio::spawn(task.run(requests_out));
@@ -100,8 +102,8 @@ impl House {
 /// Compares without telling by time where the difference is.
 fn same(a: &[u8], b: &[u8]) -> bool {
     let mut difference = u8::from(a.len() != b.len()) | u8::from(a.is_empty());
-    for at in 0..b.len() {
-        difference |= b[at] ^ a.get(at % a.len().max(1)).copied().unwrap_or(0);
+    for (at, byte) in b.iter().enumerate() {
+        difference |= byte ^ a.get(at % a.len().max(1)).copied().unwrap_or(0);
     }
     difference == 0
 }
@@ -130,7 +132,9 @@ impl Backend for House {
         let found = view.availability.get(queue)?;
         Some(match found {
             desk::Availability::TalkNow => Availability { talk_now: true, reason: None },
-            desk::Availability::Not(refusal) => Availability { talk_now: false, reason: Some(web_refusal(*refusal).code) },
+            desk::Availability::Not(refusal) => {
+                Availability { talk_now: false, reason: Some(web_refusal(*refusal).code) }
+            }
         })
     }
 
@@ -160,7 +164,9 @@ impl Backend for House {
 
     fn count(&self, counter: WebCounter) {
         match counter {
-            WebCounter::Refused(door, code) => metric::count_with(Metric::WebRefused, &format!("{}/{code}", door.label())),
+            WebCounter::Refused(door, code) => {
+                metric::count_with(Metric::WebRefused, &format!("{}/{code}", door.label()))
+            }
             WebCounter::TokenIssued => metric::count_with(Metric::WebEvents, "token-issued"),
             WebCounter::SocketOpened(_) => metric::count_with(Metric::WebEvents, "socket-opened"),
             WebCounter::SocketClosed(_) => metric::count_with(Metric::WebEvents, "socket-closed"),
@@ -179,7 +185,8 @@ struct AgentPage {
 
 impl AgentPage {
     async fn run(self, mut requests: mpsc::Receiver<AgentRequest>) {
-        let mut views: Vec<watch::Receiver<Arc<DeskView>>> = self.contexts.iter().map(|context| context.desk.watch()).collect();
+        let mut views: Vec<watch::Receiver<Arc<DeskView>>> =
+            self.contexts.iter().map(|context| context.desk.watch()).collect();
         let mut taken: Option<String> = None;
         self.show_live();
         loop {

@@ -39,7 +39,8 @@ fn usable(ip: IpAddr, bound: IpAddr) -> bool {
 /// The address a peer at `remote` sees us under: what goes into SDP `c=` and SIP `Contact` when the socket
 /// listens on all addresses and no public address is configured. Asks the routing table, sends nothing.
 pub(crate) fn local_towards(remote: SocketAddr) -> IpAddr {
-    let any: SocketAddr = if remote.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (std::net::Ipv6Addr::UNSPECIFIED, 0).into() };
+    let any: SocketAddr =
+        if remote.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (std::net::Ipv6Addr::UNSPECIFIED, 0).into() };
     std::net::UdpSocket::bind(any)
         .and_then(|socket| socket.connect(remote).and_then(|()| socket.local_addr()))
         .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())

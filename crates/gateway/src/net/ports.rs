@@ -19,7 +19,8 @@ impl PortPool {
     /// The share of `range` that belongs to `worker` of `workers`: pairs are dealt in turn.
     pub(crate) fn share(range: &RangeInclusive<u16>, worker: usize, workers: usize) -> Self {
         let even = range.clone().filter(|port| port % 2 == 0 && *port < *range.end());
-        let free: VecDeque<u16> = even.enumerate().filter(|(index, _)| index % workers.max(1) == worker).map(|(_, port)| port).collect();
+        let free: VecDeque<u16> =
+            even.enumerate().filter(|(index, _)| index % workers.max(1) == worker).map(|(_, port)| port).collect();
         let total = free.len();
         Self { free, draining: VecDeque::new(), total }
     }

@@ -12,7 +12,7 @@ use web::backend::{Health, HealthCheck};
 
 use crate::clock;
 use crate::drive::media::MediaHandle;
-use crate::drive::sip::SipHandle;
+use crate::drive::sip::{DriverLedger, SipHandle};
 use crate::observe::metric::{self, Metric};
 
 /// Time between two rounds of probes.
@@ -22,10 +22,13 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 /// A result older than this counts as bad: the prober itself hangs.
 const STALE: Duration = Duration::from_secs(10);
 
+/// One result: when, good or not, in words.
+type Checked = (Instant, bool, String);
+
 /// The latest results, shared by the prober and the HTTP edge.
 #[derive(Clone, Default)]
 pub(crate) struct HealthBoard {
-    checks: Arc<Mutex<BTreeMap<&'static str, (Instant, bool, String)>>>,
+    checks: Arc<Mutex<BTreeMap<&'static str, Checked>>>,
 }
 
 impl HealthBoard {
@@ -64,7 +67,8 @@ impl HealthBoard {
             .filter(|(name, _)| counts(name))
             .map(|(name, (at, ok, detail))| {
                 let fresh = now.saturating_duration_since(*at) < STALE;
-                let detail = if fresh { detail.clone() } else { format!("no probe for {} s; last: {detail}", STALE.as_secs()) };
+                let detail =
+                    if fresh { detail.clone() } else { format!("no probe for {} s; last: {detail}", STALE.as_secs()) };
                 HealthCheck { name, ok: *ok && fresh, detail }
             })
             .collect();
@@ -73,19 +77,67 @@ impl HealthBoard {
 }
 
 /// Probes for as long as the process lives.
-pub(crate) async fn run(board: HealthBoard, media: MediaHandle, sip: SipHandle, store: Arc<dyn Store>, secret: [u8; 16]) {
+pub(crate) async fn run(
+    board: HealthBoard,
+    media: MediaHandle,
+    sip: SipHandle,
+    store: Arc<dyn Store>,
+    secret: [u8; 16],
+) {
     loop {
         let (ok, detail) = probe_media(&media, secret).await;
         board.set("media", ok, detail);
+        count_media(&media).await;
         let heard = tokio::time::timeout(ANSWER_LIMIT, sip.ledger()).await.ok().flatten();
-        board.set("sip", heard.is_some(), heard.map_or_else(|| "the driver does not answer".to_owned(), |ledger| format!("{} legs, {} phones", ledger.legs, ledger.endpoint.bindings)));
+        if let Some(ledger) = heard {
+            count_sip(&ledger);
+        }
+        board.set(
+            "sip",
+            heard.is_some(),
+            heard.map_or_else(
+                || "the driver does not answer".to_owned(),
+                |ledger| format!("{} legs, {} phones", ledger.legs, ledger.endpoint.bindings),
+            ),
+        );
         let (ok, detail) = match store.health().await {
-            Ok(health) => (health.ok, health.error.unwrap_or_else(|| format!("{} rows in {} commits", health.rows, health.commits))),
+            Ok(health) => (
+                health.ok,
+                health.error.unwrap_or_else(|| format!("{} rows in {} commits", health.rows, health.commits)),
+            ),
             Err(error) => (false, error.to_string()),
         };
         board.set("store", ok, detail);
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// What the workers hold, as gauges: all zero when no call is up.
+async fn count_media(media: &MediaHandle) {
+    let (mut sessions, mut ports, mut routes, mut deadlines) = (0, 0, 0, 0);
+    for worker in media.workers() {
+        let Ok(Ok(ledger)) = tokio::time::timeout(ANSWER_LIMIT, worker.ledger()).await else { return };
+        sessions += ledger.sessions;
+        ports += ledger.ports;
+        routes += ledger.routes;
+        deadlines += ledger.deadlines;
+    }
+    gauge(Metric::MediaSessions, sessions);
+    gauge(Metric::RtpPortsUsed, ports);
+    gauge(Metric::MediaRoutes, routes);
+    gauge(Metric::MediaDeadlines, deadlines);
+}
+
+/// What the SIP endpoint holds, as gauges: all but the phones zero when no call is up.
+fn count_sip(ledger: &DriverLedger) {
+    gauge(Metric::SipCalls, ledger.endpoint.calls);
+    gauge(Metric::SipDialogs, ledger.endpoint.dialogs);
+    gauge(Metric::SipTransactions, ledger.endpoint.transactions);
+    gauge(Metric::SipPhones, ledger.endpoint.bindings);
+}
+
+fn gauge(metric: Metric, count: usize) {
+    metric::gauge_set(metric, f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
 }
 
 /// One packet to each worker and back.
@@ -125,7 +177,7 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     let ip = match bound.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     SocketAddr::new(ip, bound.port())
 }

@@ -132,6 +132,20 @@ metrics! {
     VisitorUpdatesLost = "visitor_updates_lost_total", Kind::Counter, None;
     /// News an agent's page did not take in time.
     ConsoleUpdatesLost = "console_updates_lost_total", Kind::Counter, None;
+    /// RTP port pairs calls hold.
+    RtpPortsUsed = "rtp_ports_used", Kind::Gauge, None;
+    /// Addresses, user fragments and sockets that lead to a media session.
+    MediaRoutes = "media_routes", Kind::Gauge, None;
+    /// Deadlines media sessions wait for.
+    MediaDeadlines = "media_deadlines", Kind::Gauge, None;
+    /// Calls the SIP endpoint holds, one a leg.
+    SipCalls = "sip_calls", Kind::Gauge, None;
+    /// Dialogs the SIP endpoint holds.
+    SipDialogs = "sip_dialogs", Kind::Gauge, None;
+    /// Transactions the SIP endpoint holds.
+    SipTransactions = "sip_transactions", Kind::Gauge, None;
+    /// Softphones registered here.
+    SipPhones = "sip_phones", Kind::Gauge, None;
     /// Health checks that turned bad, by check.
     HealthFailures = "health_failures_total", Kind::Counter, Some("check");
     /// Round trip of the self-probe packet through the slowest media worker.

@@ -76,6 +76,7 @@ impl Backend for Fake {
                 "nobody" => return Err(Refusal::new("no-agent", 503)),
                 "broken" => panic!("a fault in the gateway, on purpose"),
                 "endless" => pending().await,
+                "slow" => tokio::time::sleep(std::time::Duration::from_millis(300)).await,
                 _ => {}
             }
             let (requests, asked) = mpsc::channel(4);
@@ -114,7 +115,7 @@ impl Backend for Fake {
     }
 
     fn queue_exists(&self, tenant: &str, queue: &str) -> bool {
-        tenant == "shop" && ["support", "nobody", "broken", "endless"].contains(&queue)
+        tenant == "shop" && ["support", "nobody", "broken", "endless", "slow"].contains(&queue)
     }
 
     fn healthz(&self) -> Health {

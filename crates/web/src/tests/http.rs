@@ -164,6 +164,8 @@ async fn asking_for_tokens_without_end_is_stopped_for_that_address_only() {
     assert_eq!((reply.status, reply.code().as_str()), (429, "too-many-tokens"));
     assert_eq!(reply.header("retry-after"), Some("60"));
     assert_eq!(ask("6.6.6.6, 192.0.2.1").await.status, 429, "what the client wrote itself is not believed");
+    let lines = [("origin", SHOP), JSON, ("x-forwarded-for", "6.6.6.7"), ("x-forwarded-for", "192.0.2.1")];
+    assert_eq!(house.ask("POST", "/v1/token", &lines, &body).await.status, 429, "nor on a line of its own");
     assert_eq!(ask("192.0.2.2").await.status, 200);
     house.clock.advance(Duration::from_secs(180));
     assert_eq!(ask("192.0.2.1").await.status, 200);

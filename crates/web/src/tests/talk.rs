@@ -188,6 +188,37 @@ async fn a_fault_in_the_gateway_is_a_sentence_not_a_silence() {
 }
 
 #[tokio::test]
+async fn a_call_that_does_not_start_is_given_up_and_a_page_that_leaves_is_noticed() {
+    let house = House::open(|config| config.limits.request_limit = Duration::from_millis(300)).await;
+    let mut page = house.visitor_of("endless").await;
+    page.expect_code("error", "timeout").await;
+    page.expect_close(1008).await;
+    house.close().await;
+
+    let house = House::open(|config| config.limits.request_limit = PATIENCE * 2).await;
+    let page = house.visitor_of("endless").await;
+    drop(page);
+    house.counted(WebCounter::SocketClosed(Door::Talk), 1).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_a_page_says_before_the_answer_is_kept_for_the_call() {
+    let house = House::plain().await;
+    let token = house.token("slow").await;
+    let mut page = house.visitor().await;
+    page.say(hello(&token)).await;
+    page.say(json!({"type": "mute", "on": true})).await;
+    page.say(json!({"type": "bye"})).await;
+    let mut call = house.fake.next_call().await;
+    page.expect(json!({"type": "answer", "call": "c0ffee", "sdp": "v=0 answer"})).await;
+    assert_eq!(asked(&mut call).await, Some(VisitorRequest::Mute(true)));
+    assert_eq!(asked(&mut call).await, Some(VisitorRequest::Bye));
+    drop((page, call));
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_bye_that_nobody_confirms_ends_all_the_same() {
     let house = House::open(|config| config.limits.bye_limit = Duration::from_millis(100)).await;
     let (mut page, mut call) = begun(&house).await;

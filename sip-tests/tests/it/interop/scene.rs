@@ -17,7 +17,8 @@ pub(crate) const AGENT_HZ: u32 = 1_000;
 pub(crate) const SOON: Duration = Duration::from_secs(12);
 
 /// A queue that rings agent 1001's phone.
-pub(crate) const QUEUE: &str = "[[queue]]\nid = \"support\"\ntenant = \"shop\"\nagents = [\"1001\"]\nseat = \"phone\"\nring_limit_s = 20\n";
+pub(crate) const QUEUE: &str =
+    "[[queue]]\nid = \"support\"\ntenant = \"shop\"\nagents = [\"1001\"]\nseat = \"phone\"\nring_limit_s = 20\n";
 
 /// How a scene is set.
 #[derive(Clone, Copy)]
@@ -50,7 +51,11 @@ impl Scene {
         let folder = folder(setting.name);
         let gateway = Gateway::start(&folder, address(setting.number, 1), setting.more).unwrap();
         let registrar = gateway.address.to_string();
-        let mut agent = Baresip::start(&folder.join("phone"), &phone(address(setting.number, 2), registrar, "1001", "secret1001", setting)).unwrap();
+        let mut agent = Baresip::start(
+            &folder.join("phone"),
+            &phone(address(setting.number, 2), registrar, "1001", "secret1001", setting),
+        )
+        .unwrap();
         agent.wait_registered().unwrap();
         let visitor = visit(&folder, address(setting.number, 1), &gateway);
         Self { gateway, agent, visitor, folder }
@@ -110,7 +115,13 @@ pub(crate) fn visit(folder: &Path, at: IpAddr, gateway: &Gateway) -> Visitor {
 }
 
 /// A softphone as the setting wants it.
-pub(crate) fn phone<'a>(at: IpAddr, registrar: String, user: &'a str, password: &'a str, setting: Setting<'a>) -> Phone<'a> {
+pub(crate) fn phone<'a>(
+    at: IpAddr,
+    registrar: String,
+    user: &'a str,
+    password: &'a str,
+    setting: Setting<'a>,
+) -> Phone<'a> {
     let Setting { codecs, transport, auto_answer, .. } = setting;
     Phone { address: at, user, password, registrar, transport, codecs, tone_hz: AGENT_HZ, auto_answer }
 }

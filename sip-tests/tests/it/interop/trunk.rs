@@ -20,7 +20,11 @@ fn through_kamailio(setting: Setting<'_>) {
         setting.transport,
         folder.display()
     );
-    let mut agent = Baresip::start(&folder.join("phone"), &phone(address(number, 2), pbx.to_string(), "600", "pbx-secret", setting)).unwrap();
+    let mut agent = Baresip::start(
+        &folder.join("phone"),
+        &phone(address(number, 2), pbx.to_string(), "600", "pbx-secret", setting),
+    )
+    .unwrap();
     agent.wait_registered().unwrap();
     let mut gateway = Gateway::start(&folder, address(number, 1), &more).unwrap();
     gateway.running.wait_for("registered", super::scene::SOON).unwrap();

@@ -81,7 +81,15 @@ impl Phone {
             dtmf: true,
             ptime_ms: 20,
         };
-        Self { leg: Some(incoming.leg), sdp, offer: incoming.sdp, remote: incoming.remote, held: false, agreed: false, ended: false }
+        Self {
+            leg: Some(incoming.leg),
+            sdp,
+            offer: incoming.sdp,
+            remote: incoming.remote,
+            held: false,
+            agreed: false,
+            ended: false,
+        }
     }
 
     /// Marks it as ended by us; gives the leg to hang up the first time.

@@ -102,7 +102,14 @@ impl Session {
     }
 
     /// A datagram on a SIP leg's socket. False when its source may not speak here.
-    pub(crate) fn handle_rtp_socket(&mut self, at: usize, kind: PacketKind, source: SocketAddr, packet: &[u8], now: Instant) -> bool {
+    pub(crate) fn handle_rtp_socket(
+        &mut self,
+        at: usize,
+        kind: PacketKind,
+        source: SocketAddr,
+        packet: &[u8],
+        now: Instant,
+    ) -> bool {
         let Some(Some(Leg::Rtp(leg))) = self.legs.get_mut(at) else { return false };
         let allowed = match kind {
             PacketKind::Rtp => leg.latch.allows(source),

@@ -29,7 +29,9 @@ use tracing::{debug, error, info, trace, warn};
 
 use crate::clock;
 use crate::drive::media::session::{Leg, RtpLeg, Session, index, side};
-use crate::drive::media::{BridgeOrder, MediaError, MediaNotice, ORDERS_MAX, Order, RtpPort, SessionId, WorkerHandle, WorkerLedger};
+use crate::drive::media::{
+    BridgeOrder, MediaError, MediaNotice, ORDERS_MAX, Order, RtpPort, SessionId, WorkerHandle, WorkerLedger,
+};
 use crate::net::addresses;
 use crate::net::ports::PortPool;
 use crate::observe::metric::{self, Metric};
@@ -160,7 +162,8 @@ impl Worker {
             }
             // Edge-triggered sockets with packets left are read on, in turn, until they are empty.
             while let Some(token) = again.pop() {
-                let more = if token == BROWSER { self.read_browser(&mut buffer) } else { self.read_rtp(token.0, &mut buffer) };
+                let more =
+                    if token == BROWSER { self.read_browser(&mut buffer) } else { self.read_rtp(token.0, &mut buffer) };
                 if more {
                     again.insert(0, token);
                 }
@@ -252,7 +255,9 @@ impl Worker {
     fn read_rtp(&mut self, token: usize, buffer: &mut [u8; DATAGRAM_BYTES]) -> bool {
         let Some(Route { session: id, leg: at, kind }) = self.by_token.get(&token).copied() else { return false };
         for _ in 0..BURST {
-            let Some(Some(Leg::Rtp(leg))) = self.sessions.get_mut(&id).map(|session| session.legs[at].as_mut()) else { return false };
+            let Some(Some(Leg::Rtp(leg))) = self.sessions.get_mut(&id).map(|session| session.legs[at].as_mut()) else {
+                return false;
+            };
             let socket = match kind {
                 PacketKind::Rtp => &leg.rtp,
                 PacketKind::Rtcp => &leg.rtcp,
@@ -333,7 +338,6 @@ impl Worker {
             Order::Open { session, call, sink } => {
                 let seed = self.rng.random();
                 self.sessions.insert(session, Session::new(call, seed, sink, now));
-                metric::gauge_add(Metric::MediaSessions, 1.0);
             }
             Order::Browser { session, side, offer, codecs, reply } => {
                 let answer = self.open_browser(session, side, &offer, codecs, now);
@@ -356,12 +360,10 @@ impl Worker {
                     session.flush(browser, now);
                 }
             }),
-            Order::Clear { session, side } => self.clear_leg(session, side, now),
             Order::Bridge { session, order } => self.guarded(session, now, |session, browser| {
                 apply(session, order, now);
                 session.flush(browser, now);
             }),
-            Order::Stats { session, reply } => answered(reply.send(self.stats(session)).is_ok()),
             Order::Close { session, reply } => {
                 let stats = self.stats(session);
                 self.close(session, now);
@@ -388,11 +390,19 @@ impl Worker {
         self.guarded(id, now, |session, browser| session.flush(browser, now));
     }
 
-    fn open_browser(&mut self, id: SessionId, side: Side, offer: &str, codecs: Vec<media::codec::CodecKind>, now: Instant) -> Result<String, MediaError> {
+    fn open_browser(
+        &mut self,
+        id: SessionId,
+        side: Side,
+        offer: &str,
+        codecs: Vec<media::codec::CodecKind>,
+        now: Instant,
+    ) -> Result<String, MediaError> {
         self.clear_leg(id, side, now);
         let config = LegConfig::new(self.candidates.clone(), codecs, Ssrc(self.rng.random()), self.rng.random());
         let Some(session) = self.sessions.get_mut(&id) else { return Err(MediaError::Gone) };
-        let (leg, answer) = BrowserLeg::accept(offer, config, &self.certificate, now).map_err(|error| MediaError::Offer(error.to_string()))?;
+        let (leg, answer) = BrowserLeg::accept(offer, config, &self.certificate, now)
+            .map_err(|error| MediaError::Offer(error.to_string()))?;
         for ufrag in leg.ufrags() {
             self.by_ufrag.insert(ufrag.to_owned(), (id, index(side)));
         }
@@ -436,7 +446,14 @@ impl Worker {
         Ok((UdpSocket::bind(SocketAddr::new(ip, port))?, UdpSocket::bind(SocketAddr::new(ip, port + 1))?))
     }
 
-    fn install_rtp(&mut self, id: SessionId, side: Side, port: u16, mut rtp: UdpSocket, mut rtcp: UdpSocket) -> Result<RtpPort, MediaError> {
+    fn install_rtp(
+        &mut self,
+        id: SessionId,
+        side: Side,
+        port: u16,
+        mut rtp: UdpSocket,
+        mut rtcp: UdpSocket,
+    ) -> Result<RtpPort, MediaError> {
         let token = self.next_token;
         self.next_token = self.next_token.wrapping_add(2).max(FIRST_RTP);
         for (socket, token, kind) in [(&mut rtp, token, PacketKind::Rtp), (&mut rtcp, token + 1, PacketKind::Rtcp)] {
@@ -474,18 +491,20 @@ impl Worker {
     }
 
     fn stats(&self, id: SessionId) -> crate::drive::media::SessionStats {
-        let stats = |side: Side| self.sessions.get(&id).filter(|session| session.legs[index(side)].is_some()).map(|session| session.bridge.stats(side));
+        let stats = |side: Side| {
+            self.sessions
+                .get(&id)
+                .filter(|session| session.legs[index(side)].is_some())
+                .map(|session| session.bridge.stats(side))
+        };
         [stats(Side::A), stats(Side::B)]
     }
 
     fn close(&mut self, id: SessionId, now: Instant) {
         self.clear_leg(id, Side::A, now);
         self.clear_leg(id, Side::B, now);
-        if let Some(session) = self.sessions.remove(&id) {
-            if let Some(at) = session.deadline {
-                self.timetable.remove(&(at, id));
-            }
-            metric::gauge_add(Metric::MediaSessions, -1.0);
+        if let Some(at) = self.sessions.remove(&id).and_then(|session| session.deadline) {
+            self.timetable.remove(&(at, id));
         }
     }
 
@@ -528,9 +547,7 @@ fn apply(session: &mut Session, order: BridgeOrder, now: Instant) {
 
 fn drain_events(session: &mut Session) {
     for at in 0..2 {
-        loop {
-            let Some(Leg::Browser(leg)) = &mut session.legs[at] else { break };
-            let Some(event) = leg.poll_event() else { break };
+        while let Some(event) = next_event(session.legs[at].as_mut()) {
             let notice = match event {
                 BrowserEvent::Connected { after } => {
                     metric::time(Metric::BrowserConnectSeconds, after);
@@ -548,11 +565,19 @@ fn drain_events(session: &mut Session) {
         match event {
             MediaEvent::Digit { from, digit, .. } => session.notify(MediaNotice::Digit(from, digit)),
             MediaEvent::FirstPacket { from } => session.notify(MediaNotice::FirstPacket(from)),
-            MediaEvent::PlayDone { to } => session.notify(MediaNotice::PlayDone(to)),
+            MediaEvent::PlayDone { .. } => session.notify(MediaNotice::PlayDone),
             MediaEvent::Silent { from, report } => {
                 debug!(call = session.call, ?from, silent = ?report.lasting, rtcp = report.rtcp_heard, "no rtp for a while");
             }
             MediaEvent::Resumed { from } => debug!(call = session.call, ?from, "rtp is back"),
         }
+    }
+}
+
+/// The next event of a browser leg.
+fn next_event(leg: Option<&mut Leg>) -> Option<BrowserEvent> {
+    match leg? {
+        Leg::Browser(leg) => leg.poll_event(),
+        Leg::Rtp(_) => None,
     }
 }

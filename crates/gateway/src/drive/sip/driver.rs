@@ -512,7 +512,7 @@ impl SipDriver {
         }
     }
 
-    fn registration(&mut self, registration: RegistrationRef, state: &RegistrationState) {
+    fn registration(&self, registration: RegistrationRef, state: &RegistrationState) {
         let Some(entry) = self.trunks.iter().find(|entry| entry.registration == Some(registration)) else { return };
         let trunk = &entry.trunk.name;
         match state {

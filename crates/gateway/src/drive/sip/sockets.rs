@@ -48,7 +48,9 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     /// Binds what the configuration lists. The error names the socket that could not be had.
-    pub(crate) async fn bind(listen: &[(Transport, SocketAddr)]) -> Result<(Self, Vec<(Transport, SocketAddr)>, mpsc::Receiver<Inbound>), (SocketAddr, io::Error)> {
+    pub(crate) async fn bind(
+        listen: &[(Transport, SocketAddr)],
+    ) -> Result<(Self, Vec<(Transport, SocketAddr)>, mpsc::Receiver<Inbound>), (SocketAddr, io::Error)> {
         let (inbox, outbox) = mpsc::channel(INBOX_MAX);
         let mut sockets = Self { udp: Vec::new(), connections: HashMap::new(), inbox, tasks: JoinSet::new() };
         let mut bound = Vec::new();
@@ -89,7 +91,11 @@ impl Sockets {
     }
 
     fn send_udp(&self, flow: Flow, bytes: &[u8]) {
-        let socket = self.udp.iter().find(|(local, _)| *local == flow.local).or_else(|| self.udp.iter().find(|(local, _)| local.is_ipv4() == flow.remote.is_ipv4()));
+        let socket = self
+            .udp
+            .iter()
+            .find(|(local, _)| *local == flow.local)
+            .or_else(|| self.udp.iter().find(|(local, _)| local.is_ipv4() == flow.remote.is_ipv4()));
         let Some((_, socket)) = socket else {
             self.say_failed(flow);
             return;
@@ -215,7 +221,12 @@ async fn connect_tcp(flow: Flow, queue: mpsc::Receiver<Vec<u8>>, inbox: mpsc::Se
 }
 
 /// Reads and writes one connection until either side has enough.
-async fn run_connection(stream: TcpStream, flow: Flow, mut queue: mpsc::Receiver<Vec<u8>>, inbox: mpsc::Sender<Inbound>) {
+async fn run_connection(
+    stream: TcpStream,
+    flow: Flow,
+    mut queue: mpsc::Receiver<Vec<u8>>,
+    inbox: mpsc::Sender<Inbound>,
+) {
     let _latency_is_best_effort = stream.set_nodelay(true);
     let (mut reader, mut writer) = stream.into_split();
     let mut buffer = vec![0_u8; 16 * 1_024];

@@ -19,18 +19,21 @@ const BITRATE: u32 = 32_000;
 const PACKET_BYTES: usize = 1_275;
 
 /// The same ten seconds in both codecs, and as the samples the gateway has to code.
-pub(crate) struct Frames {
+pub struct Frames {
     /// Opus, 48 kHz mono, 32 kbit/s, with FEC: the visitors.
-    pub(crate) opus: Vec<Vec<u8>>,
+    pub opus: Vec<Vec<u8>>,
     /// PCMU: the PBX.
-    pub(crate) pcmu: Vec<Vec<u8>>,
+    pub pcmu: Vec<Vec<u8>>,
     /// 8 kHz samples, what PCMU decodes to.
-    pub(crate) narrow: Vec<Vec<i16>>,
+    pub narrow: Vec<Vec<i16>>,
 }
 
 impl Frames {
     /// Speaks and codes.
-    pub(crate) fn make() -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// When libopus has no memory left.
+    pub fn make() -> Result<Self, String> {
         let plan = OpusPlan { max_bitrate: Some(BITRATE), ..OpusPlan::default() };
         let mut encoder = OpusEncoder::new(RATE_HZ, &plan).map_err(|error| error.to_string())?;
         encoder.set_bitrate(BITRATE);
@@ -109,7 +112,7 @@ impl Voice {
         if syllable % 7 == 6 {
             return (noise * 12.0) as i16;
         }
-        if syllable % 3 == 0 && inside < 0.35 {
+        if syllable.is_multiple_of(3) && inside < 0.35 {
             return (noise * 1_800.0 * (inside / 0.35 * std::f64::consts::PI).sin()) as i16;
         }
         for (formant, hz) in self.formants.iter_mut().zip(VOWELS[syllable * 2 % VOWELS.len()]) {
