@@ -175,7 +175,8 @@ fn ports(address: IpAddr) -> Ports {
         IpAddr::V6(_) => [0; 4],
     };
     let place = u16::from(scene) * 10 + u16::from(party) % 10;
-    Ports { sip: 11_000 + place, control: 14_000 + place, rtp: 40_000 + place * 10 }
+    // SIP takes two: baresip listens for TLS on the next one.
+    Ports { sip: 11_000 + place * 2, control: 14_000 + place, rtp: 40_000 + place * 10 }
 }
 
 fn config(folder: &Path, phone: &Phone<'_>) -> String {

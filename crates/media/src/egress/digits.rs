@@ -140,9 +140,9 @@ impl Egress {
             ended: false,
             next_at: None,
         };
-        if progress.phase != Phase::Ended {
-            self.write_event(plan, &mut writing, true, now, outbox);
-        }
+        // Also when only its end came: Chromium sends short digits as three ends, and a phone that waits for a
+        // beginning (baresip) would never hear of them.
+        self.write_event(plan, &mut writing, true, now, outbox);
         self.digits.writing = Some(writing);
     }
 

@@ -1,0 +1,279 @@
+//! What a call orders, carried out: legs invited, answered and ended, the bridge led.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use call::{BridgeCommand, BridgeEvent, HangupCause, LegCommand, LegEvent, LegId, LegKind, Party};
+use media::bridge::Side;
+use media::codec::CodecKind;
+use media::play::Source;
+use media::sdp::{self, SdpConfig};
+use media::stats::LegStats;
+use tracing::{debug, warn};
+use web::backend::{AgentUpdate, VisitorState, VisitorUpdate};
+
+use super::legs::{self, LegIo, Phone};
+use super::{CLOSE_LIMIT, CallTask};
+use crate::clock;
+use crate::config::checked::{HeaderPolicy, Seat};
+use crate::drive::console;
+use crate::drive::media::BridgeOrder;
+use crate::drive::sip::{Callee, Invitation, LegSink, SdpMaker};
+use crate::drive::tags;
+
+impl CallTask {
+    pub(super) async fn order_leg(&mut self, leg: LegId, command: LegCommand) {
+        debug!(leg = %leg, ?command, "order");
+        match command {
+            LegCommand::Open => {}
+            LegCommand::Invite => self.invite(leg).await,
+            LegCommand::Ring | LegCommand::Progress => match self.io(leg) {
+                LegIo::Visitor { .. } => {
+                    self.update(VisitorUpdate::State { state: VisitorState::Ringing, agent: None })
+                }
+                LegIo::Phone(phone) => {
+                    if let Some(sip_leg) = phone.leg {
+                        self.context.sip.ring(sip_leg);
+                    }
+                }
+                LegIo::Console { .. } | LegIo::None => {}
+            },
+            LegCommand::Answered => self.answer(leg).await,
+            LegCommand::End(cause) => self.end(leg, cause),
+            LegCommand::Digit(digit) => self.show_digit(leg, digit),
+            LegCommand::ShowHeld(held) => {
+                if leg == LegId::FIRST {
+                    let state = if held { VisitorState::Held } else { VisitorState::Talking };
+                    self.update(VisitorUpdate::State { state, agent: self.agent_name() });
+                }
+            }
+        }
+    }
+
+    fn show_digit(&mut self, leg: LegId, digit: call::Digit) {
+        match self.io(leg) {
+            LegIo::Visitor { .. } => self.update(VisitorUpdate::Digit(digit.key())),
+            LegIo::Console { extension } => {
+                let extension = extension.clone();
+                self.context
+                    .consoles
+                    .tell_all(&extension, &AgentUpdate::Digit { call: self.id.to_string(), digit: digit.key() });
+            }
+            LegIo::Phone(_) | LegIo::None => {}
+        }
+    }
+
+    /// The name the visitor sees: the agent who holds the second side.
+    fn agent_name(&self) -> Option<String> {
+        let second = self.second?;
+        match &self.call.spec().second.get(usize::from(second.0).checked_sub(1)?)?.kind {
+            LegKind::Agent { extension } => self.context.desk.agent_name(extension),
+            LegKind::Browser | LegKind::Trunk { .. } => None,
+        }
+    }
+
+    /// Tells the first leg that it is answered: the page by a word, a phone by 200 OK.
+    async fn answer(&mut self, leg: LegId) {
+        let name = self.agent_name();
+        match self.io(leg) {
+            LegIo::Visitor { .. } => self.update(VisitorUpdate::State { state: VisitorState::Talking, agent: name }),
+            LegIo::Phone(_) => self.answer_phone(leg).await,
+            LegIo::Console { .. } | LegIo::None => {}
+        }
+    }
+
+    /// 200 OK to a phone that called us, with the answer to its offer.
+    async fn answer_phone(&mut self, leg: LegId) {
+        let Some(session) = &self.session else { return };
+        let port = session.rtp(Self::side(leg)).await;
+        let codecs = self.context.config.agent_codecs.clone();
+        let LegIo::Phone(phone) = self.io(leg) else { return };
+        let Some(sip_leg) = phone.leg else { return };
+        let outcome = port.map_err(|error| (HangupCause::Overload, error.to_string())).and_then(|port| {
+            phone.sdp.rtp_port = port.port;
+            phone.sdp.ssrc = port.ssrc;
+            phone.sdp.codecs = codecs;
+            let offer = phone.offer.take().unwrap_or_default();
+            sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer))
+                .map_err(|error| (HangupCause::IncompatibleMedia, error.to_string()))
+        });
+        match outcome {
+            Ok((answer, negotiated)) => {
+                phone.agreed = true;
+                let remote = phone.remote;
+                self.context.sip.answer(sip_leg, answer.into_bytes());
+                self.negotiated(leg, negotiated, remote);
+            }
+            Err((cause, why)) => {
+                warn!(leg = %leg, why, "cannot answer the calling phone");
+                self.call.hang_up(Party::Gateway, cause, clock::call_now());
+            }
+        }
+    }
+
+    fn end(&mut self, leg: LegId, cause: HangupCause) {
+        match self.io(leg) {
+            LegIo::Phone(phone) => {
+                let ordered = phone.end().is_some_and(|sip_leg| self.context.sip.hang_up(sip_leg, cause));
+                // Ordered, its last word comes from the driver; else nobody will say one.
+                if !ordered {
+                    self.tell_call(leg, LegEvent::Ended);
+                }
+            }
+            LegIo::Console { .. } => {
+                self.console_over(leg, cause);
+                self.tell_call(leg, LegEvent::Ended);
+            }
+            // The page hears the last word with the record.
+            LegIo::Visitor { .. } | LegIo::None => self.tell_call(leg, LegEvent::Ended),
+        }
+    }
+
+    pub(super) async fn order_bridge(&mut self, command: BridgeCommand) {
+        debug!(?command, "order");
+        match command {
+            BridgeCommand::Ringback { to, on: true } => {
+                self.bridge(BridgeOrder::Play(Self::side(to), Source::Ringback(legs::country(&self.tags.language))))
+            }
+            BridgeCommand::Ringback { to, on: false } => self.bridge(BridgeOrder::Stop(Self::side(to))),
+            BridgeCommand::Connect { .. } => self.bridge(BridgeOrder::Connect(true)),
+            BridgeCommand::Disconnect => self.bridge(BridgeOrder::Connect(false)),
+            BridgeCommand::Hold { leg, on } => self.bridge(BridgeOrder::Hold(Self::side(leg), on)),
+            BridgeCommand::Close => self.close_bridge().await,
+        }
+    }
+
+    /// Ends the media session; its last figures go into the record.
+    async fn close_bridge(&mut self) {
+        let stats = match self.session.take() {
+            Some(session) => tokio::time::timeout(CLOSE_LIMIT, session.close()).await.ok().and_then(Result::ok),
+            None => None,
+        };
+        for (side, stats) in [Side::A, Side::B].into_iter().zip(stats.unwrap_or_default()) {
+            if let (Some(stats), Some(leg)) = (stats, self.leg_of(side)) {
+                self.quality(leg, &stats);
+            }
+        }
+        self.call.handle_bridge(BridgeEvent::Closed, clock::call_now());
+    }
+
+    fn quality(&mut self, leg: LegId, stats: &LegStats) {
+        if let Some(codec) = stats.codec {
+            self.tell_call(leg, LegEvent::Codec(codec.name().to_owned()));
+        }
+        self.tell_call(leg, LegEvent::Quality(legs::quality(stats)));
+    }
+
+    /// Invites a candidate: at his page if he answers there, else at his phone, or behind a trunk.
+    async fn invite(&mut self, leg: LegId) {
+        self.second = Some(leg);
+        let Some(spec) = self.call.spec().second.get(usize::from(leg.0).saturating_sub(1)).cloned() else {
+            self.tell_call(leg, LegEvent::Refused(HangupCause::NotFound));
+            return;
+        };
+        let (callee, policy, codecs) = match spec.kind {
+            LegKind::Agent { extension } => {
+                if self.rings_at_page(&extension) {
+                    self.ring_page(leg, extension);
+                    return;
+                }
+                (Callee::Agent { extension }, tags::AGENT_POLICY, self.context.config.agent_codecs.clone())
+            }
+            LegKind::Trunk { trunk, uri } => {
+                let (policy, codecs) = self.trunk(&trunk.0);
+                (Callee::Trunk { trunk: trunk.0, user: uri }, policy, codecs)
+            }
+            LegKind::Browser => {
+                self.tell_call(leg, LegEvent::Refused(HangupCause::NotFound));
+                return;
+            }
+        };
+        if let Err(cause) = self.invite_phone(leg, callee, policy, codecs, spec.ring_limit).await {
+            self.tell_call(leg, LegEvent::Refused(cause));
+        }
+    }
+
+    fn trunk(&self, name: &str) -> (HeaderPolicy, Vec<CodecKind>) {
+        let trunk = self.context.config.trunks.iter().find(|trunk| trunk.name == name);
+        trunk.map_or((tags::AGENT_POLICY, Vec::new()), |trunk| {
+            (trunk.headers, trunk.codecs.iter().copied().map(legs::codec).collect())
+        })
+    }
+
+    fn rings_at_page(&self, extension: &str) -> bool {
+        let wanted = self
+            .context
+            .config
+            .seats
+            .iter()
+            .find(|(queue, _)| *queue == self.tags.queue.0)
+            .map_or(Seat::Any, |(_, seat)| *seat);
+        let seats = self.context.desk.seats(extension);
+        match wanted {
+            Seat::Browser => true,
+            Seat::Phone => false,
+            Seat::Any => seats.browser,
+        }
+    }
+
+    fn ring_page(&mut self, leg: LegId, extension: String) {
+        let card = console::ringing_card(self.id, &self.tags, clock::unix_ms());
+        if self.context.consoles.ring(&extension, &card) {
+            *self.io(leg) = LegIo::Console { extension };
+            self.tell_call(leg, LegEvent::Ringing);
+        } else {
+            self.tell_call(leg, LegEvent::Refused(HangupCause::Unreachable));
+        }
+    }
+
+    async fn invite_phone(
+        &mut self,
+        leg: LegId,
+        callee: Callee,
+        policy: HeaderPolicy,
+        codecs: Vec<CodecKind>,
+        ring_limit: Duration,
+    ) -> Result<(), HangupCause> {
+        let Some(session) = &self.session else { return Err(HangupCause::Bug) };
+        let port = session.rtp(Self::side(leg)).await.map_err(|error| {
+            warn!(%error, "no rtp port for this leg");
+            HangupCause::Overload
+        })?;
+        let sdp = SdpConfig {
+            address: IpAddr::from([127, 0, 0, 1]),
+            rtp_port: port.port,
+            codecs,
+            ssrc: port.ssrc,
+            session_id: clock::unix_ms(),
+            version: 1,
+            dtmf: true,
+            ptime_ms: 20,
+        };
+        let key = self
+            .context
+            .config
+            .tag_keys
+            .iter()
+            .find(|(tenant, _)| *tenant == self.tags.tenant.0)
+            .map(|(_, key)| key.clone())
+            .unwrap_or_default();
+        let for_offer = sdp.clone();
+        let invitation = Invitation {
+            callee,
+            display: self
+                .caller
+                .as_ref()
+                .map_or_else(|| tags::display(&self.tags, policy), |caller| sip::headers::clean(&caller.display, 60)),
+            user: self.caller.as_ref().map_or_else(|| "web".to_owned(), |caller| caller.user.clone()),
+            headers: tags::headers(&self.tags, &key, policy),
+            ring_limit,
+            sdp: SdpMaker(Box::new(move |address| sdp::offer(&SdpConfig { address, ..for_offer }).into_bytes())),
+            call: format!("{}-{}", self.id, leg.0),
+        };
+        let sink = LegSink { inbox: self.inbox_in.clone(), leg };
+        let sip_leg = self.context.sip.invite(sink, invitation).ok_or(HangupCause::Overload)?;
+        self.sip_legs.add(Some(sip_leg));
+        *self.io(leg) = LegIo::Phone(Box::new(Phone::we_call(sip_leg, sdp)));
+        Ok(())
+    }
+}
