@@ -11,28 +11,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use call::{
-    BridgeCommand, BridgeEvent, Call, CallCommand, CallEvent, CallId, CallRecord, CallSpec, CallTags, HangupCause,
-    LegCommand, LegEvent, LegId, LegKind, Party,
+    BridgeEvent, Call, CallCommand, CallEvent, CallId, CallRecord, CallSpec, CallTags, HangupCause, LegEvent, LegId,
+    Party,
 };
 use media::bridge::Side;
 use media::codec::CodecKind;
-use media::play::Source;
-use media::sdp::{self, SdpConfig};
-use media::stats::LegStats;
+use media::sdp;
 use store::{OpenCall, Store};
 use tokio::sync::mpsc;
 use tracing::{Instrument, debug, error, info, info_span, warn};
-use web::backend::{AgentUpdate, VisitorRequest, VisitorState, VisitorUpdate};
+use web::backend::{AgentUpdate, VisitorRequest, VisitorUpdate};
 
 use crate::clock;
-use crate::config::checked::{HeaderPolicy, Seat, Trunk};
+use crate::config::checked::{Seat, Trunk};
 use crate::drive::calls::Calls;
-use crate::drive::console::{self, ConsoleAction, Consoles};
+use crate::drive::console::{ConsoleAction, Consoles};
 use crate::drive::desk::DeskHandle;
 use crate::drive::media::{BridgeOrder, MediaError, MediaHandle, MediaNotice, MediaSession};
 use crate::drive::sip::driver::sleep_until;
-use crate::drive::sip::{Callee, Incoming, Invitation, LegSink, SdpMaker, SipHandle, SipLeg, SipNotice};
-use crate::drive::tags;
+use crate::drive::sip::{Incoming, LegSink, SipHandle, SipLeg, SipNotice};
 use crate::net::addresses;
 use crate::observe::metric::{self, Metric};
 
@@ -43,8 +40,6 @@ use legs::{LegIo, Phone};
 
 /// Inputs a call may have waiting. A call that falls behind so far is stuck; its senders count what they lose.
 const INBOX_MAX: usize = 256;
-/// How long the last statistics may take at the end of a call.
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Everything that can happen to a call.
 #[derive(Debug)]

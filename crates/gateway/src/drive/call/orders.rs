@@ -12,14 +12,17 @@ use media::stats::LegStats;
 use tracing::{debug, warn};
 use web::backend::{AgentUpdate, VisitorState, VisitorUpdate};
 
+use super::CallTask;
 use super::legs::{self, LegIo, Phone};
-use super::{CLOSE_LIMIT, CallTask};
 use crate::clock;
 use crate::config::checked::{HeaderPolicy, Seat};
 use crate::drive::console;
 use crate::drive::media::BridgeOrder;
 use crate::drive::sip::{Callee, Invitation, LegSink, SdpMaker};
 use crate::drive::tags;
+
+/// How long the last statistics may take at the end of a call.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 impl CallTask {
     pub(super) async fn order_leg(&mut self, leg: LegId, command: LegCommand) {
