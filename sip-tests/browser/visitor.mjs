@@ -36,7 +36,9 @@ await context.addInitScript(() => {
       window.testPeers.push(this);
     }
   };
-  document.addEventListener('passerelle:state', (event) => console.log(`STATE ${JSON.stringify(event.detail)}`));
+  for (const told of ['passerelle:state', 'passerelle:digit']) {
+    document.addEventListener(told, (event) => console.log(`STATE ${JSON.stringify(event.detail)}`));
+  }
 });
 const page = await context.newPage();
 page.on('console', (message) => {

@@ -6,7 +6,7 @@
 //!  └──────── Display ──────────┘
 //! ```
 //! [`Session`] is the document as it stands: ordered, nothing of interest lost, no meaning given.
-//! [`format`] gives meaning to payload types, [`negotiate`] to two descriptions side by side.
+//! [`mod@format`] gives meaning to payload types, [`negotiate`] to two descriptions side by side.
 //! Browsers and softphones differ in everything the grammar allows and in some things it does not,
 //! so reading forgives (line ends, blanks, missing `v=`/`s=`/`t=`, unknown lines) and only a
 //! description that cannot be used for a call is refused.
