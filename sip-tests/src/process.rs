@@ -1,6 +1,7 @@
 //! A program under test or a peer: started, listened to line by line, ended with the test.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ impl Running {
     /// # Errors
     /// When the program is not installed or may not run.
     pub fn start(name: &str, mut command: Command) -> Result<Self, String> {
+        // A group of its own: what it starts (Kamailio's children, the browser) ends with it.
+        command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("{name} does not start: {error}"))?;
         let said = Arc::new(Said::default());
@@ -126,6 +129,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // Ended or not, nothing of it stays.
+        let _group_killed =
+            Command::new("kill").args(["-KILL", "--"]).arg(format!("-{}", self.id())).stderr(Stdio::null()).status();
         let _killed = self.child.kill();
         let _reaped = self.child.wait();
         if std::thread::panicking() {
