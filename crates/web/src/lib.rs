@@ -151,7 +151,7 @@ impl WebLimits {
 
 /// The whole edge as one router.
 ///
-/// Serve it with [`serve`], or at least with connection info: a visitor without an address is refused.
+/// Serve it with [`serve()`], or at least with connection info: a visitor without an address is refused.
 pub fn router(config: WebConfig, backend: Arc<dyn Backend>) -> Router {
     let body_limit = DefaultBodyLimit::max(config.limits.message_bytes);
     let edge = Arc::new(Edge::new(config, backend));
