@@ -269,7 +269,7 @@ pub enum LogFormat {
 /// `[limits]`
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Calls at once in the whole gateway; one more is refused with `overload`.
+    /// Calls at once of one tenant; one more is refused.
     pub calls_max: usize,
     /// Live calls from one address.
     pub calls_per_ip_max: usize,
