@@ -470,7 +470,8 @@ async fn serve_web(
         public_url: Some(config.http.public_url.clone()),
         trusted_proxies: config.http.trusted_proxies.clone(),
         clock: Arc::new(EdgeClock),
-        limits: WebLimits { token_life: config.limits.token_lifetime, ..WebLimits::default() },
+        limits: WebLimits { token_life: config.limits.token_lifetime, ..WebLimits::default() }
+            .for_talks_per_minute(config.limits.talks_per_ip_per_minute_max),
     };
     let stopped = async move {
         // A sender that is gone means the same.
