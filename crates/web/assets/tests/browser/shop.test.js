@@ -47,7 +47,8 @@ test('who answers is chosen once, and the call asks for that queue on the next p
   assert.equal(await choice.getByRole('radio', { name: 'Echo' }).isChecked(), true);
   await choice.getByRole('radio', { name: 'Answer here in the browser' }).check();
   const [agent] = await Promise.all([visitor.rooms.waitForEvent('page'), page.getByRole('link', { name: 'Open the agent page' }).click()]);
-  assert.equal(new URL(agent.url() === 'about:blank' ? (await agent.waitForEvent('framenavigated')).url() : agent.url()).pathname, '/agent/');
+  // A page that was just opened has no address yet: waited for, not read.
+  await agent.waitForURL((url) => url.pathname === '/agent/', { waitUntil: 'commit' });
   await choice.getByRole('radio', { name: 'Ring my softphone' }).check();
   await page.getByText('Register any SIP softphone').waitFor();
   await page.goto(`${house.gateway.origin}/product.html?p=phare`);
