@@ -20,7 +20,7 @@ mod wire;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use benches::frames::Frames;
@@ -95,8 +95,7 @@ fn run(options: &Options) -> Result<bool, String> {
     if options.calls.is_empty() || options.calls.iter().any(|calls| !(1..=CALLS_MAX).contains(calls)) {
         return Err(format!("--calls takes 1 to {CALLS_MAX}"));
     }
-    static CRYPTO: Once = Once::new();
-    CRYPTO.call_once(|| str0m::crypto::from_feature_flags().install_process_default());
+    sip_tests::crowd::prepare();
     let frames = Arc::new(Frames::make()?);
     let mut out = std::io::stdout();
     say(&mut out, &figures::heading(options.workers, options.window));

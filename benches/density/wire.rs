@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use benches::frames::Frames;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
+use sip_tests::crowd::Peer;
 use str0m::media::Mid;
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
@@ -29,18 +30,9 @@ const PROBE: Token = Token(1);
 const FIRST_CALL: usize = 2;
 const DATAGRAM_BYTES: usize = 2_048;
 
-/// A visitor whose offer was answered.
-pub(crate) struct Visitor {
-    pub(crate) rtc: Box<Rtc>,
-    pub(crate) mid: Mid,
-    /// Opus in the answer.
-    pub(crate) payload_type: u8,
-    pub(crate) socket: StdSocket,
-}
-
 /// What the signalling tells the media thread.
 pub(crate) enum Command {
-    Visitor { call: usize, visitor: Visitor },
+    Visitor { call: usize, visitor: Peer },
     Pbx { call: usize, socket: StdSocket, gateway: SocketAddr },
     Stop,
 }
@@ -244,8 +236,8 @@ impl Ends {
         Schedule { due: self.started + FRAME * u32::try_from(frames).unwrap_or_default() + phase, frame: call * 7 }
     }
 
-    fn add_visitor(&mut self, call: usize, visitor: Visitor) -> Result<(), String> {
-        let Visitor { rtc, mid, payload_type, socket } = visitor;
+    fn add_visitor(&mut self, call: usize, visitor: Peer) -> Result<(), String> {
+        let Peer { rtc, mid, payload_type, socket } = visitor;
         let schedule = self.schedule(call, false);
         let socket = self.register(socket, FIRST_CALL + call * 2)?;
         let local = socket.local_addr().map_err(|error| error.to_string())?;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +20,17 @@ struct Said {
 struct Line {
     text: String,
     taken: bool,
+}
+
+/// What a program holds of the system (proc(5)).
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// Open files and sockets.
+    pub files: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Memory, kB.
+    pub rss_kb: u64,
 }
 
 /// A running program. Dropped, it is killed.
@@ -98,6 +110,19 @@ impl Running {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it holds now.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn held(&self) -> Result<Held, String> {
+        let process = PathBuf::from(format!("/proc/{}", self.id()));
+        let entries = |name| std::fs::read_dir(process.join(name)).map(Iterator::count).map_err(|e| e.to_string());
+        let status = std::fs::read_to_string(process.join("status")).map_err(|error| error.to_string())?;
+        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_ascii_whitespace().next());
+        let rss_kb = rss.and_then(|word| word.parse().ok()).ok_or("no VmRSS")?;
+        Ok(Held { files: entries("fd")?, threads: entries("task")?, rss_kb })
     }
 
     /// Sends a signal by name (`TERM`, `INT`, `KILL`, `STOP`).

@@ -12,6 +12,9 @@ use crate::visitor::repository;
 /// Between two SIP messages in the log.
 const RULE: &str = "-----------------------------------------------";
 
+/// Where a SIPp sends sound back from.
+pub const SOUND_PORT: u16 = 41_000;
+
 /// How a SIPp is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Pbx<'a> {
@@ -21,9 +24,11 @@ pub struct Pbx<'a> {
     pub scenario: &'a str,
     /// `[name]` in the scenario and its value; put in here, as SIPp takes no keys for a status or a file's name.
     pub keys: &'a [(&'a str, &'a str)],
+    /// How many calls it takes before it ends. Sound to port [`SOUND_PORT`] is sent back.
+    pub calls: u32,
 }
 
-/// A running SIPp that takes one call.
+/// A running SIPp.
 pub struct Sipp {
     /// The program.
     pub running: Running,
@@ -86,9 +91,19 @@ impl Sipp {
         let mut command = Command::new("/usr/bin/sipp");
         command.arg("-sf").arg(&file);
         command.args([
-            "-i", &address, "-p", "5060", "-mi", &address, "-mp", "41000", "-m", "1", "-nostdin", "-nd", "-timeout",
+            "-i",
+            &address,
+            "-p",
+            "5060",
+            "-mi",
+            &address,
+            "-nostdin",
+            "-nd",
+            "-timeout",
             "180s",
+            "-rtp_echo",
         ]);
+        command.arg("-m").arg(pbx.calls.to_string()).arg("-mp").arg(SOUND_PORT.to_string());
         command
             .arg("-trace_msg")
             .arg("-message_file")

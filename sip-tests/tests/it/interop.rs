@@ -2,6 +2,7 @@
 
 mod ends;
 mod garbage;
+mod leaks;
 mod phones;
 mod scene;
 mod sipp;

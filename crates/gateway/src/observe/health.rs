@@ -92,6 +92,7 @@ pub(crate) async fn run(
         if let Some(ledger) = heard {
             count_sip(&ledger);
         }
+        gauge(Metric::Tasks, tokio::runtime::Handle::current().metrics().num_alive_tasks());
         board.set(
             "sip",
             heard.is_some(),

@@ -146,6 +146,8 @@ metrics! {
     SipTransactions = "sip_transactions", Kind::Gauge, None;
     /// Softphones registered here.
     SipPhones = "sip_phones", Kind::Gauge, None;
+    /// Tasks of the runtime that have not ended.
+    Tasks = "tasks", Kind::Gauge, None;
     /// Health checks that turned bad, by check.
     HealthFailures = "health_failures_total", Kind::Counter, Some("check");
     /// Round trip of the self-probe packet through the slowest media worker.

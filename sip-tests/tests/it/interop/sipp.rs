@@ -65,7 +65,7 @@ impl Line {
         let port = SOUND_PORT.to_string();
         let keys: Vec<(&str, &str)> =
             std::iter::once(("sound_port", port.as_str())).chain(keys.iter().copied()).collect();
-        Sipp::start(&self.folder.join("pbx"), &Pbx { address: self.pbx, scenario, keys: &keys }).unwrap()
+        Sipp::start(&self.folder.join("pbx"), &Pbx { address: self.pbx, scenario, keys: &keys, calls: 1 }).unwrap()
     }
 
     /// The PBX's sound towards where an SDP of the gateway wants it.
@@ -349,7 +349,7 @@ fn every_way_to_hold_is_shown_and_left_again() {
 fn the_pbx_hangs_up_and_says_why() {
     need_sipp!();
     let mut line = Line::set("sipp-bye", 50);
-    let mut pbx = line.pbx("hangup", &[]);
+    let mut pbx = line.pbx("hangup", &[("wait", "<recv request=\"INFO\"/>")]);
     let _sound = line.talk(&pbx);
     pbx.nudge(&[]).unwrap();
     line.visitor.wait_state("ended", SOON).unwrap();
