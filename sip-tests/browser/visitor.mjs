@@ -1,4 +1,4 @@
-// Drives one Chromium: opens a page, does what its standard input says, one answer a line of JSON.
+// Drives one Chromium, a visitor's or an agent's: opens a page, does what its standard input says, one answer a line of JSON.
 //   node visitor.mjs URL MICROPHONE.wav LANGUAGE
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
@@ -78,6 +78,8 @@ const actions = {
   hear,
   talk: (options) => page.evaluate((given) => { void window.passerelle.talk(given ? JSON.parse(given) : undefined); return {}; }, options),
   click: async (selector) => { await page.locator(selector).first().click(); return {}; },
+  fill: async (given) => { const [selector, ...value] = given.split(' '); await page.locator(selector).fill(value.join(' ')); return {}; },
+  see: async (selector) => { await page.locator(selector).first().waitFor({ timeout: 15000 }); return { text: await page.locator(selector).first().innerText() }; },
   hangUp: () => page.evaluate(() => { window.passerelle.hangUp(); return {}; }),
   digits: (keys) => page.evaluate((given) => { window.passerelle.digits(given); return {}; }, keys),
   mute: (on) => page.evaluate((given) => { window.passerelle.mute(given === 'on'); return {}; }, on),
@@ -91,7 +93,8 @@ const actions = {
 };
 
 await page.goto(url);
-await page.waitForFunction(() => window.passerelle !== undefined, undefined, { timeout: 15000 }).catch(() => {});
+// A page of the shop carries the widget; the agent's console its door.
+await page.waitForFunction(() => window.passerelle !== undefined || document.querySelector('#login') !== null, undefined, { timeout: 15000 }).catch(() => {});
 say({ opened: url });
 for await (const line of createInterface({ input: process.stdin })) {
   const [name, ...rest] = line.trim().split(' ');

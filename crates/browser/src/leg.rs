@@ -18,6 +18,11 @@ use crate::ice::{Check, Credentials, Ice, ice_chars};
 use crate::sdp::{self, Offer, Ours, Role};
 use crate::srtp::Srtp;
 
+/// Silence after which media is held back until the next sign of life: checks come every 4 to 6 s (RFC 7675 §5.1).
+pub const HOLD_AFTER: Duration = Duration::from_secs(7);
+/// Silence after which consent is lost (RFC 7675 §5.1).
+pub const CONSENT_LIMIT: Duration = Duration::from_secs(30);
+
 /// Our side of a leg.
 #[derive(Clone, Debug)]
 pub struct LegConfig {
@@ -31,10 +36,10 @@ pub struct LegConfig {
     pub seed: [u8; 32],
     /// How long a browser may take to connect. Default 30 s.
     pub connect_limit: Duration,
-    /// Silence after which media is held back until the next sign of life. Default 7 s: checks come every
-    /// 4 to 6 s (RFC 7675 §5.1).
+    /// Silence after which media is held back. Default [`HOLD_AFTER`].
     pub hold_after: Duration,
-    /// Silence after which the leg is lost. Default 30 s (RFC 7675 §5.1).
+    /// Silence after which the leg is over. Default [`CONSENT_LIMIT`]; longer for an owner who waits longer and decides
+    /// himself: nothing is sent meanwhile.
     pub consent_limit: Duration,
 }
 
@@ -48,8 +53,8 @@ impl LegConfig {
             ssrc,
             seed,
             connect_limit: Duration::from_secs(30),
-            hold_after: Duration::from_secs(7),
-            consent_limit: Duration::from_secs(30),
+            hold_after: HOLD_AFTER,
+            consent_limit: CONSENT_LIMIT,
         }
     }
 }

@@ -40,4 +40,4 @@ mod tests;
 pub use certificate::Certificate;
 pub use demux::{Kind, check_ufrag, kind};
 pub use error::{DropReason, Error, FailReason, OfferError};
-pub use leg::{BrowserEvent, BrowserLeg, LegConfig, Received, Timer, Transmit};
+pub use leg::{BrowserEvent, BrowserLeg, CONSENT_LIMIT, HOLD_AFTER, LegConfig, Received, Timer, Transmit};

@@ -25,6 +25,16 @@ pub enum LegKind {
 }
 
 impl LegKind {
+    /// The agent it rings at, when it is one of ours.
+    pub fn extension(&self) -> Option<&str> {
+        match self {
+            Self::Agent { extension } => Some(extension),
+            Self::Browser | Self::Trunk { .. } => None,
+        }
+    }
+}
+
+impl LegKind {
     /// The stable word for records and JSON.
     pub const fn code(&self) -> &'static str {
         match self {

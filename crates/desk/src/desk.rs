@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use call::{CallEvent, CallId, CallSpec, CallTags, LegId, LegKind, LegSpec, Now, Plan, QueueId, TagsDraft};
+use call::{CallEvent, CallId, CallSpec, CallTags, LegId, LegKind, LegSpec, Now, Plan, QueueId, State, TagsDraft};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -127,7 +127,9 @@ impl Desk {
             language: request.language,
             made_at_unix_ms: now.unix_ms,
         });
-        let mut sessions = self.calls.values().map(|call| &call.card.tags.session);
+        // A call on its way out keeps nobody from asking again: a silent PBX may take 32 s over its end.
+        let up = self.calls.values().filter(|call| !matches!(call.card.state, State::Ending | State::Ended));
+        let mut sessions = up.map(|call| &call.card.tags.session);
         if !tags.session.is_empty() && sessions.any(|session| *session == tags.session) {
             return Err(Refusal::TooMany(Bound::Session));
         }
@@ -264,8 +266,9 @@ impl Desk {
     /// The visitor is on another page now: his card follows.
     pub fn note_page(&mut self, call: &CallId, url: &str, title: &str) {
         if let Some(live) = self.calls.get_mut(call) {
-            live.card.tags = live.card.tags.on_page(url, title);
-            self.live_changed = true;
+            let tags = live.card.tags.on_page(url, title);
+            self.live_changed |= tags != live.card.tags;
+            live.card.tags = tags;
         }
     }
 

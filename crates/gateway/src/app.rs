@@ -37,7 +37,7 @@ use crate::drive::sip::{Incoming, ORDERS_MAX, SipHandle};
 use crate::drive::web::{House, TenantDoor};
 use crate::net::addresses;
 use crate::observe::health::{self, HealthBoard};
-use crate::observe::metric;
+use crate::observe::metric::{self, Metric};
 use crate::shutdown;
 
 /// The extension of the agent inside the program.
@@ -72,6 +72,8 @@ pub enum StartError {
     Store(String),
     /// Threads or the runtime could not be had.
     Runtime(io::Error),
+    /// Not a start at all: a loop of the program ended while it was wanted.
+    Ended(&'static str),
 }
 
 impl fmt::Display for StartError {
@@ -97,6 +99,9 @@ impl fmt::Display for StartError {
             }
             Self::Store(why) => write!(f, "the store cannot be opened: {why}"),
             Self::Runtime(error) => write!(f, "the system gives no threads: {error}"),
+            Self::Ended(room) => {
+                write!(f, "{room} ended by a fault of the program; its last lines say where: please report it")
+            }
         }
     }
 }
@@ -131,20 +136,24 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     let signalling = start_sip(&config, echo.as_deref()).await?;
     let calls = Calls::default();
     let consoles = Consoles::default();
-    let (desks, contexts) = start_desks(&config, &calls, &consoles, &signalling.handle, &media, &store);
-    tokio::spawn(follow_presence(signalling.presence, desks.values().cloned().collect()));
-    tokio::spawn(inbound::run(contexts.clone(), signalling.handle.clone(), signalling.incoming));
+    let mut rooms = Rooms::default();
+    rooms.watch("signalling", signalling.task);
+    let (desks, contexts) = start_desks(&config, &calls, &consoles, &signalling.handle, &media, &store, &mut rooms);
+    let presence = follow_presence(signalling.presence, desks.values().cloned().collect());
+    rooms.watch("the phones' presence", tokio::spawn(presence));
+    let inbound = inbound::run(contexts.clone(), signalling.handle.clone(), signalling.incoming);
+    rooms.watch("the inbound door", tokio::spawn(inbound));
     let board = HealthBoard::default();
-    let prober =
-        tokio::spawn(health::run(board.clone(), media.clone(), signalling.handle.clone(), Arc::clone(&store), probe));
-    let upkeep = tokio::spawn(metrics_upkeep());
+    let prober = health::run(board.clone(), media.clone(), signalling.handle.clone(), Arc::clone(&store), probe);
+    rooms.watch("the health probe", tokio::spawn(prober));
+    rooms.watch("the metrics' upkeep", tokio::spawn(metrics_upkeep()));
     let echo_agent = match &echo {
         Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
         None => None,
     };
     let house = Arc::new(House {
         tenants: doors(&config, &contexts),
-        agents: config.agents.clone(),
+        agents: config.agents.iter().map(|agent| (agent.clone(), tenants_of(&config, agent))).collect(),
         board,
         accepting: AtomicBool::new(true),
     });
@@ -156,34 +165,82 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     }
 
     let drain = if options.demo { Duration::ZERO } else { config.shutdown.drain_limit };
-    shutdown::wait_for_signal().await;
+    let ended = tokio::select! {
+        () = shutdown::wait_for_signal() => None,
+        room = rooms.first_end() => Some(room),
+    };
+    if let Some(room) = ended {
+        error!(room, "a part of the program has ended; no new calls, and those in progress may finish");
+    }
     house.accepting.store(false, Ordering::Relaxed);
     for desk in desks.values() {
         desk.accepting(false).await;
     }
     shutdown::drain(&calls, drain).await;
+    shutdown::end_at_next_signal();
     let _web_gone = stop.send(true);
-    prober.abort();
-    upkeep.abort();
     if let Some(agent) = echo_agent {
         agent.shutdown().await;
     }
     signalling.handle.shutdown().await;
-    for worker in media.workers() {
-        if worker.shutdown().is_err() {
-            warn!("a media worker had ended before");
-        }
-    }
+    drop(rooms);
+    let told = media.workers().iter().map(|worker| worker.shutdown().is_ok());
+    let threads: Vec<_> = threads.into_iter().zip(told.collect::<Vec<_>>()).collect();
     if tokio::time::timeout(Duration::from_secs(3), web).await.is_err() {
         warn!("the web edge did not end in time");
     }
-    for thread in threads {
-        if thread.join().is_err() {
-            error!("a media worker panicked");
+    join_workers(threads).await;
+    info!("passerelle has ended");
+    ended.map_or(Ok(()), |room| Err(StartError::Ended(room)))
+}
+
+/// Waits for the workers that were told to end; one that could not be told ends with the process.
+async fn join_workers(threads: Vec<(std::thread::JoinHandle<()>, bool)>) {
+    for (thread, told) in threads {
+        if !told {
+            warn!("a media worker could not be told to end");
+            continue;
+        }
+        let joined = tokio::task::spawn_blocking(move || thread.join().is_ok());
+        match tokio::time::timeout(Duration::from_secs(3), joined).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false) | Err(_)) => error!("a media worker panicked"),
+            Err(_) => warn!("a media worker did not end in time"),
         }
     }
-    info!("passerelle has ended");
-    Ok(())
+}
+
+/// The loops without which the program does nothing useful. Dropped, what still runs of them is ended.
+#[derive(Default)]
+struct Rooms(tokio::task::JoinSet<&'static str>);
+
+impl Rooms {
+    fn watch(&mut self, name: &'static str, task: tokio::task::JoinHandle<()>) {
+        let ending = task.abort_handle();
+        self.0.spawn(async move {
+            let _end_at_drop = AbortAtDrop(ending);
+            if task.await.is_err() {
+                metric::count(Metric::Panics);
+            }
+            name
+        });
+    }
+
+    /// The name of the first that ends, by itself or by a panic.
+    async fn first_end(&mut self) -> &'static str {
+        match self.0.join_next().await {
+            Some(Ok(name)) => name,
+            Some(Err(_)) | None => "a watched loop",
+        }
+    }
+}
+
+struct AbortAtDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortAtDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
@@ -212,6 +269,8 @@ fn start_media(
             public_ip: config.media.public_ip,
             rtp_bind: config.media.rtp_address.unwrap_or_else(|| std::net::Ipv4Addr::UNSPECIFIED.into()),
             rtp_ports: config.media.rtp_ports.clone(),
+            // A little later than the call gives up by itself: this one is for a call that does not.
+            consent_limit: browser::CONSENT_LIMIT + config.limits.media_lost_grace + Duration::from_secs(1),
             probe,
         };
         let (handle, thread) = worker::start(worker).map_err(|error| StartError::Listen {
@@ -232,6 +291,7 @@ struct Signalling {
     bound: Vec<(Transport, SocketAddr)>,
     incoming: mpsc::Receiver<Incoming>,
     presence: mpsc::Receiver<PhonePresence>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, StartError> {
@@ -247,7 +307,7 @@ async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, St
         endpoint_config.algorithms = vec![Algorithm::Sha256, Algorithm::Md5];
     }
     endpoint_config.max_transactions = config.limits.sip_transactions_max;
-    endpoint_config.max_calls = config.limits.calls_max.saturating_mul(2);
+    endpoint_config.max_calls = config.limits.calls_max.saturating_mul(2).saturating_mul(config.tenants.len().max(1));
     let endpoint = Endpoint::new(endpoint_config, clock::now());
     let (incoming_in, incoming) = mpsc::channel(WAITING_MAX);
     let (presence_in, presence) = mpsc::channel(WAITING_MAX);
@@ -272,8 +332,8 @@ async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, St
             })
             .collect(),
     );
-    tokio::spawn(driver.run(orders, inbound));
-    Ok(Signalling { handle: SipHandle::new(orders_in, next_leg), bound, incoming, presence })
+    let task = tokio::spawn(driver.run(orders, inbound));
+    Ok(Signalling { handle: SipHandle::new(orders_in, next_leg), bound, incoming, presence, task })
 }
 
 /// What peers are told of each socket: the public address, or for a socket on all addresses the one that faces out.
@@ -307,6 +367,7 @@ fn start_desks(
     sip: &SipHandle,
     media: &MediaHandle,
     store: &Arc<dyn Store>,
+    rooms: &mut Rooms,
 ) -> (BTreeMap<String, DeskHandle>, BTreeMap<String, CallContext>) {
     let call_config = Arc::new(call_config(config));
     let mut desks = BTreeMap::new();
@@ -316,7 +377,8 @@ fn start_desks(
             config.queues.iter().filter(|queue| queue.tenant == tenant.id).map(desk_queue).collect();
         let ids: Vec<QueueId> = queues.iter().map(|queue| queue.id.clone()).collect();
         let desk = Desk::new(desk_config(config, &tenant.id, queues), clock::call_now());
-        let (handle, _task) = desk_task::start(desk, ids, calls.clone());
+        let (handle, task) = desk_task::start(desk, ids, calls.clone());
+        rooms.watch("a desk", task);
         contexts.insert(
             tenant.id.clone(),
             CallContext {
@@ -358,6 +420,7 @@ fn desk_config(config: &Config, tenant: &str, queues: Vec<Queue>) -> DeskConfig 
     let mut agents: Vec<AgentConfig> = config
         .agents
         .iter()
+        .filter(|agent| serves(config, &agent.extension, tenant))
         .map(|agent| AgentConfig { extension: agent.extension.clone(), name: agent.name.clone(), max_calls: 1 })
         .collect();
     agents.push(AgentConfig { extension: ECHO.to_owned(), name: "Echo".to_owned(), max_calls: ECHO_CALLS_MAX });
@@ -378,6 +441,23 @@ fn desk_config(config: &Config, tenant: &str, queues: Vec<Queue>) -> DeskConfig 
         wrap_up: Duration::ZERO,
         seed: rand::rng().random(),
     }
+}
+
+/// Does this agent sit at this tenant's desk? Where a queue of it names him, or where none of any tenant does: he may
+/// still call colleagues.
+fn serves(config: &Config, extension: &str, tenant: &str) -> bool {
+    let named = |queue: &&checked::Queue| match &queue.target {
+        checked::QueueTarget::Agents { extensions, .. } => extensions.iter().any(|known| known == extension),
+        checked::QueueTarget::Trunk { .. } | checked::QueueTarget::Echo => false,
+    };
+    let mut tenants = config.queues.iter().filter(named).map(|queue| queue.tenant.as_str()).peekable();
+    tenants.peek().is_none() || tenants.any(|known| known == tenant)
+}
+
+/// The tenants at whose desks an agent sits.
+fn tenants_of(config: &Config, agent: &checked::Agent) -> Vec<String> {
+    let tenants = config.tenants.iter().map(|tenant| &tenant.id);
+    tenants.filter(|tenant| serves(config, &agent.extension, tenant)).cloned().collect()
 }
 
 fn desk_queue(queue: &checked::Queue) -> Queue {

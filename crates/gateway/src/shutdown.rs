@@ -44,3 +44,12 @@ pub(crate) async fn drain(calls: &Calls, limit: Duration) {
         warn!(calls = calls.count(), "calls that did not end in time are left; their records will say interrupted");
     }
 }
+
+/// From here on a signal ends the process where it stands: somebody has waited long enough.
+pub(crate) fn end_at_next_signal() {
+    tokio::spawn(async {
+        wait_for_signal().await;
+        warn!("a second signal: ending at once");
+        std::process::exit(130);
+    });
+}

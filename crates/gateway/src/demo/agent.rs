@@ -171,7 +171,7 @@ async fn answer_one(sip: SipHandle, media: MediaHandle, invite: Incoming, senten
             | CallInput::Sip(..)
             | CallInput::Visitor(_)
             | CallInput::VisitorGone
-            | CallInput::Console(..)
+            | CallInput::Console { .. }
             | CallInput::Withdraw(_)
             | CallInput::HangUp(..) => {}
         }

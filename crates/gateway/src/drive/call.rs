@@ -8,7 +8,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use call::{
     BridgeEvent, Call, CallCommand, CallEvent, CallId, CallRecord, CallSpec, CallTags, HangupCause, LegEvent, LegId,
@@ -24,9 +24,10 @@ use web::backend::{AgentUpdate, VisitorRequest, VisitorUpdate};
 
 use crate::clock;
 use crate::config::checked::{Seat, Trunk};
-use crate::drive::calls::Calls;
-use crate::drive::console::{ConsoleAction, Consoles};
+use crate::drive::calls::{CallEntry, Calls};
+use crate::drive::console::{self, ConsoleAction, Consoles};
 use crate::drive::desk::DeskHandle;
+use crate::drive::media::session::index;
 use crate::drive::media::{BridgeOrder, MediaError, MediaHandle, MediaNotice, MediaSession};
 use crate::drive::sip::driver::sleep_until;
 use crate::drive::sip::{Incoming, LegSink, SipHandle, SipLeg, SipNotice};
@@ -37,6 +38,9 @@ pub(crate) mod legs;
 mod orders;
 
 use legs::{LegIo, Phone};
+
+/// From the moment when media is held back, as the browser gives no sign of life, to the loss of consent.
+const UNHEARD: Duration = browser::CONSENT_LIMIT.saturating_sub(browser::HOLD_AFTER);
 
 /// Inputs a call may have waiting. A call that falls behind so far is stuck; its senders count what they lose.
 const INBOX_MAX: usize = 256;
@@ -52,8 +56,8 @@ pub(crate) enum CallInput {
     Visitor(VisitorRequest),
     /// The page's socket is lost.
     VisitorGone,
-    /// From an agent's page.
-    Console(String, ConsoleAction),
+    /// From one page of an agent.
+    Console { extension: String, page: u64, action: ConsoleAction },
     /// Do not try this candidate any more.
     Withdraw(LegId),
     /// End it.
@@ -100,19 +104,22 @@ pub(crate) async fn start_talk(
     visitor: Visitor,
 ) -> Result<String, MediaError> {
     let (inbox_in, inbox) = mpsc::channel(INBOX_MAX);
+    // From here on the desk can speak to it, also while its sound is being set up.
+    let entry = context.calls.enter(spec.id, inbox_in.clone());
     let session = context.media.open(&spec.id.to_string(), inbox_in.clone())?;
     let answer = session
         .browser(Side::A, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma])
         .await?;
     tokio::spawn(forward_requests(visitor.requests, inbox_in.clone()));
     let first = First { io: LegIo::Visitor { updates: visitor.updates }, caller: None };
-    spawn(context, spec, session, first, inbox_in, inbox);
+    spawn(context, spec, session, first, inbox_in, inbox, entry);
     Ok(answer)
 }
 
 /// Starts a call that a phone asked for.
 pub(crate) fn start_inbound(context: CallContext, spec: CallSpec, incoming: Incoming) -> Result<(), MediaError> {
     let (inbox_in, inbox) = mpsc::channel(INBOX_MAX);
+    let entry = context.calls.enter(spec.id, inbox_in.clone());
     let session = context.media.open(&spec.id.to_string(), inbox_in.clone())?;
     let sink = LegSink { inbox: inbox_in.clone(), leg: LegId::FIRST };
     if !context.sip.adopt(incoming.leg, sink) {
@@ -120,7 +127,8 @@ pub(crate) fn start_inbound(context: CallContext, spec: CallSpec, incoming: Inco
     }
     let caller = Caller { display: incoming.from_display.clone(), user: incoming.account.clone().unwrap_or_default() };
     let phone = Phone::called_us(incoming);
-    spawn(context, spec, session, First { io: LegIo::Phone(Box::new(phone)), caller: Some(caller) }, inbox_in, inbox);
+    let first = First { io: LegIo::Phone(Box::new(phone)), caller: Some(caller) };
+    spawn(context, spec, session, first, inbox_in, inbox, entry);
     Ok(())
 }
 
@@ -143,8 +151,8 @@ fn spawn(
     first: First,
     inbox_in: mpsc::Sender<CallInput>,
     inbox: mpsc::Receiver<CallInput>,
+    entry: CallEntry,
 ) {
-    let entry = context.calls.enter(spec.id, inbox_in.clone());
     let sip_legs = SipLegs::default();
     if let LegIo::Phone(phone) = &first.io {
         sip_legs.add(phone.leg);
@@ -152,6 +160,7 @@ fn spawn(
     let span = info_span!("call", id = %spec.id, queue = %spec.tags.queue.0);
     let (id, house) = (spec.id, context.clone());
     let opened = OpenCall::of(&spec, clock::unix_ms());
+    let agents: Vec<String> = spec.second.iter().filter_map(|leg| leg.kind.extension().map(str::to_owned)).collect();
     let task_opened = opened.clone();
     metric::gauge_add(Metric::CallsLive, 1.0);
     metric::count(Metric::CallsStarted);
@@ -165,9 +174,15 @@ fn spawn(
             metric::count(Metric::Panics);
             error!(call = %id, %failure, "a panic in this call; it is ended, please report it");
             sip_legs.hang_up(&house.sip);
+            let ended = AgentUpdate::Ended { call: id.to_string(), code: HangupCause::Bug.code() };
+            for extension in &agents {
+                house.consoles.tell_all(extension, &ended);
+            }
             house.desk.forget(id).await;
+            metric::count_with(Metric::CallsEnded, HangupCause::Bug.code());
             let record = CallRecord { cause: HangupCause::Bug, ..opened.interrupted(clock::unix_ms()) };
             if let Err(error) = house.store.close_call(record).await {
+                metric::count(Metric::RecordsLost);
                 error!(call = %id, %error, "the record of a broken call is not kept");
             }
         }
@@ -205,6 +220,10 @@ struct CallTask {
     inbox_in: mpsc::Sender<CallInput>,
     sip_legs: SipLegs,
     visitor_told: bool,
+    /// The page's socket is gone, and with it any way to mend the sound.
+    page_lost: bool,
+    /// When each side's silence becomes a loss, while a browser is not heard.
+    lost_at: [Option<Instant>; 2],
     over: bool,
 }
 
@@ -249,6 +268,8 @@ impl CallTask {
             inbox_in,
             sip_legs,
             visitor_told: false,
+            page_lost: false,
+            lost_at: [None; 2],
             over: false,
         }
     }
@@ -260,13 +281,16 @@ impl CallTask {
         let journal = tokio::spawn(async move { store.open_call(opened).await });
         self.drain().await;
         while !self.over {
-            let due = self.call.poll_timeout().map(|(at, _)| at);
+            let due = self.call.poll_timeout().map(|(at, _)| at).into_iter().chain(self.lost_at.into_iter().flatten());
             tokio::select! {
                 input = inbox.recv() => match input {
                     Some(input) => self.handle(input).await,
                     None => self.call.hang_up(Party::Gateway, HangupCause::Bug, clock::call_now()),
                 },
-                () = sleep_until(due) => self.call.handle_timeout(clock::call_now()),
+                () = sleep_until(due.min()) => {
+                    self.tell_lost_sound();
+                    self.call.handle_timeout(clock::call_now());
+                }
             }
             self.drain().await;
         }
@@ -339,7 +363,7 @@ impl CallTask {
             CallInput::Sip(leg, notice) => self.handle_sip(leg, notice),
             CallInput::Visitor(request) => self.handle_visitor(request).await,
             CallInput::VisitorGone => self.handle_visitor_gone(),
-            CallInput::Console(extension, action) => self.handle_console(&extension, action).await,
+            CallInput::Console { extension, page, action } => self.handle_console(&extension, page, action).await,
             CallInput::Withdraw(leg) => self.call.withdraw(leg),
             CallInput::HangUp(by, cause) => self.call.hang_up(by, cause, clock::call_now()),
         }
@@ -348,8 +372,14 @@ impl CallTask {
     fn handle_media(&mut self, notice: MediaNotice) {
         let (side, event) = match notice {
             MediaNotice::Connected(side) => (side, LegEvent::MediaUp),
-            MediaNotice::ConsentLost(side) => (side, LegEvent::MediaLost),
-            MediaNotice::ConsentBack(side) => (side, LegEvent::MediaBack),
+            MediaNotice::ConsentLost(side) => {
+                self.lost_at[index(side)] = Some(clock::now() + UNHEARD);
+                return self.tell_lost_sound();
+            }
+            MediaNotice::ConsentBack(side) => {
+                self.lost_at[index(side)] = None;
+                (side, LegEvent::MediaBack)
+            }
             MediaNotice::Closed(side) => (side, LegEvent::Gone { cause: self.end_cause() }),
             MediaNotice::Failed(side, why) => {
                 warn!(?side, why, "browser media failed");
@@ -373,6 +403,21 @@ impl CallTask {
         };
         if let Some(leg) = self.leg_of(side) {
             self.tell_call(leg, event);
+        }
+    }
+
+    /// A browser that is not heard may come back: its page notices and starts ICE anew. It counts as lost when consent
+    /// has run out (RFC 7675 §5.1), or when its page is gone as well.
+    fn tell_lost_sound(&mut self) {
+        let now = clock::now();
+        for side in [Side::A, Side::B] {
+            let gone = self.page_lost && side == Side::A;
+            if self.lost_at[index(side)].take_if(|at| gone || *at <= now).is_some()
+                && let Some(leg) = self.leg_of(side)
+            {
+                info!(?side, "the browser is not heard any more");
+                self.tell_call(leg, LegEvent::MediaLost);
+            }
         }
     }
 
@@ -404,7 +449,8 @@ impl CallTask {
             }
             SipNotice::Answered { sdp, remote } => self.phone_answered(leg, sdp, remote),
             SipNotice::Refused { cause, status, phrase } => {
-                info!(leg = %leg, status, phrase, cause = cause.code(), "leg refused");
+                info!(leg = %leg, status, cause = cause.code(), "leg refused");
+                debug!(leg = %leg, phrase, "in the far end's words");
                 let ordered = self.io(leg).was_ended();
                 self.tell_call(leg, if ordered { LegEvent::Ended } else { LegEvent::Refused(cause) });
             }
@@ -416,8 +462,9 @@ impl CallTask {
             }
             SipNotice::Confirmed { sdp } => {
                 if let (Some(sdp), LegIo::Phone(phone)) = (sdp, self.io(leg)) {
-                    let remote = phone.remote;
+                    let (held, remote) = (phone.held, phone.remote);
                     self.phone_answer(leg, &sdp, remote);
+                    self.tell_hold(leg, held);
                 }
             }
             SipNotice::Ended { cause, by_peer } => {
@@ -492,21 +539,27 @@ impl CallTask {
         };
         match sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer)) {
             Ok((answer, negotiated)) => {
-                let held = negotiated.held_by_peer;
-                let changed = held != phone.held;
-                phone.held = held;
+                let before = std::mem::replace(&mut phone.held, negotiated.held_by_peer);
                 self.context.sip.accept(sip_leg, answer.into_bytes());
                 self.negotiated(leg, negotiated, remote);
-                if changed {
-                    info!(leg = %leg, held, "hold changed by the far end");
-                    self.tell_call(leg, LegEvent::Held(held));
-                }
+                self.tell_hold(leg, before);
             }
             Err(error) => {
                 phone.sdp.version -= 1;
                 warn!(leg = %leg, %error, "re-offer not usable; the session stays as it was");
                 metric::count(Metric::SdpRefused);
                 self.context.sip.refuse(sip_leg, 488);
+            }
+        }
+    }
+
+    /// Tells the call when a phone holds it now and did not before, or the other way round.
+    fn tell_hold(&mut self, leg: LegId, before: bool) {
+        if let LegIo::Phone(phone) = self.io(leg) {
+            let held = phone.held;
+            if held != before {
+                info!(leg = %leg, held, "hold changed by the far end");
+                self.tell_call(leg, LegEvent::Held(held));
             }
         }
     }
@@ -539,6 +592,8 @@ impl CallTask {
 
     /// The socket is lost, the sound perhaps not: once they talk, consent decides (RFC 7675).
     fn handle_visitor_gone(&mut self) {
+        self.page_lost = true;
+        self.tell_lost_sound();
         match self.call.state() {
             call::State::Bridged | call::State::Held => {
                 info!("the page's socket is lost; the call goes on while its sound does")
@@ -559,17 +614,21 @@ impl CallTask {
         self.tell_call(leg, LegEvent::Digit(digit));
     }
 
-    async fn handle_console(&mut self, extension: &str, action: ConsoleAction) {
-        let Some(leg) =
-            self.legs.iter().position(|io| io.is_console_of(extension)).and_then(|at| u8::try_from(at).ok()).map(LegId)
-        else {
-            if let ConsoleAction::Answer { page, .. } = action {
-                let _page_gone = page.try_send(AgentUpdate::Ended { call: self.id.to_string(), code: "cancelled" });
+    async fn handle_console(&mut self, extension: &str, page: u64, action: ConsoleAction) {
+        let rings_here = |io: &LegIo| io.is_console_of(extension, page);
+        let Some(leg) = self.legs.iter().position(rings_here).and_then(|at| u8::try_from(at).ok()).map(LegId) else {
+            // Over, with somebody else, or on another page of the same agent: nothing of it is this page's any more.
+            if let ConsoleAction::Answer { updates, .. } = action {
+                let refusal = web::backend::Refusal::new("answered-elsewhere", 409);
+                let _page_gone = updates.try_send(AgentUpdate::Refused { call: Some(self.id.to_string()), refusal });
             }
             return;
         };
         match action {
-            ConsoleAction::Answer { offer, page } => self.console_answers(leg, extension, offer, page).await,
+            ConsoleAction::Answer { offer, updates } => {
+                *self.io(leg) = LegIo::Console { extension: extension.to_owned(), taken_by: Some(page) };
+                self.console_answers(leg, offer, updates).await;
+            }
             ConsoleAction::Decline => {
                 self.console_over(leg, HangupCause::Refused);
                 self.tell_call(leg, LegEvent::Refused(HangupCause::Refused));
@@ -579,14 +638,20 @@ impl CallTask {
                 self.console_over(leg, cause);
                 self.tell_call(leg, LegEvent::Gone { cause });
             }
-            ConsoleAction::Gone => {
-                self.console_over(leg, HangupCause::SocketLost);
-                self.tell_call(leg, LegEvent::Gone { cause: HangupCause::SocketLost });
+            ConsoleAction::Gone => self.console_gone(leg),
+            ConsoleAction::Ready { updates } => {
+                let card = console::ringing_card(self.id, &self.tags, clock::unix_ms());
+                let _page_gone = updates.try_send(AgentUpdate::Ring(card));
             }
         }
     }
 
-    async fn console_answers(&mut self, leg: LegId, extension: &str, offer: String, page: mpsc::Sender<AgentUpdate>) {
+    fn console_gone(&mut self, leg: LegId) {
+        self.console_over(leg, HangupCause::SocketLost);
+        self.tell_call(leg, LegEvent::Gone { cause: HangupCause::SocketLost });
+    }
+
+    async fn console_answers(&mut self, leg: LegId, offer: String, updates: mpsc::Sender<AgentUpdate>) {
         let Some(session) = &self.session else { return };
         let call = self.id.to_string();
         match session
@@ -594,10 +659,14 @@ impl CallTask {
             .await
         {
             Ok(sdp) => {
-                let _page_gone = page.try_send(AgentUpdate::Media { call, sdp });
-                *self.io(leg) = LegIo::Console { extension: extension.to_owned() };
-                self.tell_call(leg, LegEvent::Codec(CodecKind::Opus.name().to_owned()));
-                self.tell_call(leg, LegEvent::Answered);
+                if updates.try_send(AgentUpdate::Media { call, sdp }).is_ok() {
+                    self.tell_call(leg, LegEvent::Codec(CodecKind::Opus.name().to_owned()));
+                    self.tell_call(leg, LegEvent::Answered);
+                } else {
+                    // A page that does not hear the answer will never bring any sound.
+                    metric::count(Metric::ConsoleUpdatesLost);
+                    self.console_gone(leg);
+                }
             }
             Err(error) => {
                 warn!(%error, "the agent's offer was refused");
@@ -610,7 +679,7 @@ impl CallTask {
     /// The agent's pages stop ringing or talking.
     fn console_over(&mut self, leg: LegId, cause: HangupCause) {
         let call = self.id.to_string();
-        if let LegIo::Console { extension } = self.io(leg) {
+        if let LegIo::Console { extension, .. } = self.io(leg) {
             let extension = std::mem::take(extension);
             *self.io(leg) = LegIo::None;
             self.context.consoles.tell_all(&extension, &AgentUpdate::Ended { call, code: cause.code() });
@@ -656,8 +725,10 @@ impl CallTask {
     async fn keep_record(&mut self) {
         let record = self.call.record(clock::call_now());
         metric::count_with(Metric::CallsEnded, record.cause.code());
-        metric::time(Metric::CallWaitSeconds, Duration::from_millis(record.wait_ms));
-        metric::time(Metric::CallTalkSeconds, Duration::from_millis(record.talk_ms));
+        if record.answered_unix_ms.is_some() {
+            metric::time(Metric::CallWaitSeconds, Duration::from_millis(record.wait_ms));
+            metric::time(Metric::CallTalkSeconds, Duration::from_millis(record.talk_ms));
+        }
         self.tell_visitor_the_end();
         if let Err(error) = self.context.store.close_call(record).await {
             metric::count(Metric::RecordsLost);

@@ -15,8 +15,10 @@ const PAGES_MAX: usize = 4;
 /// What an agent's page does with a call that rings or talks there.
 #[derive(Debug)]
 pub(crate) enum ConsoleAction {
+    /// This page takes calls now: what rings there rings here too.
+    Ready { updates: mpsc::Sender<AgentUpdate> },
     /// Take it, with this offer; the answer goes to that page.
-    Answer { offer: String, page: mpsc::Sender<AgentUpdate> },
+    Answer { offer: String, updates: mpsc::Sender<AgentUpdate> },
     /// Not me.
     Decline,
     /// Hang up.

@@ -67,9 +67,13 @@ impl DeskHandle {
         question: Question,
         answer: oneshot::Receiver<Result<CallSpec, Refusal>>,
     ) -> Result<CallSpec, Refusal> {
-        if self.questions.try_send(question).is_err() {
-            metric::count(Metric::DeskOverload);
-            return Err(Refusal::TooMany(desk::Bound::Tenant));
+        match self.questions.try_send(question) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                metric::count(Metric::DeskOverload);
+                return Err(Refusal::TooMany(desk::Bound::Tenant));
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Refusal::Closed),
         }
         answer.await.unwrap_or(Err(Refusal::Closed))
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use desk::Refusal;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::drive::call::{CallContext, CallInput, start_inbound};
 use crate::drive::sip::{Incoming, LegSink, SipHandle};
+use crate::observe::metric::{self, Metric};
 use call::{HangupCause, LegId};
 
 /// Runs until the SIP driver ends. `desks`: by tenant, the first one that knows both ends takes the call.
@@ -19,7 +20,8 @@ pub(crate) async fn run(
     while let Some(invite) = incoming.recv().await {
         let (leg, user) = (invite.leg, invite.user.clone());
         let Some(caller) = invite.account.clone() else {
-            info!(user, "a trunk's call is refused: inbound routes are not configured");
+            metric::count_with(Metric::TalksRefused, "trunk-inbound");
+            debug!(user, "a trunk's call is refused: inbound routes are not configured");
             refuse(&sip, invite, HangupCause::NotFound);
             continue;
         };
@@ -40,7 +42,7 @@ pub(crate) async fn run(
                 }
             }
             Err(refusal) => {
-                info!(caller, refusal = refusal.counter(), "an agent's call is refused");
+                info!(agent = caller, refusal = refusal.counter(), "an agent's call is refused");
                 let cause = match refusal {
                     Refusal::UnknownAgent | Refusal::UnknownQueue => HangupCause::NotFound,
                     Refusal::NoAgent | Refusal::Closed => HangupCause::NoAgent,
@@ -55,6 +57,6 @@ pub(crate) async fn run(
 /// A leg nobody takes: its last word has no listener and needs none.
 fn refuse(sip: &SipHandle, invite: Incoming, cause: HangupCause) {
     let (inbox, _nobody) = mpsc::channel::<CallInput>(1);
-    sip.adopt(invite.leg, LegSink { inbox, leg: LegId::FIRST });
+    let _no_listener_needed = sip.adopt(invite.leg, LegSink { inbox, leg: LegId::FIRST });
     sip.hang_up(invite.leg, cause);
 }

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Duration;
 
 use media::bridge::Side;
 use media::codec::CodecKind;
@@ -22,6 +23,9 @@ pub(crate) mod worker;
 
 /// Orders a worker may have waiting. More means that the machine is overloaded: the order is refused.
 pub(crate) const ORDERS_MAX: usize = 4_096;
+
+/// How long a worker may take to answer an order; one that takes longer has no CPU left.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// One media session, the two sides of one call, unique in this process.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -150,6 +154,22 @@ pub(crate) enum Order {
     Shutdown,
 }
 
+impl Order {
+    /// The session it is about.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Open { session, .. }
+            | Self::Browser { session, .. }
+            | Self::Reoffer { session, .. }
+            | Self::Rtp { session, .. }
+            | Self::Negotiated { session, .. }
+            | Self::Bridge { session, .. }
+            | Self::Close { session, .. } => Some(*session),
+            Self::Ledger { .. } | Self::Shutdown => None,
+        }
+    }
+}
+
 /// What a worker holds; all zero when no call is up.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WorkerLedger {
@@ -221,14 +241,22 @@ impl MediaHandle {
     /// Opens a session for a call; what happens in it is reported to `sink`.
     pub(crate) fn open(&self, call: &str, sink: mpsc::Sender<CallInput>) -> Result<MediaSession, MediaError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let worker = self.workers.get(turn % self.workers.len().max(1)).ok_or(MediaError::Gone)?.clone();
         let id = SessionId(self.sessions.fetch_add(1, Ordering::Relaxed));
-        worker.order(Order::Open { session: id, call: call.to_owned(), sink })?;
-        Ok(MediaSession { id, worker, closed: false })
+        let mut refused = MediaError::Gone;
+        // One that is overloaded or has died leaves the call to the next.
+        for step in 0..self.workers.len() {
+            let worker = self.workers[(turn + step) % self.workers.len()].clone();
+            match worker.order(Order::Open { session: id, call: call.to_owned(), sink: sink.clone() }) {
+                Ok(()) => return Ok(MediaSession { id, worker, closed: false }),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 }
 
-/// One open session. Dropped without [`MediaSession::close`], it closes itself: a panicked call leaks nothing.
+/// One open session. Dropped without [`MediaSession::close`], it closes itself; should its worker have no room for that
+/// order, the worker finds the session without a listener and takes it down. A panicked call leaks nothing.
 pub(crate) struct MediaSession {
     id: SessionId,
     worker: WorkerHandle,
@@ -242,7 +270,10 @@ impl MediaSession {
     ) -> Result<T, MediaError> {
         let (reply, answer) = oneshot::channel();
         self.worker.order(make(self.id, reply))?;
-        answer.await.map_err(|_| MediaError::Gone)?
+        tokio::time::timeout(ANSWER_LIMIT, answer)
+            .await
+            .map_err(|_| MediaError::Overload)?
+            .map_err(|_| MediaError::Gone)?
     }
 
     /// Takes a browser's offer; the answer carries our candidates.
@@ -282,17 +313,18 @@ impl MediaSession {
 
     /// Ends the session and gives its last figures.
     pub(crate) async fn close(mut self) -> Result<SessionStats, MediaError> {
-        self.closed = true;
         let (reply, answer) = oneshot::channel();
         self.worker.order(Order::Close { session: self.id, reply: Some(reply) })?;
+        self.closed = true;
         answer.await.map_err(|_| MediaError::Gone)
     }
 }
 
 impl Drop for MediaSession {
     fn drop(&mut self) {
-        if !self.closed && self.worker.order(Order::Close { session: self.id, reply: None }).is_err() {
-            metric::count(Metric::MediaSessionsLeaked);
+        if !self.closed {
+            // Refused, it is counted there.
+            let _ordered = self.worker.order(Order::Close { session: self.id, reply: None });
         }
     }
 }

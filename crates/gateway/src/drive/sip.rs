@@ -179,9 +179,22 @@ impl SipHandle {
         self.order(Order::Refuse { leg, status })
     }
 
-    /// CANCEL, BYE or a final answer, whichever the state of the leg asks for.
+    /// CANCEL, BYE or a final answer, whichever the state of the leg asks for. Where there is no room for the order now,
+    /// it waits: a leg whose end gets lost would stay for ever.
     pub(crate) fn hang_up(&self, leg: SipLeg, cause: HangupCause) -> bool {
-        self.order(Order::HangUp { leg, cause })
+        match self.orders.try_send(Order::HangUp { leg, cause }) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(order)) => {
+                metric::count(Metric::SipOrdersRefused);
+                let orders = self.orders.clone();
+                tokio::spawn(async move {
+                    // A driver that ends meanwhile ends its legs itself.
+                    let _ended = orders.send(order).await.is_err();
+                });
+                true
+            }
+        }
     }
 
     /// What the driver holds now.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use desk::{Seat, TalkRequest};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 use web::backend::{
-    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, Health, Refusal,
+    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, CallCard, Health, Refusal,
     TalkSession, TalkStart, WebCounter,
 };
 use web::origin::Origins;
@@ -23,6 +24,8 @@ use crate::observe::metric::{self, Metric};
 
 /// Updates a page may have waiting; a page that reads none for so long is dead.
 const UPDATES_MAX: usize = 64;
+/// How often an agent's page gets the list of live calls at most.
+const LIVE_PACE: Duration = Duration::from_millis(250);
 /// Requests of a page that may wait.
 const REQUESTS_MAX: usize = 32;
 
@@ -36,7 +39,8 @@ pub(crate) struct TenantDoor {
 /// What the edge talks to.
 pub(crate) struct House {
     pub(crate) tenants: BTreeMap<String, TenantDoor>,
-    pub(crate) agents: Vec<Agent>,
+    /// Each with the tenants he serves.
+    pub(crate) agents: Vec<(Agent, Vec<String>)>,
     pub(crate) board: HealthBoard,
     /// False from the moment a shutdown is asked for.
     pub(crate) accepting: AtomicBool,
@@ -78,15 +82,17 @@ impl House {
     }
 
     fn log_in(&self, login: &AgentLogin) -> Result<AgentSession, Refusal> {
-        let agent = self.agents.iter().find(|agent| agent.extension == login.extension);
+        let agent = self.agents.iter().find(|(agent, _)| agent.extension == login.extension);
         // The comparison takes the same time for an unknown extension.
-        let expected = agent.map_or("", |agent| agent.password.expose());
+        let expected = agent.map_or("", |(agent, _)| agent.password.expose());
         let good = same(expected.as_bytes(), login.password.as_bytes());
-        let (Some(agent), true) = (agent, good) else {
-            info!(source = %login.source, "an agent's log-in is refused: wrong extension or password");
+        let (Some((agent, tenants)), true) = (agent, good) else {
+            info!("an agent's log-in is refused: wrong extension or password");
+            debug!(source = %login.source, "log-in refused");
             return Err(Refusal::new("login-refused", 401));
         };
-        let contexts: Vec<CallContext> = self.tenants.values().map(|door| door.context.clone()).collect();
+        let doors = self.tenants.iter().filter(|(tenant, _)| tenants.contains(tenant));
+        let contexts: Vec<CallContext> = doors.map(|(_, door)| door.context.clone()).collect();
         let Some(first) = contexts.first() else { return Err(Refusal::new("queue-unknown", 404)) };
         let (updates_in, updates) = mpsc::channel(UPDATES_MAX);
         let (requests, requests_out) = mpsc::channel(REQUESTS_MAX);
@@ -188,7 +194,9 @@ impl AgentPage {
         let mut views: Vec<watch::Receiver<Arc<DeskView>>> =
             self.contexts.iter().map(|context| context.desk.watch()).collect();
         let mut taken: Option<String> = None;
-        self.show_live();
+        let mut pace = tokio::time::interval(LIVE_PACE);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stale = true;
         loop {
             tokio::select! {
                 request = requests.recv() => match request {
@@ -199,8 +207,9 @@ impl AgentPage {
                     if !alive {
                         break;
                     }
-                    self.show_live();
+                    stale = true;
                 }
+                _ = pace.tick(), if stale => stale = !self.show_live(),
             }
         }
         self.leave(taken).await;
@@ -210,7 +219,12 @@ impl AgentPage {
         self.contexts.first().map(|context| &context.consoles)
     }
 
-    fn show_live(&self) {
+    /// The whole list, a few times a second at most and never so that it takes the room of what rings or ends; false
+    /// when it has to be shown again.
+    fn show_live(&self) -> bool {
+        if self.updates.capacity() <= UPDATES_MAX / 2 {
+            return false;
+        }
         let mut cards = Vec::new();
         for context in &self.contexts {
             let view = context.desk.view();
@@ -219,9 +233,7 @@ impl AgentPage {
                 cards.push(console::card(card, name));
             }
         }
-        if self.updates.try_send(AgentUpdate::Live(cards)).is_err() {
-            metric::count(Metric::ConsoleUpdatesLost);
-        }
+        self.updates.try_send(AgentUpdate::Live(cards)).is_ok()
     }
 
     async fn handle(&self, request: AgentRequest, taken: &mut Option<String>) {
@@ -230,9 +242,14 @@ impl AgentPage {
                 let ready = self.consoles().is_some_and(|consoles| consoles.ready(&self.extension, self.page, on));
                 self.seat(ready).await;
                 let _page_gone = self.updates.try_send(AgentUpdate::Ready(on));
+                if on {
+                    self.ring_again();
+                } else if !ready {
+                    self.leave_ringing(taken.as_deref());
+                }
             }
             AgentRequest::Answer { call, offer } => {
-                let action = ConsoleAction::Answer { offer, page: self.updates.clone() };
+                let action = ConsoleAction::Answer { offer, updates: self.updates.clone() };
                 if self.act(&call, action) {
                     *taken = Some(call);
                 } else {
@@ -251,7 +268,35 @@ impl AgentPage {
 
     fn act(&self, call: &str, action: ConsoleAction) -> bool {
         let (Ok(id), Some(context)) = (call.parse(), self.contexts.first()) else { return false };
-        context.calls.tell(&id, CallInput::Console(self.extension.clone(), action))
+        let (extension, page) = (self.extension.clone(), self.page);
+        context.calls.tell(&id, CallInput::Console { extension, page, action })
+    }
+
+    /// The calls that ring at this agent now.
+    fn ringing(&self) -> Vec<CallCard> {
+        let mut cards = Vec::new();
+        for context in &self.contexts {
+            let view = context.desk.view();
+            let rings = |card: &&desk::CallCard| {
+                card.agent.as_ref() == Some(&self.extension) && card.state == call::State::Ringing
+            };
+            cards.extend(view.live.iter().filter(rings).map(|card| console::card(card, None)));
+        }
+        cards
+    }
+
+    /// A page that comes while it rings can take the call too.
+    fn ring_again(&self) {
+        for card in self.ringing() {
+            self.act(&card.call, ConsoleAction::Ready { updates: self.updates.clone() });
+        }
+    }
+
+    /// Nobody is left at this agent's pages: what rings there goes to the next at once, and not after its time.
+    fn leave_ringing(&self, taken: Option<&str>) {
+        for card in self.ringing().iter().filter(|card| taken != Some(card.call.as_str())) {
+            self.act(&card.call, ConsoleAction::Gone);
+        }
     }
 
     async fn seat(&self, on: bool) {
@@ -263,11 +308,14 @@ impl AgentPage {
     /// The page is gone: its call with it, and its seat when no other page of the agent answers.
     async fn leave(self, taken: Option<String>) {
         debug!(agent = self.extension, "an agent's page closes");
-        if let Some(call) = taken {
-            self.act(&call, ConsoleAction::Gone);
+        if let Some(call) = &taken {
+            self.act(call, ConsoleAction::Gone);
         }
         let ready = self.consoles().is_some_and(|consoles| consoles.close(&self.extension, self.page));
         self.seat(ready).await;
+        if !ready {
+            self.leave_ringing(taken.as_deref());
+        }
     }
 }
 

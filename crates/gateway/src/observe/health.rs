@@ -101,12 +101,14 @@ pub(crate) async fn run(
                 |ledger| format!("{} legs, {} phones", ledger.legs, ledger.endpoint.bindings),
             ),
         );
-        let (ok, detail) = match store.health().await {
-            Ok(health) => (
+        // A slow disk must not make the other probes stale: whoever asks for life is not asking for the store.
+        let (ok, detail) = match tokio::time::timeout(ANSWER_LIMIT, store.health()).await {
+            Ok(Ok(health)) => (
                 health.ok,
                 health.error.unwrap_or_else(|| format!("{} rows in {} commits", health.rows, health.commits)),
             ),
-            Err(error) => (false, error.to_string()),
+            Ok(Err(error)) => (false, error.to_string()),
+            Err(_) => (false, format!("no answer within {} s: is the disk slow or full?", ANSWER_LIMIT.as_secs())),
         };
         board.set("store", ok, detail);
         tokio::time::sleep(EVERY).await;

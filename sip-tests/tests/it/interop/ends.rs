@@ -80,7 +80,7 @@ fn a_closed_tab_ends_the_agents_leg() {
     let mut scene = Scene::set(Setting::new("end-tab", 27));
     scene.talk();
     scene.visitor.running.tell("close").unwrap();
-    scene.agent.wait_event("CALL_CLOSED", Duration::from_secs(35)).unwrap();
+    scene.agent.wait_event("CALL_CLOSED", Duration::from_secs(45)).unwrap();
     assert_eq!(scene.ended().1, "visitor");
 }
 

@@ -346,6 +346,23 @@ fn every_way_to_hold_is_shown_and_left_again() {
 }
 
 #[test]
+fn a_hold_is_left_by_an_answer_in_the_ack() {
+    need_sipp!();
+    let mut line = Line::set("sipp-delayed", 52);
+    let mut pbx = line.pbx("delayed", &[]);
+    let sound = line.talk(&pbx);
+    pbx.nudge(&[]).unwrap();
+    line.visitor.wait_state("held", SOON).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    pbx.nudge(&[]).unwrap();
+    let offer = pbx.wait_received("SIP/2.0 200", 2, SOON).unwrap();
+    assert!(offer.text.contains("m=audio"), "the offer is ours:\n{}", offer.text);
+    line.visitor.wait_state("talking", SOON).unwrap();
+    line.hear_each_other(&sound);
+    line.hang_up(&mut pbx);
+}
+
+#[test]
 fn the_pbx_hangs_up_and_says_why() {
     need_sipp!();
     let mut line = Line::set("sipp-bye", 50);

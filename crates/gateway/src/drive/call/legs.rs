@@ -21,8 +21,8 @@ pub(crate) enum LegIo {
     Visitor { updates: mpsc::Sender<VisitorUpdate> },
     /// A SIP phone or a trunk.
     Phone(Box<Phone>),
-    /// An agent's page.
-    Console { extension: String },
+    /// An agent's pages: all that ring, or the one that has taken the call.
+    Console { extension: String, taken_by: Option<u64> },
     /// Not opened, or gone.
     None,
 }
@@ -36,10 +36,10 @@ impl LegIo {
         }
     }
 
-    /// Is it the page of this agent?
-    pub(crate) fn is_console_of(&self, wanted: &str) -> bool {
+    /// May this page of this agent speak for the leg?
+    pub(crate) fn is_console_of(&self, wanted: &str, page: u64) -> bool {
         match self {
-            Self::Console { extension } => extension == wanted,
+            Self::Console { extension, taken_by } => extension == wanted && taken_by.is_none_or(|taker| taker == page),
             Self::Visitor { .. } | Self::Phone(_) | Self::None => false,
         }
     }

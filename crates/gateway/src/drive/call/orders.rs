@@ -56,7 +56,7 @@ impl CallTask {
     fn show_digit(&mut self, leg: LegId, digit: call::Digit) {
         match self.io(leg) {
             LegIo::Visitor { .. } => self.update(VisitorUpdate::Digit(digit.key())),
-            LegIo::Console { extension } => {
+            LegIo::Console { extension, .. } => {
                 let extension = extension.clone();
                 self.context
                     .consoles
@@ -222,7 +222,7 @@ impl CallTask {
     fn ring_page(&mut self, leg: LegId, extension: String) {
         let card = console::ringing_card(self.id, &self.tags, clock::unix_ms());
         if self.context.consoles.ring(&extension, &card) {
-            *self.io(leg) = LegIo::Console { extension };
+            *self.io(leg) = LegIo::Console { extension, taken_by: None };
             self.tell_call(leg, LegEvent::Ringing);
         } else {
             self.tell_call(leg, LegEvent::Refused(HangupCause::Unreachable));

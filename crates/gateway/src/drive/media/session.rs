@@ -91,6 +91,11 @@ impl Session {
         }
     }
 
+    /// Nobody listens any more.
+    pub(crate) fn is_orphan(&self) -> bool {
+        self.sink.is_closed()
+    }
+
     /// The next moment at which something here is due.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let bridge = self.bridge.poll_timeout().map(|(at, _)| at);

@@ -44,6 +44,8 @@ const FIRST_RTP: usize = 2;
 const BURST: usize = 64;
 /// Largest datagram taken. Media stays under 1,500; DTLS and STUN as well.
 const DATAGRAM_BYTES: usize = 2_048;
+/// How often sessions nobody listens to are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Kernel buffers of the shared browser port: a burst of all its legs must fit.
 const BROWSER_BUFFER_BYTES: usize = 4 << 20;
 
@@ -60,6 +62,8 @@ pub(crate) struct WorkerConfig {
     /// Where RTP sockets bind, and the range of their ports.
     pub(crate) rtp_bind: IpAddr,
     pub(crate) rtp_ports: std::ops::RangeInclusive<u16>,
+    /// How long a browser may give no sign of life before its leg is over. The call decides earlier.
+    pub(crate) consent_limit: Duration,
     /// A datagram that begins with this secret is answered: the self-probe of `/healthz`.
     pub(crate) probe: [u8; 16],
 }
@@ -136,50 +140,94 @@ impl Worker {
     fn run(mut self, inbox: &Receiver<Order>) {
         let mut events = Events::with_capacity(512);
         let mut buffer = [0_u8; DATAGRAM_BYTES];
+        // Edge-triggered sockets with packets left: read on in the next round, after everybody else had his turn.
+        let (mut unread, mut ready): (Vec<Token>, Vec<Token>) = (Vec::new(), Vec::new());
+        let mut sweep_at = clock::now() + SWEEP_EVERY;
         loop {
-            let wait = self.timetable.first().map(|(at, _)| at.saturating_duration_since(clock::now()));
-            if let Err(error) = self.poll.poll(&mut events, wait)
+            let now = clock::now();
+            let wait =
+                self.timetable.first().map_or(sweep_at, |(at, _)| sweep_at.min(*at)).saturating_duration_since(now);
+            let wait = if unread.is_empty() { wait } else { Duration::ZERO };
+            if let Err(error) = self.poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 error!(worker = self.config.number, %error, "media worker cannot poll; it ends");
                 return;
             }
-            let mut again: Vec<Token> = Vec::new();
+            std::mem::swap(&mut ready, &mut unread);
+            let left_over = ready.len();
             for event in &events {
-                match event.token() {
-                    WAKER => {}
-                    BROWSER => {
-                        if self.read_browser(&mut buffer) {
-                            again.push(BROWSER);
-                        }
-                    }
-                    token => {
-                        if self.read_rtp(token.0, &mut buffer) {
-                            again.push(token);
-                        }
-                    }
+                if !ready[..left_over].contains(&event.token()) {
+                    ready.push(event.token());
                 }
             }
-            // Edge-triggered sockets with packets left are read on, in turn, until they are empty.
-            while let Some(token) = again.pop() {
-                let more =
-                    if token == BROWSER { self.read_browser(&mut buffer) } else { self.read_rtp(token.0, &mut buffer) };
+            for token in ready.drain(..) {
+                let more = match token {
+                    WAKER => false,
+                    BROWSER => self.read_browser(&mut buffer),
+                    Token(token) => self.read_rtp(token, &mut buffer),
+                };
                 if more {
-                    again.insert(0, token);
+                    unread.push(token);
                 }
                 self.run_due();
             }
-            for _ in 0..ORDERS_MAX {
-                match inbox.try_recv() {
-                    Ok(Order::Shutdown) | Err(std::sync::mpsc::TryRecvError::Disconnected) => {
-                        self.close_all();
-                        return;
-                    }
-                    Ok(order) => self.handle_order(order),
-                    Err(std::sync::mpsc::TryRecvError::Empty) => break,
-                }
+            if !self.take_orders(inbox) {
+                self.close_all();
+                return;
             }
             self.run_due();
+            if clock::now() >= sweep_at {
+                self.sweep();
+                sweep_at = clock::now() + SWEEP_EVERY;
+            }
+        }
+    }
+
+    /// Carries out the orders that wait; false when the worker is to end.
+    fn take_orders(&mut self, inbox: &Receiver<Order>) -> bool {
+        for _ in 0..ORDERS_MAX {
+            match inbox.try_recv() {
+                Ok(Order::Shutdown) | Err(std::sync::mpsc::TryRecvError::Disconnected) => return false,
+                Ok(order) => {
+                    let session = order.session();
+                    if catch_unwind(AssertUnwindSafe(|| self.handle_order(order))).is_err() {
+                        self.bug(session);
+                    }
+                }
+                Err(std::sync::mpsc::TryRecvError::Empty) => break,
+            }
+        }
+        true
+    }
+
+    /// A session whose call listens no more and never said `Close` is taken down.
+    fn sweep(&mut self) {
+        let now = clock::now();
+        let dead: Vec<SessionId> =
+            self.sessions.iter().filter(|(_, session)| session.is_orphan()).map(|(id, _)| *id).collect();
+        for id in dead {
+            metric::count(Metric::MediaSessionsLeaked);
+            self.close(id, now);
+        }
+    }
+
+    /// A panic ends the session it happened in, and no other (SECURITY R23).
+    fn bug(&mut self, id: Option<SessionId>) {
+        metric::count(Metric::Panics);
+        let session = id.and_then(|id| self.sessions.get(&id));
+        error!(
+            call = session.map(|session| session.call.as_str()),
+            "a panic in the media of this call; the call is ended, please report it"
+        );
+        if let Some(session) = session {
+            session.notify(MediaNotice::Bug);
+        }
+        if let Some(id) = id
+            && catch_unwind(AssertUnwindSafe(|| self.close(id, clock::now()))).is_err()
+        {
+            // What it held in the tables is lost with it; its own memory and sockets are not.
+            self.sessions.remove(&id);
         }
     }
 
@@ -231,6 +279,14 @@ impl Worker {
         });
         if is_check && self.validated(id, at, source) {
             self.by_source.insert(source, (id, at));
+            self.forget_sources(id, at);
+        }
+    }
+
+    /// A leg knows a few addresses; a browser that moves on and on leaves no trail of routes.
+    fn forget_sources(&mut self, id: SessionId, at: usize) {
+        if let Some(Some(Leg::Browser(leg))) = self.sessions.get(&id).map(|session| session.legs[at].as_ref()) {
+            self.by_source.retain(|source, to| *to != (id, at) || leg.knows(*source));
         }
     }
 
@@ -312,10 +368,7 @@ impl Worker {
             drain_events(session);
         }));
         if outcome.is_err() {
-            metric::count(Metric::Panics);
-            error!(call = session.call, "a panic in the media of this call; the call is ended, please report it");
-            session.notify(MediaNotice::Bug);
-            self.close(id, now);
+            self.bug(Some(id));
             return;
         }
         let due = session.next_deadline();
@@ -399,7 +452,10 @@ impl Worker {
         now: Instant,
     ) -> Result<String, MediaError> {
         self.clear_leg(id, side, now);
-        let config = LegConfig::new(self.candidates.clone(), codecs, Ssrc(self.rng.random()), self.rng.random());
+        let config = LegConfig {
+            consent_limit: self.config.consent_limit,
+            ..LegConfig::new(self.candidates.clone(), codecs, Ssrc(self.rng.random()), self.rng.random())
+        };
         let Some(session) = self.sessions.get_mut(&id) else { return Err(MediaError::Gone) };
         let (leg, answer) = BrowserLeg::accept(offer, config, &self.certificate, now)
             .map_err(|error| MediaError::Offer(error.to_string()))?;
@@ -415,6 +471,9 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(&id) else { return Err(MediaError::Gone) };
         let Some(Leg::Browser(leg)) = &mut session.legs[index(side)] else { return Err(MediaError::Gone) };
         let answer = leg.reoffer(offer, now).map_err(|error| MediaError::Offer(error.to_string()))?;
+        // A page may restart ICE for hours: only the fragments a check may still name keep their route.
+        let route = (id, index(side));
+        self.by_ufrag.retain(|ufrag, to| *to != route || leg.ufrags().any(|known| known == ufrag));
         for ufrag in leg.ufrags() {
             self.by_ufrag.insert(ufrag.to_owned(), (id, index(side)));
         }
@@ -431,7 +490,7 @@ impl Worker {
         for _ in 0..16 {
             let port = self.pool.take(now).ok_or(MediaError::NoPort)?;
             match self.bind_pair(port) {
-                Ok((rtp, rtcp)) => return self.install_rtp(id, side, port, rtp, rtcp),
+                Ok((rtp, rtcp)) => return self.install_rtp(id, side, port, rtp, rtcp, now),
                 Err(error) => {
                     warn!(port, %error, "rtp port pair is taken by another program; trying the next");
                     self.pool.give(port, now);
@@ -453,11 +512,20 @@ impl Worker {
         port: u16,
         mut rtp: UdpSocket,
         mut rtcp: UdpSocket,
+        now: Instant,
     ) -> Result<RtpPort, MediaError> {
         let token = self.next_token;
         self.next_token = self.next_token.wrapping_add(2).max(FIRST_RTP);
-        for (socket, token, kind) in [(&mut rtp, token, PacketKind::Rtp), (&mut rtcp, token + 1, PacketKind::Rtcp)] {
-            self.poll.registry().register(socket, Token(token), Interest::READABLE).map_err(|_| MediaError::NoPort)?;
+        let registry = self.poll.registry();
+        let registered = registry
+            .register(&mut rtp, Token(token), Interest::READABLE)
+            .and_then(|()| registry.register(&mut rtcp, Token(token + 1), Interest::READABLE));
+        if let Err(error) = registered {
+            warn!(port, %error, "rtp sockets cannot be watched");
+            self.pool.give(port, now);
+            return Err(MediaError::NoPort);
+        }
+        for (token, kind) in [(token, PacketKind::Rtp), (token + 1, PacketKind::Rtcp)] {
             self.by_token.insert(token, Route { session: id, leg: index(side), kind });
         }
         let leg = RtpLeg { port, rtp, rtcp, latch: Latch::new(), remote_rtcp: None, rtcp_mux: false };
@@ -515,6 +583,15 @@ impl Worker {
             self.close(id, now);
         }
         debug!(worker = self.config.number, "media worker ends");
+    }
+}
+
+impl Drop for Worker {
+    /// Whatever ends the thread, the calls whose sound was here hear of it.
+    fn drop(&mut self) {
+        for session in self.sessions.values() {
+            session.notify(MediaNotice::Bug);
+        }
     }
 }
 

@@ -33,6 +33,9 @@ use crate::observe::metric::{self, Metric};
 /// How often the address of a trunk named by host name is looked up again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(60);
 
+/// Addresses of one name that are looked at.
+const ADDRESSES_MAX: usize = 32;
+
 /// A call's own ring limit comes first, as it knows whether anything rang; the endpoint's is for a call that is stuck.
 const RING_BACKSTOP: Duration = Duration::from_secs(2);
 
@@ -71,7 +74,10 @@ struct LegEntry {
 /// A trunk and where it is now.
 struct TrunkEntry {
     trunk: Trunk,
+    /// The one in use.
     address: Option<SocketAddr>,
+    /// All its name stands for, in order.
+    addresses: Vec<SocketAddr>,
     registration: Option<RegistrationRef>,
 }
 
@@ -95,7 +101,7 @@ impl SipDriver {
     ) -> Self {
         let trunks = std::mem::take(&mut config.trunks)
             .into_iter()
-            .map(|trunk| TrunkEntry { trunk, address: None, registration: None })
+            .map(|trunk| TrunkEntry { trunk, address: None, addresses: Vec::new(), registration: None })
             .collect();
         Self { config, endpoint, sockets, bound, legs: BTreeMap::new(), by_call: BTreeMap::new(), trunks }
     }
@@ -107,7 +113,7 @@ impl SipDriver {
 
     /// Runs until [`Order::Shutdown`].
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut inbound: mpsc::Receiver<Inbound>) {
-        let (resolved_in, mut resolved) = mpsc::channel::<(usize, SocketAddr)>(64);
+        let (resolved_in, mut resolved) = mpsc::channel::<(usize, Vec<SocketAddr>)>(64);
         let resolver = tokio::spawn(resolve_trunks(
             self.trunks.iter().map(|entry| address_of(&entry.trunk)).collect(),
             resolved_in,
@@ -124,7 +130,7 @@ impl SipDriver {
                     None => break,
                 },
                 () = sleep_until(due) => self.endpoint.handle_timeout(clock::now()),
-                Some((index, address)) = resolved.recv() => self.trunk_resolved(index, address),
+                Some((index, addresses)) = resolved.recv() => self.trunk_resolved(index, addresses),
                 input = inbound.recv() => {
                     let Some(input) = input else { break };
                     self.handle_inbound(input);
@@ -306,10 +312,10 @@ impl SipDriver {
         &self,
         extension: &str,
     ) -> Result<(Uri, Option<NameAddr>, Target, Option<Credentials>, String), (HangupCause, String)> {
+        // The phone that registered last is the one that is there: another may be unplugged and still bound for an hour.
         let bindings = self.endpoint.bindings(extension);
         let binding = bindings
-            .iter()
-            .max_by_key(|binding| binding.expires_at)
+            .first()
             .ok_or_else(|| (HangupCause::Unreachable, format!("agent {extension} has no phone registered")))?;
         let to: Uri =
             format!("sip:{}@{}", escape_user(extension), self.config.realm).parse().map_err(|_| bad_address("To"))?;
@@ -347,23 +353,30 @@ impl SipDriver {
         Some(Target { transport, address, local })
     }
 
-    /// A trunk's address is known or has changed: register there, and let it call us.
-    fn trunk_resolved(&mut self, index: usize, address: SocketAddr) {
-        let Some(entry) = self.trunks.get_mut(index) else { return };
-        if entry.address == Some(address) {
+    /// A trunk's addresses are known or have changed: register at one we can reach, and let them all call us. The one in
+    /// use stays in use while it is among them, however DNS turns its answers round.
+    fn trunk_resolved(&mut self, index: usize, mut addresses: Vec<SocketAddr>) {
+        let Some(entry) = self.trunks.get(index) else { return };
+        addresses.sort_unstable();
+        if entry.addresses == addresses {
             return;
         }
-        info!(trunk = entry.trunk.name, %address, "trunk address");
-        entry.address = Some(address);
+        let current = entry.address.filter(|address| addresses.contains(address));
+        let reachable = || addresses.iter().copied().find(|address| self.target(&entry.trunk, *address).is_some());
+        let address = current.or_else(reachable).or_else(|| addresses.first().copied());
+        info!(trunk = entry.trunk.name, ?address, known = addresses.len(), "trunk address");
+        let moved = address != entry.address;
+        let entry = &mut self.trunks[index];
+        (entry.address, entry.addresses) = (address, addresses);
         let allowed = self
             .trunks
             .iter()
-            .flat_map(|entry| {
-                entry.address.map(|address| address.ip()).into_iter().chain(entry.trunk.accept_from.iter().copied())
-            })
+            .flat_map(|entry| entry.addresses.iter().map(SocketAddr::ip).chain(entry.trunk.accept_from.iter().copied()))
             .collect();
         self.endpoint.set_trunks(allowed);
-        self.register(index);
+        if moved {
+            self.register(index);
+        }
     }
 
     fn register(&mut self, index: usize) {
@@ -451,7 +464,7 @@ impl SipDriver {
             }
             SipEvent::Registration { registration, state } => self.registration(registration, &state),
             SipEvent::Bound { user, binding } => {
-                info!(agent = user, flow = %binding.flow, "phone registered");
+                info!(agent = user, transport = ?binding.flow.transport, "phone registered");
                 self.presence(user, true).await;
             }
             SipEvent::Unbound { user, why } => {
@@ -635,14 +648,13 @@ fn address_of(trunk: &Trunk) -> (String, u16) {
 }
 
 /// Looks the trunks' names up now and every minute; an answer that fails leaves the last good one in use.
-async fn resolve_trunks(hosts: Vec<(String, u16)>, out: mpsc::Sender<(usize, SocketAddr)>) {
+async fn resolve_trunks(hosts: Vec<(String, u16)>, out: mpsc::Sender<(usize, Vec<SocketAddr>)>) {
     loop {
         for (index, (host, port)) in hosts.iter().enumerate() {
             match tokio::net::lookup_host((host.as_str(), *port)).await {
-                Ok(mut addresses) => {
-                    if let Some(address) = addresses.next()
-                        && out.send((index, address)).await.is_err()
-                    {
+                Ok(addresses) => {
+                    let addresses: Vec<SocketAddr> = addresses.take(ADDRESSES_MAX).collect();
+                    if !addresses.is_empty() && out.send((index, addresses)).await.is_err() {
                         return;
                     }
                 }

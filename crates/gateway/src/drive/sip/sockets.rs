@@ -22,10 +22,16 @@ const WRITES_MAX: usize = 64;
 /// Open connections in all, and from one address.
 const CONNECTIONS_MAX: usize = 2_000;
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
+/// Connections of our own making, beyond those.
+const OWN_CONNECTIONS_MAX: usize = 500;
 /// How long a connection attempt may take before the next step (RFC 3263 §4.3 wants the next target soon).
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 /// A connection that says nothing for so long is closed; a phone's keep-alive comes every two minutes at most.
 const IDLE_LIMIT: Duration = Duration::from_secs(600);
+/// A connection that has never said anything is closed after so long.
+const FIRST_WORD_LIMIT: Duration = Duration::from_secs(30);
+/// How long a peer may leave a message of ours unread before its connection is closed.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// Largest datagram taken.
 const DATAGRAM_BYTES: usize = 65_535;
 
@@ -115,7 +121,8 @@ impl Sockets {
     fn send_tcp(&mut self, flow: Flow, bytes: Vec<u8>) {
         let writer = match self.connections.get(&flow) {
             Some(writer) if !writer.is_closed() => writer.clone(),
-            _ if self.connections.len() >= CONNECTIONS_MAX => {
+            // What peers opened may take their share, not ours: a trunk can be reached whatever strangers hold.
+            _ if self.connections.len() >= CONNECTIONS_MAX + OWN_CONNECTIONS_MAX => {
                 metric::count(Metric::SipConnectionsRefused);
                 self.say_failed(flow);
                 return;
@@ -143,7 +150,8 @@ impl Sockets {
 
     /// Notes a connection a peer opened. Above the bounds it is dropped, which closes it.
     pub(crate) fn opened(&mut self, flow: Flow, writer: mpsc::Sender<Vec<u8>>) {
-        let from_there = self.connections.keys().filter(|known| known.remote.ip() == flow.remote.ip()).count();
+        let network = network(flow.remote.ip());
+        let from_there = self.connections.keys().filter(|known| self::network(known.remote.ip()) == network).count();
         if self.connections.len() >= CONNECTIONS_MAX || from_there >= per_address(flow.remote.ip()) {
             metric::count(Metric::SipConnectionsRefused);
             return;
@@ -155,6 +163,14 @@ impl Sockets {
     pub(crate) fn closed(&mut self, flow: Flow) {
         self.connections.remove(&flow);
         while self.tasks.try_join_next().is_some() {}
+    }
+}
+
+/// Who counts as one: an IPv4 address, an IPv6 /64 (a customer's network, RFC 6177).
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => std::net::Ipv6Addr::from(u128::from(ip) >> 64 << 64).into(),
+        ip @ IpAddr::V4(_) => ip,
     }
 }
 
@@ -192,7 +208,7 @@ async fn accept_tcp(listener: TcpListener, local: SocketAddr, inbox: mpsc::Sende
                     if inbox.send(Inbound::Opened { flow, writer }).await.is_err() {
                         return;
                     }
-                    connections.spawn(run_connection(stream, flow, queue, inbox.clone()));
+                    connections.spawn(run_connection(stream, flow, queue, inbox.clone(), FIRST_WORD_LIMIT));
                 }
                 Err(error) => {
                     // Out of descriptors: the listener lives on and tries again (SECURITY S16).
@@ -208,7 +224,7 @@ async fn accept_tcp(listener: TcpListener, local: SocketAddr, inbox: mpsc::Sende
 
 async fn connect_tcp(flow: Flow, queue: mpsc::Receiver<Vec<u8>>, inbox: mpsc::Sender<Inbound>) {
     match tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(flow.remote)).await {
-        Ok(Ok(stream)) => run_connection(stream, flow, queue, inbox).await,
+        Ok(Ok(stream)) => run_connection(stream, flow, queue, inbox, IDLE_LIMIT).await,
         Ok(Err(error)) => {
             debug!(remote = %flow.remote, %error, "sip tcp connect");
             let _driver_gone = inbox.send(Inbound::Failed { flow }).await;
@@ -226,18 +242,24 @@ async fn run_connection(
     flow: Flow,
     mut queue: mpsc::Receiver<Vec<u8>>,
     inbox: mpsc::Sender<Inbound>,
+    first_word: Duration,
 ) {
     let _latency_is_best_effort = stream.set_nodelay(true);
     let (mut reader, mut writer) = stream.into_split();
     let mut buffer = vec![0_u8; 16 * 1_024];
+    let mut patience = first_word;
     loop {
         tokio::select! {
             message = queue.recv() => match message {
-                Some(bytes) => if writer.write_all(&bytes).await.is_err() { break },
+                Some(bytes) => match tokio::time::timeout(WRITE_LIMIT, writer.write_all(&bytes)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(_) => break,
+                },
                 None => break,
             },
-            read = tokio::time::timeout(IDLE_LIMIT, reader.read(&mut buffer)) => match read {
+            read = tokio::time::timeout(patience, reader.read(&mut buffer)) => match read {
                 Ok(Ok(length)) if length > 0 => {
+                    patience = IDLE_LIMIT;
                     if inbox.send(Inbound::Stream { flow, bytes: buffer[..length].to_vec() }).await.is_err() { return }
                 }
                 Ok(Ok(_) | Err(_)) | Err(_) => break,
