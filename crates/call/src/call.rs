@@ -17,8 +17,8 @@ const MAX_PENDING: usize = 64;
 /// Longest codec name kept, bytes.
 const CODEC_BYTES: usize = 32;
 
-/// Where a call stands. The rows of call-back, transfer and page change are not built yet and have
-/// no state here.
+/// Where a call stands. The rows of transfer and page change are not built yet and have no state
+/// here.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum State {
     /// Nothing ordered yet.
@@ -27,6 +27,10 @@ pub enum State {
     Opening,
     /// A candidate rings, or one has rung and the next is being tried.
     Ringing,
+    /// A call-back: its first leg is being rung.
+    RingingFirst,
+    /// A call-back: its first leg is there, the other side is being rung.
+    RingingSecond,
     /// They talk.
     Bridged,
     /// They would talk, but a side holds.
@@ -44,6 +48,8 @@ impl State {
             Self::New => "new",
             Self::Opening => "opening",
             Self::Ringing => "ringing",
+            Self::RingingFirst => "ringing-first",
+            Self::RingingSecond => "ringing-second",
             Self::Bridged => "bridged",
             Self::Held => "held",
             Self::Ending => "ending",
@@ -134,8 +140,10 @@ impl Call {
     /// The table of DESIGN §5, the rows that concern talk: where the call goes from where it stands.
     fn step(&mut self, happening: Happening, now: Now) {
         use Happening::{Answers, CandidateOut, EarlySound, Enough, Hold, Key, Over, Quiet, Rings, Start};
-        use State::{Bridged, Ended, Ending, Held, New, Opening, Ringing};
+        use State::{Bridged, Ended, Ending, Held, New, Opening, Ringing, RingingFirst, RingingSecond};
         let next = match (self.state, happening) {
+            (New, Start) if self.is_call_back() => self.step_call_back(happening, now),
+            (RingingFirst | RingingSecond, _) => self.step_call_back(happening, now),
             (New, Start) => {
                 self.open_first(now);
                 if self.invite_next(now) { Opening } else { self.wind_down(Party::Gateway, HangupCause::NoAgent, now) }
@@ -184,6 +192,65 @@ impl Call {
             }
         };
         self.enter(next, now);
+    }
+
+    /// The rows of a call-back, up to the moment when both are there.
+    fn step_call_back(&mut self, happening: Happening, now: Now) -> State {
+        use Happening::{Answers, CandidateOut, EarlySound, Enough, Hold, Key, Over, Quiet, Rings, Start};
+        use State::{Bridged, Held, RingingFirst, RingingSecond};
+        match (self.state, happening) {
+            (_, Start) => {
+                self.ring_first(now);
+                RingingFirst
+            }
+            (RingingFirst, Rings) => {
+                self.note_ringing(now);
+                RingingFirst
+            }
+            (RingingFirst, Answers) => {
+                self.deadlines.ring = None;
+                if self.invite_next(now) {
+                    RingingSecond
+                } else {
+                    self.wind_down(Party::Gateway, HangupCause::NoAgent, now)
+                }
+            }
+            (RingingFirst, CandidateOut(cause)) => {
+                self.let_candidate_go(cause);
+                self.wind_down_for_want_of_an_answer(now)
+            }
+            (RingingSecond, Rings) => {
+                self.show_ringing(now);
+                RingingSecond
+            }
+            (RingingSecond, EarlySound) => {
+                self.let_early_sound_through(now);
+                RingingSecond
+            }
+            (RingingSecond, Answers) => {
+                self.bridge(now);
+                if self.legs.iter().any(|leg| leg.held) { Held } else { Bridged }
+            }
+            (RingingSecond, CandidateOut(cause)) => {
+                self.let_candidate_go(cause);
+                if self.invite_next(now) { RingingSecond } else { self.wind_down_for_want_of_an_answer(now) }
+            }
+            // He who waits may put the wait on hold: it is so when the other side answers.
+            (RingingSecond, Hold(by, on)) => {
+                self.note_hold(by, on);
+                RingingSecond
+            }
+            (RingingSecond, Key(from, digit)) => {
+                self.pass_digit(from, digit);
+                RingingSecond
+            }
+            (_, Over(by, cause)) => self.wind_down(by, cause, now),
+            // Nobody is there yet to hear a PBX's music, or a key.
+            (at, Hold(..) | EarlySound | Key(..) | Quiet | Enough | Rings | Answers | CandidateOut(_)) => {
+                self.ignored += u64::from(happening != Quiet);
+                at
+            }
+        }
     }
 
     fn enter(&mut self, next: State, now: Now) {
@@ -277,7 +344,7 @@ impl Call {
 
     /// What it means that this leg is gone or must go.
     fn out(&self, leg: LegId, cause: HangupCause) -> Happening {
-        if leg == LegId::FIRST {
+        if leg == LegId::FIRST && self.state != State::RingingFirst {
             Happening::Over(cause.blame(self.party(leg)), cause)
         } else {
             Happening::CandidateOut(cause)
@@ -291,7 +358,14 @@ impl Call {
             (State::Ending, BridgeEvent::Closed | BridgeEvent::Failed) => self.step(Happening::Quiet, now),
             // Closed without having been told to is a fault too.
             (
-                State::New | State::Opening | State::Ringing | State::Bridged | State::Held | State::Ended,
+                State::New
+                | State::Opening
+                | State::Ringing
+                | State::RingingFirst
+                | State::RingingSecond
+                | State::Bridged
+                | State::Held
+                | State::Ended,
                 BridgeEvent::Closed | BridgeEvent::Failed,
             ) => self.step(Happening::Over(Party::Gateway, HangupCause::Bug), now),
         }
@@ -409,15 +483,23 @@ impl Call {
 
     /// Whose leg this is.
     pub(crate) fn party(&self, leg: LegId) -> Party {
-        match (self.legs.get(usize::from(leg.0)).map(|leg| &leg.spec.kind), self.spec.plan) {
-            (Some(crate::LegKind::Browser), Plan::Talk | Plan::Inbound) => Party::Visitor,
-            (Some(crate::LegKind::Agent { .. } | crate::LegKind::Trunk { .. }) | None, Plan::Talk | Plan::Inbound) => {
+        let kind = self.legs.get(usize::from(leg.0)).map(|leg| &leg.spec.kind);
+        match (self.spec.plan, kind) {
+            (Plan::CallBack { first }, _) if leg == LegId::FIRST => first,
+            (Plan::CallBack { first: Party::Visitor }, _) => Party::Agent,
+            (Plan::CallBack { first: Party::Agent | Party::Gateway }, _) => Party::Visitor,
+            (Plan::Talk | Plan::Inbound, Some(crate::LegKind::Browser)) => Party::Visitor,
+            (Plan::Talk | Plan::Inbound, Some(crate::LegKind::Agent { .. } | crate::LegKind::Trunk { .. }) | None) => {
                 Party::Agent
             }
         }
     }
 
-    fn blame_candidate(&self, cause: HangupCause) -> Party {
+    pub(crate) fn is_call_back(&self) -> bool {
+        matches!(self.spec.plan, Plan::CallBack { .. })
+    }
+
+    pub(crate) fn blame_candidate(&self, cause: HangupCause) -> Party {
         cause.blame(self.candidate.map_or(Party::Agent, |leg| self.party(leg)))
     }
 

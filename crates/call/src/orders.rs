@@ -41,8 +41,17 @@ impl Call {
                 self.order(LegId::FIRST, LegCommand::Open);
             }
             // It called us: it is open.
-            Plan::Inbound => {}
+            Plan::Inbound | Plan::CallBack { .. } => {}
         }
+    }
+
+    /// A call-back's first leg is invited like a candidate; its answer is the call's second half.
+    pub(crate) fn ring_first(&mut self, now: Now) {
+        let Some(first) = self.legs.first_mut() else { return };
+        first.open();
+        self.deadlines.ring = Some(now.mono + first.spec.ring_limit);
+        self.candidate = Some(LegId::FIRST);
+        self.order(LegId::FIRST, LegCommand::Invite);
     }
 
     /// Invites the next candidate that was not withdrawn; says whether there was one.
@@ -69,7 +78,7 @@ impl Call {
         if !self.note_ringing(now) {
             return;
         }
-        if !std::mem::replace(&mut self.ring_told, true) {
+        if !std::mem::replace(&mut self.ring_told, true) && !self.is_call_back() {
             self.order(LegId::FIRST, LegCommand::Ring);
         }
         // 180 after 183: the early sound goes on (RFC 3960 §3.2).
@@ -82,7 +91,7 @@ impl Call {
         self.note_ringing(now);
         let Some(candidate) = self.candidate.filter(|_| !self.connected) else { return };
         self.stop_ringback();
-        if !std::mem::replace(&mut self.progress_told, true) {
+        if !std::mem::replace(&mut self.progress_told, true) && !self.is_call_back() {
             self.order(LegId::FIRST, LegCommand::Progress);
         }
         self.connect(candidate);
@@ -94,7 +103,10 @@ impl Call {
         self.deadlines.ring = None;
         self.deadlines.max_duration = Some(now.mono + self.spec.max_duration);
         self.stop_ringback();
-        self.order(LegId::FIRST, LegCommand::Answered);
+        // In a call-back the first leg has answered itself, and nobody waits to be told.
+        if !self.is_call_back() {
+            self.order(LegId::FIRST, LegCommand::Answered);
+        }
         if !self.connected {
             self.connect(candidate);
         }
@@ -118,7 +130,7 @@ impl Call {
 
     pub(crate) fn wind_down_for_want_of_an_answer(&mut self, now: Now) -> State {
         let cause = self.failure.unwrap_or(HangupCause::NoAgent);
-        self.wind_down(cause.blame(Party::Agent), cause, now)
+        self.wind_down(self.blame_candidate(cause), cause, now)
     }
 
     /// Hung up: every live leg is told to end, the bridge to close. Called once a call.
@@ -141,11 +153,15 @@ impl Call {
         self.rest()
     }
 
-    pub(crate) fn hold(&mut self, by: LegId, on: bool) {
+    pub(crate) fn note_hold(&mut self, by: LegId, on: bool) {
         if let Some(leg) = self.legs.get_mut(usize::from(by.0)) {
             leg.held = on;
         }
         self.commands.push_back(CallCommand::Bridge(BridgeCommand::Hold { leg: by, on }));
+    }
+
+    pub(crate) fn hold(&mut self, by: LegId, on: bool) {
+        self.note_hold(by, on);
         if let Some(other) = self.other(by) {
             self.order(other, LegCommand::ShowHeld(on));
         }
@@ -161,20 +177,23 @@ impl Call {
     }
 
     /// Notes that this candidate rings; says whether that is news.
-    fn note_ringing(&mut self, now: Now) -> bool {
+    pub(crate) fn note_ringing(&mut self, now: Now) -> bool {
         let Some(leg) = self.candidate else { return false };
         let Some(seen) = self.legs.get_mut(usize::from(leg.0)) else { return false };
         if std::mem::replace(&mut seen.rang, true) {
             return false;
         }
-        self.times.ringing_unix_ms.get_or_insert(now.unix_ms);
+        if leg != LegId::FIRST {
+            self.times.ringing_unix_ms.get_or_insert(now.unix_ms);
+        }
         self.events.push_back(CallEvent::Ringing { leg });
         true
     }
 
-    /// A phone that was told 180 makes its own tone, unless our sound has already replaced it.
+    /// A phone that was told 180 makes its own tone, unless our sound has already replaced it; one that has answered
+    /// hears ours.
     fn play_ringback(&mut self) {
-        let is_ours = self.spec.first.kind == LegKind::Browser || self.progress_told;
+        let is_ours = self.spec.first.kind == LegKind::Browser || self.is_call_back() || self.progress_told;
         if is_ours && !std::mem::replace(&mut self.ringback, true) {
             self.commands.push_back(CallCommand::Bridge(BridgeCommand::Ringback { to: LegId::FIRST, on: true }));
         }

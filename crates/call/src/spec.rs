@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{CallId, CallTags, LegKind};
+use crate::{CallId, CallTags, LegKind, Party};
 
 /// At most so many candidates are kept; the rest of the list is not tried.
 pub const MAX_CANDIDATES: usize = 16;
@@ -15,6 +15,11 @@ pub enum Plan {
     /// Somebody called us (an agent dials another, or the echo): the first leg is open already and
     /// waits to be answered.
     Inbound,
+    /// A call-back: the first leg is rung, and once it has answered the other side is.
+    CallBack {
+        /// Who is rung first: the agent, who then hears the customer's phone ring, or the customer.
+        first: Party,
+    },
 }
 
 /// One leg to be.
@@ -35,9 +40,9 @@ pub struct CallSpec {
     pub tags: CallTags,
     /// The order of things.
     pub plan: Plan,
-    /// Who asked.
+    /// Who asked; in a call-back, who is rung first.
     pub first: LegSpec,
-    /// Who should answer, tried one after the other.
+    /// Who should answer, tried one after the other; in a call-back once the first leg has answered.
     pub second: Vec<LegSpec>,
     /// How long the first leg's sound may take to come up (talk plan only).
     pub media_setup_limit: Duration,

@@ -165,13 +165,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     }
 
     let drain = if options.demo { Duration::ZERO } else { config.shutdown.drain_limit };
-    let ended = tokio::select! {
-        () = shutdown::wait_for_signal() => None,
-        room = rooms.first_end() => Some(room),
-    };
-    if let Some(room) = ended {
-        error!(room, "a part of the program has ended; no new calls, and those in progress may finish");
-    }
+    let ended = rooms.until_told_to_end().await;
     house.accepting.store(false, Ordering::Relaxed);
     for desk in desks.values() {
         desk.accepting(false).await;
@@ -224,6 +218,18 @@ impl Rooms {
             }
             name
         });
+    }
+
+    /// Waits for a signal; or gives the name of a loop that ended before it.
+    async fn until_told_to_end(&mut self) -> Option<&'static str> {
+        let ended = tokio::select! {
+            () = shutdown::wait_for_signal() => None,
+            room = self.first_end() => Some(room),
+        };
+        if let Some(room) = ended {
+            error!(room, "a part of the program has ended; no new calls, and those in progress may finish");
+        }
+        ended
     }
 
     /// The name of the first that ends, by itself or by a panic.

@@ -445,3 +445,79 @@ fn more_candidates_than_the_bound_are_not_tried() {
     }
     assert!(bench.orders().ends_with("0 end busy, close"));
 }
+
+fn call_back(first: Party) -> Bench {
+    let (agent, customer) = (agent("1001"), trunk());
+    let (first_leg, second) = if first == Party::Agent { (agent, customer) } else { (customer, agent) };
+    Bench::new(spec(Plan::CallBack { first }, first_leg, vec![second]))
+}
+
+#[test]
+fn a_call_back_rings_the_agent_and_then_the_customer() {
+    let mut bench = call_back(Party::Agent);
+    assert_eq!(bench.orders(), "0 invite", "nobody else's phone rings yet");
+    bench.leg(0, LegEvent::Ringing);
+    bench.wait(3_000);
+    assert_eq!((bench.orders(), bench.call.state()), (String::new(), State::RingingFirst));
+    bench.leg(0, LegEvent::Answered);
+    assert_eq!((bench.orders().as_str(), bench.call.state()), ("1 invite", State::RingingSecond));
+    bench.wait(1_000);
+    bench.leg(1, LegEvent::Ringing);
+    assert_eq!(bench.orders(), "ringback 0 on", "the agent hears it ring");
+    bench.wait(2_000);
+    bench.leg(1, LegEvent::Answered);
+    assert_eq!((bench.orders().as_str(), bench.call.state()), ("ringback 0 off, connect 0-1", State::Bridged));
+    bench.wait(10_000);
+    bench.gone(1, HangupCause::Normal);
+    assert_eq!(bench.orders(), "0 end normal, close");
+    let record = bench.record();
+    assert_eq!((record.hung_up_by, record.cause), (Party::Visitor, HangupCause::Normal));
+    assert_eq!(record.ringing_unix_ms, Some(T0_UNIX_MS + 4_000), "the customer's phone");
+    assert_eq!((record.wait_ms, record.talk_ms), (6_000, 10_000));
+}
+
+#[test]
+fn a_call_back_whose_first_leg_says_no_rings_nobody_else() {
+    for (happens, cause) in [
+        (LegEvent::Refused(HangupCause::Busy), HangupCause::Busy),
+        (LegEvent::Gone { cause: HangupCause::Normal }, HangupCause::Refused),
+    ] {
+        let mut bench = call_back(Party::Agent);
+        bench.orders();
+        bench.leg(0, happens);
+        assert_eq!(bench.orders(), "close");
+        let record = bench.record();
+        assert_eq!((record.hung_up_by, record.cause), (Party::Agent, cause));
+        assert_eq!(record.legs.len(), 1);
+    }
+    let mut bench = call_back(Party::Visitor);
+    bench.orders();
+    bench.leg(0, LegEvent::Ringing);
+    bench.wait(RING_LIMIT.as_millis() as u64);
+    assert_eq!(bench.orders(), "0 end no-answer, close");
+    assert_eq!(bench.verdict(), (Party::Gateway, HangupCause::NoAnswer));
+}
+
+#[test]
+fn a_customer_who_does_not_answer_frees_the_agent() {
+    let mut bench = call_back(Party::Agent);
+    bench.leg(0, LegEvent::Answered);
+    bench.leg(1, LegEvent::Ringing);
+    bench.orders();
+    bench.wait(RING_LIMIT.as_millis() as u64);
+    assert_eq!(bench.orders(), "1 end no-answer, 0 end no-answer, close");
+    assert_eq!(bench.verdict(), (Party::Gateway, HangupCause::NoAnswer));
+}
+
+#[test]
+fn an_agent_who_hangs_up_while_the_customer_rings_cancels() {
+    let mut bench = call_back(Party::Agent);
+    bench.leg(0, LegEvent::Answered);
+    bench.leg(1, LegEvent::EarlyMedia);
+    assert_eq!(bench.orders(), "0 invite, 1 invite, connect 0-1", "a network's announcement is heard");
+    bench.leg(0, LegEvent::Held(true));
+    assert_eq!(bench.orders(), "hold 0 on");
+    bench.gone(0, HangupCause::Normal);
+    assert_eq!(bench.orders(), "1 end cancelled, close");
+    assert_eq!(bench.verdict(), (Party::Agent, HangupCause::Cancelled));
+}

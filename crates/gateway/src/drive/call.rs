@@ -424,7 +424,11 @@ impl CallTask {
     /// What a good-bye means now: before the answer it is giving up.
     fn end_cause(&self) -> HangupCause {
         match self.call.state() {
-            call::State::New | call::State::Opening | call::State::Ringing => HangupCause::Cancelled,
+            call::State::New
+            | call::State::Opening
+            | call::State::Ringing
+            | call::State::RingingFirst
+            | call::State::RingingSecond => HangupCause::Cancelled,
             call::State::Bridged | call::State::Held | call::State::Ending | call::State::Ended => HangupCause::Normal,
         }
     }
@@ -598,7 +602,11 @@ impl CallTask {
             call::State::Bridged | call::State::Held => {
                 info!("the page's socket is lost; the call goes on while its sound does")
             }
-            call::State::New | call::State::Opening | call::State::Ringing => {
+            call::State::New
+            | call::State::Opening
+            | call::State::Ringing
+            | call::State::RingingFirst
+            | call::State::RingingSecond => {
                 self.call.hang_up(Party::Visitor, HangupCause::SocketLost, clock::call_now());
             }
             call::State::Ending | call::State::Ended => {}

@@ -12,6 +12,8 @@ const LEGS: usize = 32;
 /// What the orders must never contradict.
 #[derive(Default)]
 struct Model {
+    /// The first leg is invited, and answers itself.
+    call_back: bool,
     opened: [bool; LEGS],
     gone: [bool; LEGS],
     ended: [u32; LEGS],
@@ -37,22 +39,24 @@ impl Model {
         match order {
             LegCommand::Open | LegCommand::Invite => {
                 assert!(!self.opened[leg], "leg {leg} opened twice");
-                assert_eq!(order == LegCommand::Open, leg == 0);
+                assert_eq!(order == LegCommand::Open, leg == 0 && !self.call_back);
                 let ringing = (1..LEGS).filter(|i| self.alive(*i)).count();
                 assert_eq!(ringing, 0, "two candidates at once");
+                assert!(!self.call_back || leg == 0 || self.picked_up[0], "rung before the first leg is there");
                 self.opened[leg] = true;
                 return;
             }
             LegCommand::End(_) => self.ended[leg] += 1,
             LegCommand::Answered => {
+                assert!(!self.call_back);
                 assert!(!std::mem::replace(&mut self.answered, true), "answered twice");
                 assert!((1..LEGS).any(|i| self.alive(i) && self.picked_up[i]), "answered by nobody");
             }
             LegCommand::Ring | LegCommand::Progress => {
-                assert!(leg == 0 && !self.answered);
+                assert!(leg == 0 && !self.answered && !self.call_back);
             }
             LegCommand::Digit(_) => assert!(self.connected),
-            LegCommand::ShowHeld(_) => assert!(self.answered),
+            LegCommand::ShowHeld(_) => assert!(self.answered || self.call_back && self.connected),
         }
         assert!(self.opened[leg] && !self.gone[leg], "{order:?} to leg {leg} that is not there");
         assert_eq!(
@@ -78,7 +82,9 @@ impl Model {
                 self.connected = true;
             }
             BridgeCommand::Disconnect => assert!(std::mem::replace(&mut self.connected, false)),
-            BridgeCommand::Hold { leg, .. } => assert!(self.connected && self.alive(usize::from(leg.0))),
+            BridgeCommand::Hold { leg, .. } => {
+                assert!((self.connected || self.call_back) && self.alive(usize::from(leg.0)));
+            }
             BridgeCommand::Close => self.closed = true,
         }
     }
@@ -128,11 +134,17 @@ struct Life {
 impl Life {
     fn new(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let plan = if rng.random() { Plan::Talk } else { Plan::Inbound };
+        let plan = match rng.random_range(0..4) {
+            0 => Plan::Talk,
+            1 => Plan::Inbound,
+            2 => Plan::CallBack { first: Party::Agent },
+            _ => Plan::CallBack { first: Party::Visitor },
+        };
         let first = if plan == Plan::Talk { LegKind::Browser } else { agent("1000") };
         let second = (0..rng.random_range(0..5)).map(|_| if rng.random() { trunk() } else { agent("1001") }).collect();
         let mut model = Model::default();
         model.opened[0] = plan == Plan::Inbound;
+        model.call_back = matches!(plan, Plan::CallBack { .. });
         let mut life = Self { rng, bench: Bench::new(spec(plan, first, second)), model };
         life.drain();
         life
@@ -144,6 +156,7 @@ impl Life {
         }
         while let Some(event) = self.bench.call.poll_event() {
             assert_eq!(self.model.over, 0, "{event:?} after the end");
+            self.model.answered |= self.model.call_back && matches!(event, CallEvent::Answered { .. });
             if let CallEvent::Ended(record) = &event {
                 self.model.over += 1;
                 assert_eq!(self.bench.call.state(), State::Ended);
