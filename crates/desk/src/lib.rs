@@ -7,6 +7,7 @@
 //! [`Desk::poll_timeout`].
 
 mod agent;
+mod callback;
 mod card;
 mod config;
 mod desk;
@@ -17,6 +18,10 @@ mod refusal;
 mod routing;
 
 pub use agent::{Presence, Seat, Seats};
+pub use callback::{
+    Attempt, AttemptEnd, Callback, CallbackId, CallbackState, CancelledBy, FailReason, Order, OutOfTurn, Outcome,
+    RetryRules, Satisfaction, Waiting, Wish,
+};
 pub use card::{AgentCard, CallCard};
 pub use config::{AgentConfig, CallLimits, DeskConfig, DeskLimits, Queue, QueueTarget};
 pub use desk::{Availability, Desk, DeskCommand, TalkRequest, Timer};

@@ -1,0 +1,419 @@
+//! One call-back: what was promised to whom, where it stands, what was tried; and what each outcome leads to.
+//!
+//! ```text
+//! scheduled ──due──► queued ──► offered ──► dialling ──► connected ──► completed
+//!     ▲                ▲  ▲         │           │            │
+//!     │ moved          │  └─────────┘ declined  │ outcome    │ talked too short
+//!     └────────────────┴──────── retry ◄────────┴────────────┘
+//! any but the last column: cancelled · expired · failed · blocked
+//! ```
+//! A call-back is a row: it is changed here, kept by the store, and dialled by whoever holds its lease. Nothing in this
+//! file knows a clock; the calendar in which a retry may fall is an argument.
+
+use std::fmt;
+use std::time::Duration;
+
+use call::{CallTags, QueueId};
+
+mod order;
+mod outcome;
+#[cfg(test)]
+mod tests;
+
+pub use order::{Order, Satisfaction, Waiting};
+pub use outcome::{AttemptEnd, Outcome};
+
+/// A call-back's name, unique and not to be guessed.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CallbackId(u128);
+
+impl CallbackId {
+    /// From 128 random bits.
+    pub const fn new(bits: u128) -> Self {
+        Self(bits)
+    }
+}
+
+impl fmt::Display for CallbackId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for CallbackId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Who ended it before its time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CancelledBy {
+    /// Who asked for it, on the page.
+    Visitor,
+    /// The agent who was to call.
+    Agent,
+    /// The company, by its console or API.
+    Admin,
+    /// The person who was called: a refusal, or the key for it.
+    Recipient,
+}
+
+/// Why it came to nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FailReason {
+    /// The network says that there is no such number.
+    BadNumber,
+    /// Called as often as the rules allow, and nobody was reached.
+    NotReached,
+}
+
+/// Where a call-back stands (FEATURES §2.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CallbackState {
+    /// Waits for its time: the one promised, or that of the next try.
+    Scheduled,
+    /// Its time has come; it waits for an agent.
+    Queued,
+    /// An agent is being asked.
+    Offered,
+    /// The agent is there; the customer's phone is being rung.
+    Dialling,
+    /// They talk.
+    Connected,
+    /// They talked. Last.
+    Completed,
+    /// Called off. Last.
+    Cancelled(CancelledBy),
+    /// Its day is over. Last.
+    Expired,
+    /// Given up. Last.
+    Failed(FailReason),
+}
+
+impl CallbackState {
+    /// Nothing will happen any more.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled(_) | Self::Expired | Self::Failed(_))
+    }
+
+    /// The stable word for JSON, records and metrics.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Queued => "queued",
+            Self::Offered => "offered",
+            Self::Dialling => "dialling",
+            Self::Connected => "connected",
+            Self::Completed => "completed",
+            Self::Cancelled(_) => "cancelled",
+            Self::Expired => "expired",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// How often and when it is tried again. The defaults are those of FEATURES §2.4.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RetryRules {
+    /// After a busy line; doubled each time.
+    pub after_busy: Duration,
+    /// After a phone nobody picked up.
+    pub after_no_answer: Duration,
+    /// After a voicemail, once.
+    pub after_voicemail: Duration,
+    /// After a fault of the trunk; doubled each time up to `trunk_back_off_max`. Such a try does not count.
+    pub after_trunk_fault: Duration,
+    /// Longest pause after faults of the trunk.
+    pub trunk_back_off_max: Duration,
+    /// Tries that count, in all.
+    pub attempts_max: u8,
+    /// From the promised moment to the last one it may be dialled at.
+    pub window: Duration,
+    /// A shorter talk may be a pocket or a machine: the agent is asked.
+    pub short_talk: Duration,
+}
+
+impl Default for RetryRules {
+    fn default() -> Self {
+        let minutes = |minutes| Duration::from_secs(minutes * 60);
+        Self {
+            after_busy: minutes(3),
+            after_no_answer: minutes(15),
+            after_voicemail: minutes(60),
+            after_trunk_fault: Duration::from_secs(30),
+            trunk_back_off_max: minutes(10),
+            attempts_max: 3,
+            window: minutes(24 * 60),
+            short_talk: Duration::from_secs(8),
+        }
+    }
+}
+
+/// What a visitor asks for, judged already: number, hours, budgets.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The number in E.164.
+    pub number: String,
+    /// When he is to be called.
+    pub promised_unix_ms: u64,
+    /// His place among equals: when he first asked.
+    pub asked_unix_ms: u64,
+    /// 0 for everybody; more for customers who go first.
+    pub priority: u8,
+    /// What the call carries.
+    pub tags: CallTags,
+}
+
+/// One try, as the record shows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attempt {
+    /// When its INVITE left.
+    pub at_unix_ms: u64,
+    /// Who was to talk.
+    pub agent: String,
+    /// What came of it; `None` while it lasts.
+    pub outcome: Option<Outcome>,
+}
+
+/// A call-back.
+#[derive(Clone)]
+pub struct Callback {
+    id: CallbackId,
+    wish: Wish,
+    state: CallbackState,
+    /// When it is next looked at, while scheduled.
+    due_unix_ms: u64,
+    attempts: Vec<Attempt>,
+    /// Tries spoilt by trunks in a row.
+    trunk_faults: u8,
+    /// The agent who is asked, or talks.
+    agent: Option<String>,
+}
+
+/// Attempts kept in a row: those that count are few, those spoilt by trunks are cut at the oldest.
+const ATTEMPTS_KEPT: usize = 16;
+
+/// A change that does not fit where the call-back stands, such as cancelling one that is over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OutOfTurn {
+    /// Where it stands.
+    pub state: CallbackState,
+}
+
+impl fmt::Display for OutOfTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the call-back is {}", self.state.code())
+    }
+}
+
+impl std::error::Error for OutOfTurn {}
+
+impl Callback {
+    /// A promise made.
+    pub fn new(id: CallbackId, wish: Wish) -> Self {
+        let due_unix_ms = wish.promised_unix_ms;
+        Self {
+            id,
+            wish,
+            state: CallbackState::Scheduled,
+            due_unix_ms,
+            attempts: Vec::new(),
+            trunk_faults: 0,
+            agent: None,
+        }
+    }
+
+    /// Its name.
+    pub const fn id(&self) -> CallbackId {
+        self.id
+    }
+
+    /// What was asked.
+    pub const fn wish(&self) -> &Wish {
+        &self.wish
+    }
+
+    /// Where it stands.
+    pub const fn state(&self) -> CallbackState {
+        self.state
+    }
+
+    /// When it is next looked at; `None` unless it is scheduled.
+    pub fn due_unix_ms(&self) -> Option<u64> {
+        (self.state == CallbackState::Scheduled).then_some(self.due_unix_ms)
+    }
+
+    /// What was tried, oldest first.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// Which queue it is for.
+    pub const fn queue(&self) -> &QueueId {
+        &self.wish.tags.queue
+    }
+
+    /// Tries that count.
+    pub fn counted(&self) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.outcome.is_some_and(Outcome::counts)).count()
+    }
+
+    /// Its moment has come. Never early; when its window has passed meanwhile, it expires.
+    pub fn come_due(&mut self, now_unix_ms: u64, rules: &RetryRules) -> Result<(), OutOfTurn> {
+        self.only_if(self.state == CallbackState::Scheduled && self.due_unix_ms <= now_unix_ms)?;
+        self.state = if now_unix_ms > self.last_moment(rules) { CallbackState::Expired } else { CallbackState::Queued };
+        Ok(())
+    }
+
+    /// It is this agent's turn.
+    pub fn offer(&mut self, agent: &str) -> Result<(), OutOfTurn> {
+        self.only_if(self.state == CallbackState::Queued)?;
+        self.state = CallbackState::Offered;
+        self.agent = Some(agent.to_owned());
+        Ok(())
+    }
+
+    /// The agent would not, or could not: the next one is asked, and nothing counts against the customer.
+    pub fn decline(&mut self) -> Result<(), OutOfTurn> {
+        self.only_if(self.state == CallbackState::Offered)?;
+        self.state = CallbackState::Queued;
+        self.agent = None;
+        Ok(())
+    }
+
+    /// The customer's INVITE is about to leave. To be stored before it does.
+    pub fn dial(&mut self, now_unix_ms: u64) -> Result<(), OutOfTurn> {
+        self.only_if(self.state == CallbackState::Offered)?;
+        self.state = CallbackState::Dialling;
+        if self.attempts.len() >= ATTEMPTS_KEPT {
+            let spoilt = self.attempts.iter().position(|attempt| !attempt.outcome.is_some_and(Outcome::counts));
+            self.attempts.remove(spoilt.unwrap_or(0));
+        }
+        let agent = self.agent.clone().unwrap_or_default();
+        self.attempts.push(Attempt { at_unix_ms: now_unix_ms, agent, outcome: None });
+        Ok(())
+    }
+
+    /// The customer has answered.
+    pub fn connect(&mut self) -> Result<(), OutOfTurn> {
+        self.only_if(self.state == CallbackState::Dialling)?;
+        self.state = CallbackState::Connected;
+        Ok(())
+    }
+
+    /// The try is over; what follows is §2.4's table. `allowed` gives the first moment, at or after one, at which this
+    /// person may be called: the site's hours and the quiet hours of his own zone; `None` when there is none.
+    pub fn end_attempt(
+        &mut self,
+        outcome: Outcome,
+        now_unix_ms: u64,
+        rules: &RetryRules,
+        allowed: impl Fn(u64) -> Option<u64>,
+    ) -> Result<(), OutOfTurn> {
+        self.only_if(matches!(self.state, CallbackState::Dialling | CallbackState::Connected))?;
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.outcome = Some(outcome);
+        }
+        self.agent = None;
+        self.trunk_faults = if outcome.is_trunks() { self.trunk_faults.saturating_add(1) } else { 0 };
+        self.state = match outcome {
+            Outcome::Reached => CallbackState::Completed,
+            Outcome::Declined | Outcome::NotMe => CallbackState::Cancelled(CancelledBy::Recipient),
+            Outcome::BadNumber => CallbackState::Failed(FailReason::BadNumber),
+            // The customer waits no longer for an agent who went away.
+            Outcome::AgentGone => CallbackState::Queued,
+            Outcome::ShortTalk | Outcome::Busy | Outcome::NoAnswer | Outcome::Voicemail if self.is_used_up(rules) => {
+                CallbackState::Failed(FailReason::NotReached)
+            }
+            Outcome::ShortTalk
+            | Outcome::Busy
+            | Outcome::NoAnswer
+            | Outcome::Voicemail
+            | Outcome::TrunkFault
+            | Outcome::TrunkRefuses => self.schedule_again(outcome, now_unix_ms, rules, allowed),
+        };
+        Ok(())
+    }
+
+    /// Another moment, chosen by who may choose. A new promise: its window begins anew, its place stays.
+    pub fn reschedule(&mut self, promised_unix_ms: u64) -> Result<(), OutOfTurn> {
+        self.only_if(matches!(self.state, CallbackState::Scheduled | CallbackState::Queued))?;
+        self.wish.promised_unix_ms = promised_unix_ms;
+        self.due_unix_ms = promised_unix_ms;
+        self.state = CallbackState::Scheduled;
+        Ok(())
+    }
+
+    /// Called off. While they talk it is too late; while the phone rings, the ringing is to be stopped too.
+    pub fn cancel(&mut self, by: CancelledBy) -> Result<(), OutOfTurn> {
+        self.only_if(!self.state.is_over() && self.state != CallbackState::Connected)?;
+        self.state = CallbackState::Cancelled(by);
+        self.agent = None;
+        Ok(())
+    }
+
+    fn only_if(&self, fits: bool) -> Result<(), OutOfTurn> {
+        if fits { Ok(()) } else { Err(OutOfTurn { state: self.state }) }
+    }
+
+    fn last_moment(&self, rules: &RetryRules) -> u64 {
+        self.wish.promised_unix_ms.saturating_add(ms(rules.window))
+    }
+
+    /// The rules leave no further try.
+    fn is_used_up(&self, rules: &RetryRules) -> bool {
+        let voicemails = self.attempts.iter().filter(|attempt| attempt.outcome == Some(Outcome::Voicemail)).count();
+        self.counted() >= usize::from(rules.attempts_max) || voicemails >= 2
+    }
+
+    fn schedule_again(
+        &mut self,
+        outcome: Outcome,
+        now_unix_ms: u64,
+        rules: &RetryRules,
+        allowed: impl Fn(u64) -> Option<u64>,
+    ) -> CallbackState {
+        let wanted = now_unix_ms.saturating_add(ms(self.pause_after(outcome, rules)));
+        match allowed(wanted).filter(|at| *at <= self.last_moment(rules)) {
+            Some(at) => {
+                self.due_unix_ms = at.max(wanted);
+                CallbackState::Scheduled
+            }
+            None if outcome.is_trunks() => CallbackState::Expired,
+            None => CallbackState::Failed(FailReason::NotReached),
+        }
+    }
+
+    fn pause_after(&self, outcome: Outcome, rules: &RetryRules) -> Duration {
+        let times = |of: Outcome| self.attempts.iter().filter(|attempt| attempt.outcome == Some(of)).count();
+        let doubled = |first: Duration, times: usize| first.saturating_mul(1 << times.saturating_sub(1).min(16));
+        match outcome {
+            Outcome::Busy => doubled(rules.after_busy, times(Outcome::Busy)),
+            Outcome::NoAnswer | Outcome::ShortTalk => rules.after_no_answer,
+            Outcome::Voicemail => rules.after_voicemail,
+            Outcome::TrunkFault | Outcome::TrunkRefuses => {
+                doubled(rules.after_trunk_fault, usize::from(self.trunk_faults)).min(rules.trunk_back_off_max)
+            }
+            Outcome::Reached | Outcome::Declined | Outcome::NotMe | Outcome::BadNumber | Outcome::AgentGone => {
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Callback {
+    /// Without the number and the page.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .field("due_unix_ms", &self.due_unix_ms)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

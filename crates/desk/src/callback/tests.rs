@@ -1,0 +1,359 @@
+//! The table of outcomes row by row; random lives against plain models; nobody starves.
+
+use call::{TagsDraft, TenantId};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+
+const MINUTE: u64 = 60_000;
+const T0: u64 = 1_750_000_000_000;
+
+fn wish(asked: u64) -> Wish {
+    Wish {
+        number: "+33612345678".to_owned(),
+        promised_unix_ms: asked,
+        asked_unix_ms: asked,
+        priority: 0,
+        tags: CallTags::new(TagsDraft {
+            tag: [7; 16],
+            tenant: TenantId::from("shop"),
+            queue: QueueId::from("support"),
+            session: "s1".to_owned(),
+            page_url: "https://shop.test/cart".to_owned(),
+            page_title: "Cart".to_owned(),
+            referrer: None,
+            language: "fr".to_owned(),
+            made_at_unix_ms: asked,
+        }),
+    }
+}
+
+/// A call-back on a virtual clock that may be dialled at any hour.
+struct Bench {
+    callback: Callback,
+    rules: RetryRules,
+    now: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { callback: Callback::new(CallbackId::new(1), wish(T0)), rules: RetryRules::default(), now: T0 }
+    }
+
+    /// Its time comes, an agent takes it, the phone rings, this comes of it. Says in how many minutes it is due again.
+    fn attempt(&mut self, outcome: Outcome) -> Option<u64> {
+        self.now = self.now.max(self.callback.due_unix_ms().unwrap_or(0));
+        if self.callback.state() == CallbackState::Scheduled {
+            self.callback.come_due(self.now, &self.rules).unwrap();
+        }
+        self.callback.offer("1001").unwrap();
+        self.callback.dial(self.now).unwrap();
+        self.callback.end_attempt(outcome, self.now, &self.rules, Some).unwrap();
+        self.callback.due_unix_ms().map(|due| (due - self.now) / MINUTE)
+    }
+}
+
+#[test]
+fn each_outcome_leads_where_the_table_says() {
+    let after = |outcomes: &[Outcome]| {
+        let mut bench = Bench::new();
+        let due: Vec<Option<u64>> = outcomes.iter().map(|outcome| bench.attempt(*outcome)).collect();
+        (due, bench.callback.state(), bench.callback.counted())
+    };
+    use Outcome::{
+        BadNumber, Busy, Declined, NoAnswer, NotMe, Reached, ShortTalk, TrunkFault, TrunkRefuses, Voicemail,
+    };
+    let recipient = CallbackState::Cancelled(CancelledBy::Recipient);
+    let not_reached = CallbackState::Failed(FailReason::NotReached);
+    assert_eq!(after(&[Reached]), (vec![None], CallbackState::Completed, 1));
+    assert_eq!(after(&[Busy, Busy, Busy]), (vec![Some(3), Some(6), None], not_reached, 3), "+3 min, then twice that");
+    assert_eq!(after(&[NoAnswer, NoAnswer, NoAnswer]), (vec![Some(15), Some(15), None], not_reached, 3));
+    assert_eq!(after(&[Voicemail, Voicemail]), (vec![Some(60), None], not_reached, 2), "+60 min once");
+    assert_eq!(after(&[Declined]), (vec![None], recipient, 1));
+    assert_eq!(after(&[NotMe]), (vec![None], recipient, 1));
+    assert_eq!(after(&[BadNumber]), (vec![None], CallbackState::Failed(FailReason::BadNumber), 1));
+    assert_eq!(after(&[ShortTalk, Reached]), (vec![Some(15), None], CallbackState::Completed, 2));
+    // The trunk's faults never count against the customer, and are not hammered.
+    let (due, state, counted) =
+        after(&[TrunkFault, TrunkRefuses, TrunkFault, TrunkFault, TrunkFault, TrunkFault, Busy]);
+    assert_eq!(due, [Some(0), Some(1), Some(2), Some(4), Some(8), Some(10), Some(3)]);
+    assert_eq!((state, counted), (CallbackState::Scheduled, 1));
+}
+
+#[test]
+fn an_agent_who_goes_or_declines_costs_the_customer_nothing() {
+    let mut bench = Bench::new();
+    bench.callback.come_due(T0, &bench.rules).unwrap();
+    for agent in ["1001", "1002"] {
+        bench.callback.offer(agent).unwrap();
+        bench.callback.decline().unwrap();
+    }
+    assert_eq!((bench.callback.state(), bench.callback.attempts().len()), (CallbackState::Queued, 0));
+    assert_eq!(bench.attempt(Outcome::AgentGone), None);
+    assert_eq!(
+        (bench.callback.state(), bench.callback.counted()),
+        (CallbackState::Queued, 0),
+        "the next agent, at once"
+    );
+    assert_eq!(bench.attempt(Outcome::Reached), None);
+}
+
+#[test]
+fn it_is_never_early_and_not_after_its_day() {
+    let mut bench = Bench::new();
+    assert!(bench.callback.come_due(T0 - 1, &bench.rules).is_err());
+    bench.callback.come_due(T0 + 24 * 60 * MINUTE, &bench.rules).unwrap();
+    assert_eq!(bench.callback.state(), CallbackState::Queued, "late, and still within its window");
+    let mut bench = Bench::new();
+    bench.callback.come_due(T0 + 24 * 60 * MINUTE + 1, &bench.rules).unwrap();
+    assert_eq!(bench.callback.state(), CallbackState::Expired);
+}
+
+#[test]
+fn a_retry_keeps_to_the_hours_and_ends_with_the_window() {
+    let tomorrow = T0 + 14 * 60 * MINUTE;
+    let mut bench = Bench::new();
+    bench.callback.come_due(T0, &bench.rules).unwrap();
+    bench.callback.offer("1001").unwrap();
+    bench.callback.dial(T0).unwrap();
+    let closed_until_tomorrow = |at: u64| Some(at.max(tomorrow));
+    bench.callback.end_attempt(Outcome::Busy, T0, &bench.rules, closed_until_tomorrow).unwrap();
+    assert_eq!(bench.callback.due_unix_ms(), Some(tomorrow));
+    bench.callback.come_due(tomorrow, &bench.rules).unwrap();
+    bench.callback.offer("1001").unwrap();
+    bench.callback.dial(tomorrow).unwrap();
+    bench.callback.end_attempt(Outcome::Busy, tomorrow, &bench.rules, |_| None).unwrap();
+    assert_eq!(bench.callback.state(), CallbackState::Failed(FailReason::NotReached));
+}
+
+#[test]
+fn what_is_over_stays_over_and_a_talk_is_not_cancelled() {
+    let mut bench = Bench::new();
+    bench.callback.come_due(T0, &bench.rules).unwrap();
+    bench.callback.reschedule(T0 + MINUTE).unwrap();
+    assert_eq!(bench.callback.due_unix_ms(), Some(T0 + MINUTE));
+    bench.callback.come_due(T0 + MINUTE, &bench.rules).unwrap();
+    bench.callback.offer("1001").unwrap();
+    bench.callback.dial(T0 + MINUTE).unwrap();
+    bench.callback.connect().unwrap();
+    let refused = bench.callback.cancel(CancelledBy::Visitor).unwrap_err();
+    assert_eq!(refused.to_string(), "the call-back is connected");
+    bench.callback.end_attempt(Outcome::Reached, T0 + 2 * MINUTE, &bench.rules, Some).unwrap();
+    assert!(bench.callback.cancel(CancelledBy::Admin).is_err() && bench.callback.reschedule(T0).is_err());
+    let shown = format!("{:?}", bench.callback);
+    assert!(!shown.contains("336") && !shown.contains("shop.test"), "{shown}");
+}
+
+#[test]
+fn ends_are_read_as_the_network_meant_them() {
+    let short = Duration::from_secs(8);
+    let of = |end: AttemptEnd| Outcome::of(&end, short);
+    let sip = |status| AttemptEnd { sip: Some(status), ..AttemptEnd::default() };
+    for (status, outcome) in [
+        (486, Outcome::Busy),
+        (600, Outcome::Busy),
+        (480, Outcome::NoAnswer),
+        (487, Outcome::NoAnswer),
+        (603, Outcome::Declined),
+        (607, Outcome::Declined),
+        (608, Outcome::Declined),
+        (404, Outcome::BadNumber),
+        (410, Outcome::BadNumber),
+        (484, Outcome::BadNumber),
+        (604, Outcome::BadNumber),
+        (500, Outcome::TrunkFault),
+        (503, Outcome::TrunkFault),
+        (408, Outcome::TrunkFault),
+        (401, Outcome::TrunkRefuses),
+        (403, Outcome::TrunkRefuses),
+        (407, Outcome::TrunkRefuses),
+        (488, Outcome::TrunkRefuses),
+    ] {
+        assert_eq!(of(sip(status)), outcome, "{status}");
+    }
+    for (cause, outcome) in [
+        (17, Outcome::Busy),
+        (18, Outcome::NoAnswer),
+        (19, Outcome::NoAnswer),
+        (1, Outcome::BadNumber),
+        (28, Outcome::BadNumber),
+        (34, Outcome::TrunkFault),
+        (47, Outcome::TrunkFault),
+    ] {
+        let end = AttemptEnd { q850: Some(cause), ..sip(480) };
+        assert_eq!(of(end), outcome, "480 with cause {cause}: the network knows better");
+    }
+    assert_eq!(of(AttemptEnd { q850: Some(17), ..sip(603) }), Outcome::Declined, "said by the person");
+    assert_eq!(of(AttemptEnd { rang_out: true, ..sip(408) }), Outcome::NoAnswer);
+    assert_eq!(of(AttemptEnd { unreachable: true, ..AttemptEnd::default() }), Outcome::TrunkFault);
+    assert_eq!(of(AttemptEnd { agent_left: true, ..sip(487) }), Outcome::AgentGone);
+    let talk = |seconds| AttemptEnd { talk: Some(Duration::from_secs(seconds)), ..AttemptEnd::default() };
+    assert_eq!((of(talk(7)), of(talk(8))), (Outcome::ShortTalk, Outcome::Reached));
+    assert_eq!(of(AttemptEnd { voicemail: true, ..talk(30) }), Outcome::Voicemail);
+    assert_eq!(of(AttemptEnd { key: Some('9'), ..talk(30) }), Outcome::NotMe);
+    for outcome in Outcome::ALL {
+        assert_eq!(Outcome::from_code(outcome.code()), Some(outcome));
+    }
+}
+
+/// A random life: whatever is done to it in whatever order, it tries no more often than the rules say, never before its
+/// time, and what is over stays over.
+fn live(seed: u64) {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let rules = RetryRules { attempts_max: rng.random_range(1..5), ..RetryRules::default() };
+    let (mut callback, mut now) = (Callback::new(CallbackId::new(1), wish(T0)), T0 - 5 * MINUTE);
+    let mut over = None;
+    for _ in 0..200 {
+        now += rng.random_range(0..10 * MINUTE);
+        let (before, due) = (callback.state(), callback.due_unix_ms());
+        let done = match rng.random_range(0..12) {
+            0..=2 => callback.come_due(now, &rules),
+            3..=4 => callback.offer("1001"),
+            5 => callback.decline(),
+            6..=7 => callback.dial(now),
+            8 => callback.connect(),
+            9..=10 => {
+                let outcome = Outcome::ALL[rng.random_range(0..Outcome::ALL.len())];
+                callback.end_attempt(outcome, now, &rules, |at| Some(at + 7 * MINUTE))
+            }
+            _ if rng.random_ratio(1, 6) => callback.cancel(CancelledBy::Visitor),
+            _ => callback.reschedule(now + 30 * MINUTE),
+        };
+        assert!(callback.counted() <= usize::from(rules.attempts_max), "seed {seed}");
+        assert!(callback.attempts().len() <= ATTEMPTS_KEPT, "seed {seed}");
+        if done.is_err() {
+            assert_eq!(callback.state(), before, "seed {seed}: a refused change changes nothing");
+        } else if before == CallbackState::Scheduled && callback.state() == CallbackState::Queued {
+            assert!(due.is_some_and(|due| due <= now), "seed {seed}: early");
+        }
+        if let Some(over) = over {
+            assert_eq!(callback.state(), over, "seed {seed}: it came back");
+        }
+        over = callback.state().is_over().then_some(callback.state());
+        let open = callback.attempts().iter().filter(|attempt| attempt.outcome.is_none()).count();
+        assert!(open <= 1, "seed {seed}: two tries at once");
+    }
+}
+
+#[test]
+fn no_life_breaks_the_promise() {
+    for seed in 0..20_000 {
+        live(seed);
+    }
+}
+
+/// The plainest model of an order: everybody in a list, looked at one by one.
+struct Plain {
+    order: Order,
+    waiting: Vec<(CallbackId, u64, u8)>,
+}
+
+impl Plain {
+    fn first(&self, now: u64) -> Option<CallbackId> {
+        let best = |key: &dyn Fn(&(CallbackId, u64, u8)) -> (i128, u64)| {
+            self.waiting.iter().min_by_key(|one| (key(one), one.0)).map(|one| one.0)
+        };
+        match self.order {
+            Order::Fifo => best(&|one| (0, one.1)),
+            Order::Priority { head_start } => {
+                best(&|one| (i128::from(one.1) - head_start.as_millis() as i128 * i128::from(one.2), 0))
+            }
+            Order::Satisfaction(curve) => {
+                // What a moment more costs, and before all who has reached the ceiling.
+                let gain = |asked: u64| {
+                    let waited = Duration::from_millis(now.saturating_sub(asked));
+                    if waited >= curve.ceiling {
+                        return i128::MIN;
+                    }
+                    let (low, high) = (f64::from(curve.loss_at_soon), f64::from(curve.loss_at_late));
+                    let slope = if waited < curve.soon {
+                        low / curve.soon.as_secs_f64()
+                    } else if waited < curve.late {
+                        (high - low) / (curve.late - curve.soon).as_secs_f64()
+                    } else {
+                        0.0
+                    };
+                    -((slope * 1e9) as i128)
+                };
+                best(&|one| (gain(one.1), one.1))
+            }
+        }
+    }
+}
+
+#[test]
+fn the_order_is_that_of_the_plain_model() {
+    let minutes = |minutes| Duration::from_secs(minutes * 60);
+    let curve = Satisfaction {
+        soon: minutes(5),
+        late: minutes(30),
+        loss_at_soon: 300,
+        loss_at_late: 400,
+        ceiling: minutes(60),
+    };
+    let late_hurts = Satisfaction { soon: minutes(20), late: minutes(25), loss_at_soon: 100, ..curve };
+    let orders = [
+        Order::Fifo,
+        Order::Priority { head_start: minutes(10) },
+        Order::Satisfaction(curve),
+        Order::Satisfaction(late_hurts),
+    ];
+    for seed in 0..400 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let order = orders[seed as usize % orders.len()];
+        let (mut waiting, mut plain) = (Waiting::new(order), Plain { order, waiting: Vec::new() });
+        let mut now = T0;
+        for number in 0..300 {
+            now += rng.random_range(0..30_000);
+            if rng.random_ratio(2, 3) {
+                let (id, priority) = (CallbackId::new(rng.random_range(0..200)), rng.random_range(0..4));
+                let asked = now - rng.random_range(0..3) * rng.random_range(0..40 * MINUTE);
+                waiting.add(id, asked, priority);
+                plain.waiting.retain(|one| one.0 != id);
+                plain.waiting.push((id, asked, priority));
+            } else if let Some(first) = waiting.first(now) {
+                assert!(waiting.remove(first) && !waiting.remove(first));
+                plain.waiting.retain(|one| one.0 != first);
+            }
+            assert_eq!(waiting.first(now), plain.first(now), "seed {seed}, step {number}, {order:?}");
+            assert_eq!((waiting.len(), waiting.is_empty()), (plain.waiting.len(), plain.waiting.is_empty()));
+        }
+    }
+}
+
+#[test]
+fn nobody_starves_however_many_come_with_priority() {
+    let head_start = Duration::from_secs(600);
+    let mut waiting = Waiting::new(Order::Priority { head_start });
+    let plain_customer = CallbackId::new(1);
+    waiting.add(plain_customer, T0, 0);
+    let mut served_after = 0;
+    // Two important ones a minute, one call a minute: without ageing he would wait for ever.
+    for minute in 0..u128::from(1_000_u32) {
+        let now = T0 + minute as u64 * MINUTE;
+        waiting.add(CallbackId::new(2 + minute * 2), now, 3);
+        waiting.add(CallbackId::new(3 + minute * 2), now, 3);
+        let first = waiting.first(now).unwrap();
+        waiting.remove(first);
+        if first == plain_customer {
+            served_after = minute;
+            break;
+        }
+    }
+    // Those who asked within his three steps of head start go first: 2 × 30, one a minute.
+    assert!((55..=65).contains(&served_after), "served after {served_after} minutes");
+}
+
+#[test]
+fn the_loss_is_the_curve_of_the_articles() {
+    let curve = Satisfaction {
+        soon: Duration::from_secs(300),
+        late: Duration::from_secs(1_800),
+        loss_at_soon: 300,
+        loss_at_late: 400,
+        ceiling: Duration::from_secs(3_600),
+    };
+    let loss = |seconds| (curve.loss(Duration::from_secs(seconds)) * 1_000.0).round() as u16;
+    assert_eq!([loss(0), loss(150), loss(300), loss(1_050), loss(1_800), loss(90_000)], [0, 150, 300, 350, 400, 400]);
+}
