@@ -15,6 +15,8 @@ mod limit;
 mod live;
 mod refusal;
 mod routing;
+mod when;
+mod zone;
 
 pub use agent::{Presence, Seat, Seats};
 pub use card::{AgentCard, CallCard};
@@ -22,3 +24,5 @@ pub use config::{AgentConfig, CallLimits, DeskConfig, DeskLimits, Queue, QueueTa
 pub use desk::{Availability, Desk, DeskCommand, TalkRequest, Timer};
 pub use hours::{Hours, HoursError, Opening};
 pub use refusal::{Bound, Refusal};
+pub use when::{Promise, Wanted, WhenError};
+pub use zone::{Occurrence, UnknownZone, Zone};
