@@ -7,12 +7,16 @@
 //! [`Desk::poll_timeout`].
 
 mod agent;
+mod calendar;
 mod card;
 mod config;
+mod day;
 mod desk;
+mod holidays;
 mod hours;
 mod limit;
 mod live;
+mod quiet;
 mod refusal;
 mod routing;
 mod when;
@@ -21,8 +25,11 @@ mod zone;
 pub use agent::{Presence, Seat, Seats};
 pub use card::{AgentCard, CallCard};
 pub use config::{AgentConfig, CallLimits, DeskConfig, DeskLimits, Queue, QueueTarget};
+pub use day::{Day, DaySpan, NoSuchDay};
 pub use desk::{Availability, Desk, DeskCommand, TalkRequest, Timer};
+pub use holidays::{Holiday, Holidays};
 pub use hours::{Hours, HoursError, Opening};
+pub use quiet::CallingHours;
 pub use refusal::{Bound, Refusal};
 pub use when::{Promise, Wanted, WhenError};
 pub use zone::{Occurrence, UnknownZone, Zone};

@@ -103,6 +103,11 @@ impl Zone {
         Some((at, offset.to_datetime(at), offset))
     }
 
+    /// The next change of the clock after a moment.
+    pub(crate) fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
+        self.rules.following(after).next().map(|change| change.timestamp())
+    }
+
     /// Which instant a local time names. `told` is an offset that came with it: it chooses between two occurrences.
     /// `None` only at the ends of the calendar.
     pub(crate) fn resolve(&self, local: DateTime, told: Option<Offset>) -> Option<Resolved> {
