@@ -5,6 +5,10 @@
 //! [`CallSpec`](call::CallSpec) or a [`Refusal`], and says [`DeskCommand`]s. It never does I/O, and
 //! time is an argument. After every call drain [`Desk::poll_command`] until `None`, then sleep until
 //! [`Desk::poll_timeout`].
+//!
+//! Beside the desk stands what a call-back needs to know of time: [`Hours`] with holidays and exceptions, the
+//! [`Slots`] within them, the moment a visitor [`Wanted`], and the [`CallingHours`] in which he may be rung. None of
+//! them keeps anything; the same question has the same answer.
 
 mod agent;
 mod calendar;
@@ -19,6 +23,7 @@ mod live;
 mod quiet;
 mod refusal;
 mod routing;
+mod slots;
 mod when;
 mod zone;
 
@@ -31,5 +36,6 @@ pub use holidays::{Holiday, Holidays};
 pub use hours::{Hours, HoursError, Opening};
 pub use quiet::CallingHours;
 pub use refusal::{Bound, Refusal};
+pub use slots::{BadSlotRule, Slot, SlotPage, SlotRefusal, SlotRules, Slots, Taken};
 pub use when::{Promise, Wanted, WhenError};
 pub use zone::{Occurrence, UnknownZone, Zone};
