@@ -1,6 +1,12 @@
-//! Opening hours of a week, on the wall clock of a zone.
+//! Opening hours: a week on the wall clock of a zone, its holidays, and the days that are otherwise.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
+
+use jiff::civil::{Date, DateTime};
+
+use crate::{Day, DaySpan, Holidays, Zone};
 
 /// One opening: from a minute of a weekday to another minute, past midnight when `to` is not after
 /// `from`.
@@ -14,11 +20,17 @@ pub struct Opening {
     pub to_minute: u16,
 }
 
-/// Opening hours.
+/// Opening hours. A span belongs to the day it opens on: a holiday ends nothing that opened the evening before, and
+/// takes away all of what would open on it, past midnight too.
+///
+/// It is open whenever the wall clock shows a time within a span: when the clock is set back over an hour that hour is
+/// open twice, when it jumps over one that hour is not.
 #[derive(Clone, Debug)]
 pub struct Hours {
-    zone: jiff::tz::TimeZone,
+    zone: Zone,
     openings: Vec<Opening>,
+    holidays: Option<Holidays>,
+    exceptions: BTreeMap<Day, Vec<DaySpan>>,
 }
 
 /// The hours make no sense.
@@ -43,43 +55,86 @@ impl fmt::Display for HoursError {
 
 impl std::error::Error for HoursError {}
 
-const DAY_MINUTES: u16 = 1_440;
+pub(crate) const DAY_MINUTES: u16 = 1_440;
 
 impl Hours {
     /// Hours of a week in an IANA zone such as `Europe/Paris`.
     pub fn new(zone: &str, openings: Vec<Opening>) -> Result<Self, HoursError> {
-        if let Some(bad) =
-            openings.iter().find(|o| o.weekday > 6 || o.from_minute >= DAY_MINUTES || o.to_minute > DAY_MINUTES)
-        {
-            return Err(HoursError::BadOpening(*bad));
+        let zone = Zone::named(zone).map_err(|unknown| HoursError::UnknownZone(unknown.0))?;
+        Self::in_zone(zone, openings)
+    }
+
+    /// Hours of a week on a clock already known.
+    pub fn in_zone(zone: Zone, openings: Vec<Opening>) -> Result<Self, HoursError> {
+        match openings.iter().find(|opening| !opening.is_sound()) {
+            Some(bad) => Err(HoursError::BadOpening(*bad)),
+            None => Ok(Self { zone, openings, holidays: None, exceptions: BTreeMap::new() }),
         }
-        let zone = jiff::tz::TimeZone::get(zone).map_err(|_| HoursError::UnknownZone(zone.to_owned()))?;
-        Ok(Self { zone, openings })
+    }
+
+    /// Closed on these holidays.
+    pub fn with_holidays(mut self, holidays: Holidays) -> Self {
+        self.holidays = Some(holidays);
+        self
+    }
+
+    /// On this day these spans and no others; none is closed. Stands above the week and the holidays.
+    pub fn with_exception(mut self, day: Day, spans: Vec<DaySpan>) -> Result<Self, HoursError> {
+        let opening = |span: &DaySpan| Opening {
+            weekday: day.weekday(),
+            from_minute: span.from_minute,
+            to_minute: span.to_minute,
+        };
+        if let Some(bad) = spans.iter().map(opening).find(|opening| !opening.is_sound()) {
+            return Err(HoursError::BadOpening(bad));
+        }
+        self.exceptions.insert(day, spans);
+        Ok(self)
+    }
+
+    /// Whose wall clock.
+    pub const fn zone(&self) -> &Zone {
+        &self.zone
     }
 
     /// Whether it is open at this moment.
     pub fn is_open(&self, unix_ms: u64) -> bool {
-        let Some(at) = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()) else {
-            return false;
-        };
-        let local = at.to_zoned(self.zone.clone());
-        let weekday = local.weekday().to_monday_zero_offset();
-        let minute = i32::from(local.hour()) * 60 + i32::from(local.minute());
-        self.openings.iter().any(|opening| opening.contains(weekday, minute))
+        self.zone.local(unix_ms).is_some_and(|(_, local, _)| self.covers(local))
+    }
+
+    /// Whether it is open when the clock shows this.
+    fn covers(&self, local: DateTime) -> bool {
+        let minute = i64::from(local.hour()) * 60 + i64::from(local.minute());
+        self.spans_around(local.date()).any(|span| span.contains(&minute))
+    }
+
+    /// The spans a date may be open in, of the day before and its own, in minutes from its midnight.
+    pub(crate) fn spans_around(&self, date: Date) -> impl Iterator<Item = Range<i64>> {
+        let day = i64::from(DAY_MINUTES);
+        let yesterday = date.yesterday().ok().into_iter().flat_map(|date| self.spans_on(date));
+        yesterday.map(move |span| span.start - day..span.end - day).chain(self.spans_on(date))
+    }
+
+    fn spans_on(&self, date: Date) -> impl Iterator<Item = Range<i64>> {
+        let exception = self.exceptions.get(&Day(date));
+        let is_holiday = || self.holidays.is_some_and(|holidays| holidays.on(Day(date)).is_some());
+        let as_usual = exception.is_none() && !is_holiday();
+        let today = move |opening: &&Opening| as_usual && opening.weekday == Day(date).weekday();
+        let week = self.openings.iter().filter(today).map(|o| minutes(o.from_minute, o.to_minute));
+        exception.into_iter().flatten().map(|span| minutes(span.from_minute, span.to_minute)).chain(week)
     }
 }
 
 impl Opening {
-    fn contains(&self, weekday: i8, minute: i32) -> bool {
-        let (from, to) = (i32::from(self.from_minute), i32::from(self.to_minute));
-        let opens_today = i32::from(self.weekday) == i32::from(weekday);
-        let opened_yesterday = (i32::from(self.weekday) + 1) % 7 == i32::from(weekday);
-        if to > from {
-            opens_today && (from..to).contains(&minute)
-        } else {
-            (opens_today && minute >= from) || (opened_yesterday && minute < to)
-        }
+    const fn is_sound(&self) -> bool {
+        self.weekday <= 6 && self.from_minute < DAY_MINUTES && self.to_minute <= DAY_MINUTES
     }
+}
+
+/// From the midnight of the day it opens on; past midnight the end goes on counting.
+fn minutes(from: u16, to: u16) -> Range<i64> {
+    let end = if to > from { to } else { to + DAY_MINUTES };
+    i64::from(from)..i64::from(end)
 }
 
 #[cfg(test)]

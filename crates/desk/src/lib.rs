@@ -5,17 +5,28 @@
 //! [`CallSpec`](call::CallSpec) or a [`Refusal`], and says [`DeskCommand`]s. It never does I/O, and
 //! time is an argument. After every call drain [`Desk::poll_command`] until `None`, then sleep until
 //! [`Desk::poll_timeout`].
+//!
+//! Beside the desk stands what a call-back needs to know of time: [`Hours`] with holidays and exceptions, the
+//! [`Slots`] within them, the moment a visitor [`Wanted`], and the [`CallingHours`] in which he may be rung. None of
+//! them keeps anything; the same question has the same answer.
 
 mod agent;
 mod callback;
+mod calendar;
 mod card;
 mod config;
+mod day;
 mod desk;
+mod holidays;
 mod hours;
 mod limit;
 mod live;
+mod quiet;
 mod refusal;
 mod routing;
+mod slots;
+mod when;
+mod zone;
 
 pub use agent::{Presence, Seat, Seats};
 pub use callback::{
@@ -24,6 +35,12 @@ pub use callback::{
 };
 pub use card::{AgentCard, CallCard};
 pub use config::{AgentConfig, CallLimits, DeskConfig, DeskLimits, Queue, QueueTarget};
+pub use day::{Day, DaySpan, NoSuchDay};
 pub use desk::{Availability, Desk, DeskCommand, TalkRequest, Timer};
+pub use holidays::{Holiday, Holidays};
 pub use hours::{Hours, HoursError, Opening};
+pub use quiet::CallingHours;
 pub use refusal::{Bound, Refusal};
+pub use slots::{BadSlotRule, Slot, SlotPage, SlotRefusal, SlotRules, Slots, Taken};
+pub use when::{Promise, Wanted, WhenError};
+pub use zone::{Occurrence, UnknownZone, Zone};
