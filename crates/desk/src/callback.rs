@@ -136,7 +136,7 @@ pub struct RetryRules {
 
 impl Default for RetryRules {
     fn default() -> Self {
-        let minutes = |minutes| Duration::from_secs(minutes * 60);
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         Self {
             after_busy: minutes(3),
             after_no_answer: minutes(15),

@@ -11,8 +11,8 @@
 //! them keeps anything; the same question has the same answer.
 
 mod agent;
-mod callback;
 mod calendar;
+mod callback;
 mod card;
 mod config;
 mod day;

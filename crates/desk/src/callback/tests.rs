@@ -284,7 +284,7 @@ impl Plain {
 
 #[test]
 fn the_order_is_that_of_the_plain_model() {
-    let minutes = |minutes| Duration::from_secs(minutes * 60);
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
     let curve = Satisfaction {
         soon: minutes(5),
         late: minutes(30),
