@@ -13,6 +13,7 @@ mod desk;
 mod hours;
 mod limit;
 mod live;
+mod number;
 mod refusal;
 mod routing;
 
@@ -21,4 +22,8 @@ pub use card::{AgentCard, CallCard};
 pub use config::{AgentConfig, CallLimits, DeskConfig, DeskLimits, Queue, QueueTarget};
 pub use desk::{Availability, Desk, DeskCommand, TalkRequest, Timer};
 pub use hours::{Hours, HoursError, Opening};
+pub use number::{
+    Explanation, Misspelling, Number, NumberKind, NumberPolicy, NumberPolicyConfig, NumberPolicyError, NumberRefusal,
+    Rule,
+};
 pub use refusal::{Bound, Refusal};
