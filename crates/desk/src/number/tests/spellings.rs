@@ -94,6 +94,7 @@ fn what_is_more_than_a_number_is_refused() {
         ("+33612345678+33612345679", "number_invalid"),
         ("++33612345678", "number_invalid"),
         ("06+12345678", "number_invalid"),
+        ("33+612345678", "number_invalid"),
         ("0612345678 0612345679", "number_invalid"),
         ("06123456789", "number_invalid"),
         ("061234567", "number_invalid"),
@@ -120,6 +121,38 @@ fn what_is_more_than_a_number_is_refused() {
     }
     check(&at_home("US"), "1-800-FLOWERS", "number_invalid");
     check(&at_home("US"), "(201) 555-O123", "number_invalid");
+}
+
+#[test]
+fn where_numbers_have_many_lengths_nothing_lengthens_them() {
+    let policy = at_home("DE");
+    check(&policy, "030 123456", "+4930123456");
+    check(&policy, "030 1234569", "+49301234569");
+    let more = [
+        ",9",
+        ";9",
+        "#9",
+        "*9",
+        "x9",
+        "X9",
+        "p9",
+        "w9",
+        "@9",
+        "+9",
+        "\n9",
+        "\09",
+        "\u{202e}9",
+        "~9",
+        ":9",
+        "=9",
+        "_9",
+        "9²",
+        "%39",
+    ];
+    for more in more {
+        let typed = format!("030 123456{more}");
+        assert!(policy.judge(&typed, None).is_err(), "{typed:?}");
+    }
 }
 
 #[test]
