@@ -8,8 +8,8 @@ use crate::number::plan::{self, Country, Parsed};
 use crate::number::spelling::{self, Spelling};
 use crate::number::{Number, NumberKind, NumberRefusal};
 
-/// What a caller dials in three digits, or in six that are no number, is an emergency or short number.
-const ALWAYS_SHORT_DIGITS: usize = 3;
+/// Up to so many digits that are no number are an emergency or short number. No line of any country is written in the
+/// digits of one of its short numbers; the shortest lines have four digits.
 const SHORT_DIGITS: usize = 6;
 /// ITU-T E.164 §6.1.
 const MAX_PREFIX_DIGITS: usize = 15;
@@ -115,12 +115,9 @@ impl NumberPolicy {
         let home = self.read_in(&spelling, country, trail)?;
         let parsed = Parsed::read(&spelling, home);
         trail.parsed_as = parsed.as_ref().map(Parsed::e164);
-        let parsed = parsed.filter(Parsed::is_valid);
-        if is_short(&spelling, parsed.is_some()) {
-            return Err(trail.refuse(Rule::Short));
-        }
-        match parsed {
+        match parsed.filter(Parsed::is_valid) {
             Some(parsed) => self.walk_e164(&parsed.e164(), trail),
+            None if !spelling.plus && spelling.digits.len() <= SHORT_DIGITS => Err(trail.refuse(Rule::Short)),
             None => Err(trail.refuse(Rule::NotValid)),
         }
     }
@@ -173,11 +170,6 @@ impl NumberPolicy {
     fn blocks<'a>(&self, digits: &'a str) -> Option<&'a str> {
         (1..=digits.len()).filter_map(|length| digits.get(..length)).find(|prefix| self.blocked.contains(*prefix))
     }
-}
-
-fn is_short(spelling: &Spelling, is_valid: bool) -> bool {
-    let length = spelling.digits.len();
-    !spelling.plus && (length <= ALWAYS_SHORT_DIGITS || (length <= SHORT_DIGITS && !is_valid))
 }
 
 /// Calling codes do not begin with a zero: `06` would block nothing.

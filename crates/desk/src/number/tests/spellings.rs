@@ -128,6 +128,9 @@ fn where_numbers_have_many_lengths_nothing_lengthens_them() {
     let policy = at_home("DE");
     check(&policy, "030 123456", "+4930123456");
     check(&policy, "030 1234569", "+49301234569");
+    check(&policy, "+4930111111111", "+4930111111111");
+    // 17 digits: an extension inside Germany, in the plan but beyond E.164
+    check(&policy, "+49301111111111111", "number_invalid");
     let more = [
         ",9",
         ";9",
