@@ -8,9 +8,6 @@ use crate::number::spelling::Spelling;
 /// A country with a numbering plan, or all of them together for a network of the whole world.
 pub(super) type Country = Region;
 
-/// ITU-T E.164 §6.1: calling code and number together. The tables know a few longer ones that are dialled in one country.
-const MAX_DIGITS: usize = 15;
-
 /// The country of an ISO 3166-1 alpha-2 code, in any case.
 pub(super) fn country(code: &str) -> Option<Country> {
     let country = Region::from_code(code).ok().filter(|country| *country != Region::World)?;
@@ -56,9 +53,9 @@ impl Parsed {
         PHONE_NUMBER_UTIL.parse(format!("+{digits}"), None).ok().map(Self)
     }
 
-    /// Whether its numbering plan has it, and every exchange can carry it.
+    /// Whether its numbering plan has it.
     pub(super) fn is_valid(&self) -> bool {
-        self.e164().len() <= 1 + MAX_DIGITS && PHONE_NUMBER_UTIL.is_valid_number(&self.0)
+        PHONE_NUMBER_UTIL.is_valid_number(&self.0)
     }
 
     /// A plus and digits.

@@ -11,8 +11,8 @@ use crate::number::{Number, NumberKind, NumberRefusal};
 /// Up to so many digits that are no number are an emergency or short number. No line of any country is written in the
 /// digits of one of its short numbers; the shortest lines have four digits.
 const SHORT_DIGITS: usize = 6;
-/// ITU-T E.164 §6.1.
-const MAX_PREFIX_DIGITS: usize = 15;
+/// ITU-T E.164 §6.1: calling code and number together. Some plans have longer numbers, but not for the rest of the world.
+const MAX_DIGITS: usize = 15;
 
 /// What a policy is made of, as an administrator names it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -85,7 +85,7 @@ impl NumberPolicy {
                 return Err(NumberPolicyError::UnknownCountry(name.clone()));
             }
         }
-        if let Some(bad) = config.blocked_prefixes.iter().find(|prefix| !is_prefix(prefix)) {
+        if let Some(bad) = config.blocked_prefixes.iter().find(|prefix| !begins_e164(prefix)) {
             return Err(NumberPolicyError::BadPrefix(bad.clone()));
         }
         let kinds = config.kinds.iter().copied().collect();
@@ -136,7 +136,7 @@ impl NumberPolicy {
 
     /// From the E.164 alone, so that what was typed has no part in it.
     fn walk_e164(&self, e164: &str, trail: &mut Trail) -> Result<Number, NumberRefusal> {
-        let digits = e164.strip_prefix('+').filter(|digits| is_prefix(digits)).unwrap_or_default();
+        let digits = e164.strip_prefix('+').filter(|digits| begins_e164(digits)).unwrap_or_default();
         let parsed = Parsed::international(digits).filter(|parsed| parsed.is_valid() && parsed.e164() == e164);
         let parsed = parsed.ok_or_else(|| trail.refuse(Rule::NotValid))?;
         trail.say(Rule::Valid)?;
@@ -172,9 +172,9 @@ impl NumberPolicy {
     }
 }
 
-/// Calling codes do not begin with a zero: `06` would block nothing.
-fn is_prefix(digits: &str) -> bool {
-    (1..=MAX_PREFIX_DIGITS).contains(&digits.len())
+/// Whether a number could begin with, or be, these digits. Calling codes do not begin with a zero: `06` would block nothing.
+fn begins_e164(digits: &str) -> bool {
+    (1..=MAX_DIGITS).contains(&digits.len())
         && !digits.starts_with('0')
         && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

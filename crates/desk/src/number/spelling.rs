@@ -69,7 +69,7 @@ pub(super) fn read(typed: &str) -> Result<Spelling, Misspelling> {
     }
     let mut spelling = Spelling { plus: false, digits: String::new(), bracketed_zero: None };
     let mut bracket = None;
-    for character in without_scheme(typed.trim()).chars() {
+    for character in without_scheme(typed.trim_matches(is_blank)).chars() {
         match sign(character) {
             Sign::Digit(digit) => spelling.digits.push(digit),
             Sign::Plus if spelling.plus || !spelling.digits.is_empty() => return Err(Misspelling::Plus),
@@ -118,19 +118,24 @@ fn sign(character: char) -> Sign {
         '-' | '.' | '/' => Sign::Separator,
         // hyphens and dashes, minus, and the same in full width
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{ff0d}' | '\u{ff0e}' | '\u{ff0f}' => Sign::Separator,
-        // Soft hyphen, zero-width characters and the marks that address books wrap a number in when it is copied. Not
-        // U+202E: it shows the digits in another order than they are in.
-        '\u{00ad}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202d}'
-        | '\u{2060}'
-        | '\u{2066}'..='\u{2069}'
-        | '\u{feff}' => Sign::Separator,
+        _ if is_mark(character) => Sign::Separator,
         _ if character.is_control() => Sign::Fault(Misspelling::Sign),
         _ if character.is_whitespace() => Sign::Separator,
         _ if character.is_alphabetic() => Sign::Fault(Misspelling::Letter),
         _ => Sign::Fault(Misspelling::Sign),
     }
+}
+
+/// Around a number it is nothing, line breaks too: people copy them along.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() || is_mark(character)
+}
+
+/// Soft hyphen, zero-width characters and the marks that address books wrap a number in when it is copied. Not U+202E: it
+/// shows the digits in another order than they are in.
+fn is_mark(character: char) -> bool {
+    matches!(character, '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202d}')
+        || matches!(character, '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The ASCII digit of the same value.

@@ -37,6 +37,7 @@ fn spellings_of_people_give_the_number() {
         "＋３３６１２３４５６７８",
         "०६१२३४५६७८",
         "tel:+33612345678",
+        "\u{202a}tel:+33612345678\r\n\u{202c}",
         "TEL:06-12-34-56-78",
         "tel:+33-6-12-34-56-78",
     ];
@@ -255,5 +256,5 @@ fn a_thousand_spellings_give_exactly_the_digits_or_a_refusal() {
         assert_eq!(everywhere.judge_again(number.e164()), Ok(number), "seed {seed}");
         read += 1;
     }
-    assert!(harmless > 600 && read * 100 > harmless * 90, "{read} of {harmless} harmless spellings were understood");
+    assert!(harmless > 600 && read * 100 > harmless * 98, "{read} of {harmless} harmless spellings were understood");
 }
