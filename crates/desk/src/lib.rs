@@ -21,6 +21,7 @@ mod holidays;
 mod hours;
 mod limit;
 mod live;
+mod number;
 mod quiet;
 mod refusal;
 mod routing;
@@ -39,6 +40,10 @@ pub use day::{Day, DaySpan, NoSuchDay};
 pub use desk::{Availability, Desk, DeskCommand, TalkRequest, Timer};
 pub use holidays::{Holiday, Holidays};
 pub use hours::{Hours, HoursError, Opening};
+pub use number::{
+    Explanation, Misspelling, Number, NumberKind, NumberPolicy, NumberPolicyConfig, NumberPolicyError, NumberRefusal,
+    Rule,
+};
 pub use quiet::CallingHours;
 pub use refusal::{Bound, Refusal};
 pub use slots::{BadSlotRule, Slot, SlotPage, SlotRefusal, SlotRules, Slots, Taken};
