@@ -2,6 +2,7 @@
 //! mutation tests all call these same functions. A finding is a panic.
 
 pub mod browser;
+pub mod media;
 pub mod mutate;
 pub mod sip;
 pub mod ws_json;
@@ -16,5 +17,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sdp", browser::description),
     ("offer", browser::offer),
     ("stun", browser::datagram),
+    ("rtp", media::rtp),
+    ("rtcp", media::rtcp),
     ("ws_json", ws_json::message),
 ];
