@@ -39,7 +39,10 @@ impl fmt::Display for StoreError {
         match self {
             Self::BadUrl(url) => write!(f, "\"{url}\" is no store: write \"sqlite:PATH\" or \"memory:\""),
             Self::NoSuchFile(path) => write!(f, "nothing to read at {path}"),
-            Self::InUse(path) => write!(f, "{path} belongs to another running process"),
+            Self::InUse(path) => write!(
+                f,
+                "{path} belongs to another running process: stop that one, or give this one a file of its own"
+            ),
             Self::Newer { found, known } => {
                 write!(f, "the store has schema {found}, this program knows up to {known}: use the newer program")
             }

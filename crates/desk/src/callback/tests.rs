@@ -243,15 +243,18 @@ fn no_life_breaks_the_promise() {
     }
 }
 
+/// Who waits, since when, with which priority.
+type One = (CallbackId, u64, u8);
+
 /// The plainest model of an order: everybody in a list, looked at one by one.
 struct Plain {
     order: Order,
-    waiting: Vec<(CallbackId, u64, u8)>,
+    waiting: Vec<One>,
 }
 
 impl Plain {
     fn first(&self, now: u64) -> Option<CallbackId> {
-        let best = |key: &dyn Fn(&(CallbackId, u64, u8)) -> (i128, u64)| {
+        let best = |key: &dyn Fn(&One) -> (i128, u64)| {
             self.waiting.iter().min_by_key(|one| (key(one), one.0)).map(|one| one.0)
         };
         match self.order {

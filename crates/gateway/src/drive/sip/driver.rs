@@ -3,7 +3,7 @@
 //! It decides nothing about calls. An order goes in, a notice comes out; a call that does not listen any more has
 //! its leg ended, so that no phone rings for nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,6 +90,8 @@ pub(crate) struct SipDriver {
     legs: BTreeMap<SipLeg, LegEntry>,
     by_call: BTreeMap<CallRef, SipLeg>,
     trunks: Vec<TrunkEntry>,
+    /// Registrations whose end is not confirmed yet, at the very end.
+    leaving: BTreeSet<RegistrationRef>,
 }
 
 impl SipDriver {
@@ -103,7 +105,16 @@ impl SipDriver {
             .into_iter()
             .map(|trunk| TrunkEntry { trunk, address: None, addresses: Vec::new(), registration: None })
             .collect();
-        Self { config, endpoint, sockets, bound, legs: BTreeMap::new(), by_call: BTreeMap::new(), trunks }
+        Self {
+            config,
+            endpoint,
+            sockets,
+            bound,
+            legs: BTreeMap::new(),
+            by_call: BTreeMap::new(),
+            trunks,
+            leaving: BTreeSet::new(),
+        }
     }
 
     /// Who may register here.
@@ -151,10 +162,9 @@ impl SipDriver {
     /// Says good-bye to the registrars and to any leg left, for two seconds at most.
     async fn leave(&mut self, inbound: &mut mpsc::Receiver<Inbound>) {
         let now = clock::now();
-        for entry in &mut self.trunks {
-            if let Some(registration) = entry.registration.take() {
-                self.endpoint.unregister(registration, now);
-            }
+        for registration in self.trunks.iter_mut().filter_map(|entry| entry.registration.take()) {
+            self.endpoint.unregister(registration, now);
+            self.leaving.insert(registration);
         }
         for (_, entry) in std::mem::take(&mut self.legs) {
             self.endpoint.hang_up(entry.call, None, now);
@@ -162,8 +172,8 @@ impl SipDriver {
         let until = now + Duration::from_secs(2);
         loop {
             self.drain().await;
-            let ledger = self.endpoint.ledger();
-            if (ledger.calls == 0 && ledger.transactions == 0) || clock::now() >= until {
+            // Transactions that only listen for repetitions (RFC 3261 §17.1.2.2) are not waited for.
+            if (self.endpoint.ledger().calls == 0 && self.leaving.is_empty()) || clock::now() >= until {
                 break;
             }
             let due = self.endpoint.poll_timeout().map_or(until, |(at, _)| at.min(until));
@@ -525,7 +535,10 @@ impl SipDriver {
         }
     }
 
-    fn registration(&self, registration: RegistrationRef, state: &RegistrationState) {
+    fn registration(&mut self, registration: RegistrationRef, state: &RegistrationState) {
+        if matches!(state, RegistrationState::Unregistered | RegistrationState::Failed { .. }) {
+            self.leaving.remove(&registration);
+        }
         let Some(entry) = self.trunks.iter().find(|entry| entry.registration == Some(registration)) else { return };
         let trunk = &entry.trunk.name;
         match state {
