@@ -54,6 +54,14 @@ impl Gateway {
     /// # Errors
     /// With what it said when it does not come up.
     pub fn start(folder: &Path, address: IpAddr, more: &str) -> Result<Self, String> {
+        Self::start_with(folder, address, more, "")
+    }
+
+    /// As [`Self::start`], with `media` added to the `[media]` table.
+    ///
+    /// # Errors
+    /// With what it said when it does not come up.
+    pub fn start_with(folder: &Path, address: IpAddr, more: &str, media: &str) -> Result<Self, String> {
         let binary = binary();
         if !binary.exists() {
             return Err(format!("{} is not built: cargo build --release -p gateway", binary.display()));
@@ -62,7 +70,7 @@ impl Gateway {
         for (name, secret) in [("1001", "secret1001"), ("1002", "secret1002")] {
             fs::write(folder.join(name), secret).map_err(|error| error.to_string())?;
         }
-        fs::write(&file, config(folder, address, more)).map_err(|error| error.to_string())?;
+        fs::write(&file, config(folder, address, more, media)).map_err(|error| error.to_string())?;
         let mut command = Command::new(binary);
         command.arg("run").arg("--config").arg(&file).current_dir(folder).env("RUST_BACKTRACE", "1");
         let mut running = Running::start("passerelle", command)?;
@@ -129,7 +137,7 @@ pub fn get(address: IpAddr, port: u16, path: &str) -> Result<(u16, String), Stri
     Ok((status, body))
 }
 
-fn config(folder: &Path, address: IpAddr, more: &str) -> String {
+fn config(folder: &Path, address: IpAddr, more: &str, media: &str) -> String {
     let folder = folder.display();
     format!(
         r#"
@@ -142,6 +150,7 @@ listen = ["udp:{address}:5060", "tcp:{address}:5060"]
 webrtc_listen = "{address}:3480"
 rtp_ports = "20000-20999"
 rtp_address = "{address}"
+{media}
 [store]
 url = "sqlite:{folder}/calls.db"
 [log]

@@ -4,6 +4,7 @@ mod console;
 mod ends;
 mod garbage;
 mod leaks;
+mod nat;
 mod phones;
 mod scene;
 mod sipp;

@@ -15,7 +15,7 @@ fn through_kamailio(setting: Setting<'_>) {
     std::fs::write(folder.join("trunk"), "pbx-secret").unwrap();
     let more = format!(
         "[[trunk]]\nname = \"pbx\"\nuri = \"sip:{pbx};transport={}\"\nregister = true\nusername = \"passerelle\"\n\
-         password_file = \"{}/trunk\"\ncodecs = [\"pcma\", \"pcmu\"]\n\
+         password_file = \"{}/trunk\"\ncodecs = [\"opus\", \"g722\", \"pcma\", \"pcmu\"]\n\
          [[queue]]\nid = \"support\"\ntenant = \"shop\"\ndial = \"sip:600@pbx\"\n",
         setting.transport,
         folder.display()
@@ -38,24 +38,39 @@ fn through_kamailio(setting: Setting<'_>) {
     drop(kamailio);
 }
 
+/// As [`need_peers`], and Kamailio besides.
+macro_rules! need_kamailio {
+    () => {
+        need_peers!();
+        if !Kamailio::installed() {
+            eprintln_skipped("Debian package kamailio is not installed");
+            return;
+        }
+    };
+}
+
 #[test]
 fn tones_cross_through_a_registrar_and_proxy_over_udp() {
-    need_peers!();
-    if !Kamailio::installed() {
-        eprintln_skipped("Debian package kamailio is not installed");
-        return;
-    }
+    need_kamailio!();
     through_kamailio(Setting { codecs: "PCMA/8000/1", ..Setting::new("kamailio-udp", 31) });
 }
 
 #[test]
 fn tones_cross_through_a_registrar_and_proxy_over_tcp() {
-    need_peers!();
-    if !Kamailio::installed() {
-        eprintln_skipped("Debian package kamailio is not installed");
-        return;
-    }
+    need_kamailio!();
     through_kamailio(Setting { codecs: "PCMU/8000/1", transport: "tcp", ..Setting::new("kamailio-tcp", 32) });
+}
+
+#[test]
+fn tones_cross_through_a_registrar_and_proxy_in_g722() {
+    need_kamailio!();
+    through_kamailio(Setting { codecs: "G722/16000/1", ..Setting::new("kamailio-g722", 83) });
+}
+
+#[test]
+fn tones_cross_through_a_registrar_and_proxy_in_opus() {
+    need_kamailio!();
+    through_kamailio(Setting { codecs: "opus/48000/2", ..Setting::new("kamailio-opus", 84) });
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test is never silent")]
