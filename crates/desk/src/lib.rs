@@ -26,6 +26,7 @@ mod quiet;
 mod refusal;
 mod routing;
 mod slots;
+mod wait;
 mod when;
 mod zone;
 
@@ -47,5 +48,6 @@ pub use number::{
 pub use quiet::CallingHours;
 pub use refusal::{Bound, Refusal};
 pub use slots::{BadSlotRule, Slot, SlotPage, SlotRefusal, SlotRules, Slots, Taken};
+pub use wait::{Calibration, Handling, Queued, Wait};
 pub use when::{Promise, Wanted, WhenError};
 pub use zone::{Occurrence, UnknownZone, Zone};
