@@ -219,7 +219,6 @@ mod tests {
         }
         let half = calibration.under_p50 as f64 / calibration.told as f64;
         let kept = calibration.kept().unwrap();
-        println!("under p50 {half:.3}, under p90 {kept:.3}");
         assert!((0.40..0.62).contains(&half) && (0.84..0.97).contains(&kept), "{half} {kept}");
     }
 }
