@@ -85,8 +85,9 @@ if command -v npm >/dev/null; then
 else
   skip node-packages "npm is not installed"
 fi
+# Of the whole workspace, as before it: with the features of one package alone much would be compiled again.
 part interop as_cargo 1500 env RUN_SLOW_TESTS=1 \
-  cargo test -p sip-tests --test it --locked -- --show-output --test-threads=1 interop::
+  cargo test --workspace --test it --locked -- --show-output --test-threads=1 interop::
 if [ -d "$pages/node_modules" ]; then
   part page-types as_one 120 node "$pages/node_modules/typescript/bin/tsc" --project "$pages/tsconfig.json"
   part page-units as_node 300 bash -c "$each" each "$pages"/tests/unit/*.test.js
