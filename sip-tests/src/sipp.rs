@@ -24,8 +24,10 @@ pub struct Pbx<'a> {
     pub scenario: &'a str,
     /// `[name]` in the scenario and its value; put in here, as SIPp takes no keys for a status or a file's name.
     pub keys: &'a [(&'a str, &'a str)],
-    /// How many calls it takes before it ends. Sound to port [`SOUND_PORT`] is sent back.
+    /// How many calls it takes before it ends.
     pub calls: u32,
+    /// Sound to port [`SOUND_PORT`] is sent back. Not for a scenario that plays sound of its own: both would be heard.
+    pub echo: bool,
 }
 
 /// A running SIPp.
@@ -90,19 +92,10 @@ impl Sipp {
         fs::write(&file, written(pbx)?).map_err(|error| error.to_string())?;
         let mut command = Command::new("/usr/bin/sipp");
         command.arg("-sf").arg(&file);
-        command.args([
-            "-i",
-            &address,
-            "-p",
-            "5060",
-            "-mi",
-            &address,
-            "-nostdin",
-            "-nd",
-            "-timeout",
-            "180s",
-            "-rtp_echo",
-        ]);
+        command.args(["-i", &address, "-p", "5060", "-mi", &address, "-nostdin", "-nd", "-timeout", "180s"]);
+        if pbx.echo {
+            command.arg("-rtp_echo");
+        }
         command.arg("-m").arg(pbx.calls.to_string()).arg("-mp").arg(SOUND_PORT.to_string());
         command
             .arg("-trace_msg")

@@ -227,7 +227,7 @@ fn nothing_is_left_of_a_thousand_calls() {
     let keys =
         [("sound_port", sound_port.as_str()), ("wait", "<pause milliseconds=\"300\"/>"), ("status", "486 Busy Here")];
     let start = |scenario, address: IpAddr| {
-        Sipp::start(&folder.join(scenario), &Pbx { address, scenario, keys: &keys, calls: 10_000 }).unwrap()
+        Sipp::start(&folder.join(scenario), &Pbx { address, scenario, keys: &keys, calls: 10_000, echo: true }).unwrap()
     };
     let _pbxs: Vec<Sipp> =
         queues.into_iter().zip(10..).take(4).map(|(queue, party)| start(queue, pbx(party))).collect();

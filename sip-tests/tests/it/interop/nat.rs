@@ -51,7 +51,8 @@ fn a_visitor_reaches_a_gateway_behind_a_nat_by_its_public_address() {
     let sound_port = SOUND_PORT.to_string();
     let keys = [("sound_port", sound_port.as_str())];
     let mut sipp =
-        Sipp::start(&folder.join("pbx"), &Pbx { address: pbx, scenario: "answer", keys: &keys, calls: 1 }).unwrap();
+        Sipp::start(&folder.join("pbx"), &Pbx { address: pbx, scenario: "answer", keys: &keys, calls: 1, echo: true })
+            .unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let http = SocketAddr::new(inside, 8080);

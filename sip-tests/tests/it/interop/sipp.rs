@@ -65,7 +65,8 @@ impl Line {
         let port = SOUND_PORT.to_string();
         let keys: Vec<(&str, &str)> =
             std::iter::once(("sound_port", port.as_str())).chain(keys.iter().copied()).collect();
-        Sipp::start(&self.folder.join("pbx"), &Pbx { address: self.pbx, scenario, keys: &keys, calls: 1 }).unwrap()
+        Sipp::start(&self.folder.join("pbx"), &Pbx { address: self.pbx, scenario, keys: &keys, calls: 1, echo: false })
+            .unwrap()
     }
 
     /// The PBX's sound towards where an SDP of the gateway wants it.
