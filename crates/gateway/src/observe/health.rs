@@ -19,6 +19,8 @@ use crate::observe::metric::{self, Metric};
 const EVERY: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
+/// The store writes to a disk, which may be busy for a moment. With all limits reached a round still ends before `STALE`.
+const STORE_LIMIT: Duration = Duration::from_secs(3);
 /// A result older than this counts as bad: the prober itself hangs.
 const STALE: Duration = Duration::from_secs(10);
 
@@ -102,13 +104,13 @@ pub(crate) async fn run(
             ),
         );
         // A slow disk must not make the other probes stale: whoever asks for life is not asking for the store.
-        let (ok, detail) = match tokio::time::timeout(ANSWER_LIMIT, store.health()).await {
+        let (ok, detail) = match tokio::time::timeout(STORE_LIMIT, store.health()).await {
             Ok(Ok(health)) => (
                 health.ok,
                 health.error.unwrap_or_else(|| format!("{} rows in {} commits", health.rows, health.commits)),
             ),
             Ok(Err(error)) => (false, error.to_string()),
-            Err(_) => (false, format!("no answer within {} s: is the disk slow or full?", ANSWER_LIMIT.as_secs())),
+            Err(_) => (false, format!("no answer within {} s: is the disk slow or full?", STORE_LIMIT.as_secs())),
         };
         board.set("store", ok, detail);
         tokio::time::sleep(EVERY).await;

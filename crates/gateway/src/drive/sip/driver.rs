@@ -365,15 +365,18 @@ impl SipDriver {
 
     /// A trunk's addresses are known or have changed: register at one we can reach, and let them all call us. The one in
     /// use stays in use while it is among them, however DNS turns its answers round.
-    fn trunk_resolved(&mut self, index: usize, mut addresses: Vec<SocketAddr>) {
+    fn trunk_resolved(&mut self, index: usize, found: Vec<SocketAddr>) {
         let Some(entry) = self.trunks.get(index) else { return };
+        let mut addresses = found.clone();
         addresses.sort_unstable();
+        addresses.dedup();
         if entry.addresses == addresses {
             return;
         }
         let current = entry.address.filter(|address| addresses.contains(address));
-        let reachable = || addresses.iter().copied().find(|address| self.target(&entry.trunk, *address).is_some());
-        let address = current.or_else(reachable).or_else(|| addresses.first().copied());
+        // In the system's order of preference (RFC 6724).
+        let reachable = || found.iter().copied().find(|address| self.target(&entry.trunk, *address).is_some());
+        let address = current.or_else(reachable).or_else(|| found.first().copied());
         info!(trunk = entry.trunk.name, ?address, known = addresses.len(), "trunk address");
         let moved = address != entry.address;
         let entry = &mut self.trunks[index];
