@@ -144,8 +144,6 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     let inbound = inbound::run(contexts.clone(), signalling.handle.clone(), signalling.incoming);
     rooms.watch("the inbound door", tokio::spawn(inbound));
     let board = HealthBoard::default();
-    let prober = health::run(board.clone(), media.clone(), signalling.handle.clone(), Arc::clone(&store), probe);
-    rooms.watch("the health probe", tokio::spawn(prober));
     rooms.watch("the metrics' upkeep", tokio::spawn(metrics_upkeep()));
     let echo_agent = match &echo {
         Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
@@ -154,11 +152,14 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     let house = Arc::new(House {
         tenants: doors(&config, &contexts),
         agents: config.agents.iter().map(|agent| (agent.clone(), tenants_of(&config, agent))).collect(),
-        board,
+        board: board.clone(),
         accepting: AtomicBool::new(true),
     });
     let (stop, stopped) = watch::channel(false);
     let web = tokio::spawn(serve_web(listener, Arc::clone(&house), Arc::clone(&config), options, stopped));
+    // The last to start: the first gauges it writes count every room.
+    let prober = health::run(board, media.clone(), signalling.handle.clone(), store, probe);
+    rooms.watch("the health probe", tokio::spawn(prober));
     info!(http = %config.http.listen, sip = ?signalling.bound, workers = config.media.workers, "passerelle is ready");
     if options.demo {
         demo::banner::print(&config);

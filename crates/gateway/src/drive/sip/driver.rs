@@ -547,10 +547,11 @@ impl SipDriver {
         match state {
             RegistrationState::Trying => debug!(trunk, "registering"),
             RegistrationState::Registered { .. } => {
-                info!(trunk, "registered");
                 metric::gauge_with(Metric::TrunkRegistered, trunk, 1.0);
+                info!(trunk, "registered");
             }
             RegistrationState::Failed { status, text, retry_at } => {
+                metric::gauge_with(Metric::TrunkRegistered, trunk, 0.0);
                 let again = retry_at.saturating_duration_since(clock::now());
                 warn!(
                     trunk,
@@ -560,11 +561,10 @@ impl SipDriver {
                     mend = registration_mend(*status),
                     "registration failed"
                 );
-                metric::gauge_with(Metric::TrunkRegistered, trunk, 0.0);
             }
             RegistrationState::Unregistered => {
-                info!(trunk, "unregistered");
                 metric::gauge_with(Metric::TrunkRegistered, trunk, 0.0);
+                info!(trunk, "unregistered");
             }
         }
     }
