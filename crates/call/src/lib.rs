@@ -34,7 +34,7 @@ pub use call::{Call, State};
 pub use cause::{HangupCause, Party};
 pub use command::{BridgeCommand, CallCommand, LegCommand};
 pub use event::{BridgeEvent, CallEvent, Digit, LegEvent};
-pub use id::{CallId, LegId, QueueId, TenantId, TrunkId};
+pub use id::{BadCallId, CallId, LegId, QueueId, TenantId, TrunkId};
 pub use leg::{LegKind, LegQuality};
 pub use pii::Pii;
 pub use record::{CallRecord, LegRecord};

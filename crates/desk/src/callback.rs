@@ -11,9 +11,12 @@
 //! file knows a clock; the calendar in which a retry may fall is an argument.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use call::{CallTags, QueueId};
+use call::{BadCallId, CallId, CallTags, QueueId, TenantId};
+
+use crate::Wanted;
 
 mod order;
 mod outcome;
@@ -31,6 +34,20 @@ impl CallbackId {
     /// From 128 random bits.
     pub const fn new(bits: u128) -> Self {
         Self(bits)
+    }
+
+    /// The bits.
+    pub const fn bits(self) -> u128 {
+        self.0
+    }
+}
+
+impl FromStr for CallbackId {
+    type Err = BadCallId;
+
+    /// 32 hexadecimal digits, as a call's id.
+    fn from_str(text: &str) -> Result<Self, BadCallId> {
+        text.parse::<CallId>().map(|id| Self(id.bits()))
     }
 }
 
@@ -59,6 +76,21 @@ pub enum CancelledBy {
     Recipient,
 }
 
+impl CancelledBy {
+    /// Everybody who may.
+    pub const ALL: [Self; 4] = [Self::Visitor, Self::Agent, Self::Admin, Self::Recipient];
+
+    /// The stable word for JSON, records and metrics.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Visitor => "visitor",
+            Self::Agent => "agent",
+            Self::Admin => "admin",
+            Self::Recipient => "recipient",
+        }
+    }
+}
+
 /// Why it came to nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FailReason {
@@ -66,6 +98,22 @@ pub enum FailReason {
     BadNumber,
     /// Called as often as the rules allow, and nobody was reached.
     NotReached,
+    /// The rules for numbers have changed since it was asked: this one is not called any more.
+    NotAllowed,
+}
+
+impl FailReason {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::BadNumber, Self::NotReached, Self::NotAllowed];
+
+    /// The stable word for JSON, records and metrics.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::BadNumber => "bad-number",
+            Self::NotReached => "not-reached",
+            Self::NotAllowed => "not-allowed",
+        }
+    }
 }
 
 /// Where a call-back stands (FEATURES §2.3).
@@ -111,6 +159,38 @@ impl CallbackState {
             Self::Failed(_) => "failed",
         }
     }
+
+    /// What the word leaves open: by whom, or why.
+    pub const fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::Cancelled(by) => Some(by.code()),
+            Self::Failed(why) => Some(why.code()),
+            Self::Scheduled
+            | Self::Queued
+            | Self::Offered
+            | Self::Dialling
+            | Self::Connected
+            | Self::Completed
+            | Self::Expired => None,
+        }
+    }
+
+    /// The state of these words; `None` when there is none.
+    pub fn from_words(code: &str, detail: Option<&str>) -> Option<Self> {
+        let plain = [
+            Self::Scheduled,
+            Self::Queued,
+            Self::Offered,
+            Self::Dialling,
+            Self::Connected,
+            Self::Completed,
+            Self::Expired,
+        ];
+        let cancelled = CancelledBy::ALL.map(Self::Cancelled);
+        let failed = FailReason::ALL.map(Self::Failed);
+        let mut all = plain.into_iter().chain(cancelled).chain(failed);
+        all.find(|state| state.code() == code && state.detail() == detail)
+    }
 }
 
 /// How often and when it is tried again. The defaults are those of FEATURES §2.4.
@@ -132,6 +212,8 @@ pub struct RetryRules {
     pub window: Duration,
     /// A shorter talk may be a pocket or a machine: the agent is asked.
     pub short_talk: Duration,
+    /// After a try of which nobody knows whether it rang: longer than any orphaned INVITE can live.
+    pub after_doubt: Duration,
 }
 
 impl Default for RetryRules {
@@ -146,17 +228,35 @@ impl Default for RetryRules {
             attempts_max: 3,
             window: minutes(24 * 60),
             short_talk: Duration::from_secs(8),
+            after_doubt: minutes(10),
         }
     }
 }
 
+/// What the person was shown when he asked, and when: whoever calls has to prove it (C. conso L223-1).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Consent {
+    /// Which text.
+    pub text_id: String,
+    /// Which version of it.
+    pub version: String,
+    /// When he agreed.
+    pub at_unix_ms: u64,
+}
+
 /// What a visitor asks for, judged already: number, hours, budgets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Wish {
     /// The number in E.164.
     pub number: String,
     /// When he is to be called.
     pub promised_unix_ms: u64,
+    /// The moment as he chose it on his own clock; `None`: as soon as possible.
+    pub wanted: Option<Wanted>,
+    /// His time zone, to show him times in; empty when unknown.
+    pub zone: String,
+    /// What he agreed to.
+    pub consent: Option<Consent>,
     /// His place among equals: when he first asked.
     pub asked_unix_ms: u64,
     /// 0 for everybody; more for customers who go first.
@@ -165,9 +265,21 @@ pub struct Wish {
     pub tags: CallTags,
 }
 
+impl fmt::Debug for Wish {
+    /// Without the number and the page.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wish")
+            .field("promised_unix_ms", &self.promised_unix_ms)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One try, as the record shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attempt {
+    /// Its call: the record with both legs, and the beginning of the INVITE's `Call-ID`.
+    pub call: CallId,
     /// When its INVITE left.
     pub at_unix_ms: u64,
     /// Who was to talk.
@@ -177,18 +289,26 @@ pub struct Attempt {
 }
 
 /// A call-back.
-#[derive(Clone)]
-pub struct Callback {
-    id: CallbackId,
-    wish: Wish,
-    state: CallbackState,
+#[derive(Clone, Eq, PartialEq)]
+pub struct Callback(CallbackParts);
+
+/// A call-back taken apart, to be kept and read again.
+#[derive(Clone, Eq, PartialEq)]
+pub struct CallbackParts {
+    /// Its name.
+    pub id: CallbackId,
+    /// What was asked.
+    pub wish: Wish,
+    /// Where it stands.
+    pub state: CallbackState,
     /// When it is next looked at, while scheduled.
-    due_unix_ms: u64,
-    attempts: Vec<Attempt>,
+    pub due_unix_ms: u64,
+    /// What was tried, oldest first.
+    pub attempts: Vec<Attempt>,
     /// Tries spoilt by trunks in a row.
-    trunk_faults: u8,
+    pub trunk_faults: u8,
     /// The agent who is asked, or talks.
-    agent: Option<String>,
+    pub agent: Option<String>,
 }
 
 /// Attempts kept in a row: those that count are few, those spoilt by trunks are cut at the oldest.
@@ -213,7 +333,7 @@ impl Callback {
     /// A promise made.
     pub fn new(id: CallbackId, wish: Wish) -> Self {
         let due_unix_ms = wish.promised_unix_ms;
-        Self {
+        Self(CallbackParts {
             id,
             wish,
             state: CallbackState::Scheduled,
@@ -221,84 +341,100 @@ impl Callback {
             attempts: Vec::new(),
             trunk_faults: 0,
             agent: None,
-        }
+        })
+    }
+
+    /// As it was kept.
+    pub const fn from_parts(parts: CallbackParts) -> Self {
+        Self(parts)
+    }
+
+    /// To be kept.
+    pub const fn parts(&self) -> &CallbackParts {
+        &self.0
     }
 
     /// Its name.
     pub const fn id(&self) -> CallbackId {
-        self.id
+        self.0.id
     }
 
     /// What was asked.
     pub const fn wish(&self) -> &Wish {
-        &self.wish
+        &self.0.wish
     }
 
     /// Where it stands.
     pub const fn state(&self) -> CallbackState {
-        self.state
+        self.0.state
     }
 
     /// When it is next looked at; `None` unless it is scheduled.
     pub fn due_unix_ms(&self) -> Option<u64> {
-        (self.state == CallbackState::Scheduled).then_some(self.due_unix_ms)
+        (self.0.state == CallbackState::Scheduled).then_some(self.0.due_unix_ms)
     }
 
     /// What was tried, oldest first.
     pub fn attempts(&self) -> &[Attempt] {
-        &self.attempts
+        &self.0.attempts
     }
 
     /// Which queue it is for.
     pub const fn queue(&self) -> &QueueId {
-        &self.wish.tags.queue
+        &self.0.wish.tags.queue
+    }
+
+    /// Whose it is.
+    pub const fn tenant(&self) -> &TenantId {
+        &self.0.wish.tags.tenant
     }
 
     /// Tries that count.
     pub fn counted(&self) -> usize {
-        self.attempts.iter().filter(|attempt| attempt.outcome.is_some_and(Outcome::counts)).count()
+        self.0.attempts.iter().filter(|attempt| attempt.outcome.is_some_and(Outcome::counts)).count()
     }
 
     /// Its moment has come. Never early; when its window has passed meanwhile, it expires.
     pub fn come_due(&mut self, now_unix_ms: u64, rules: &RetryRules) -> Result<(), OutOfTurn> {
-        self.only_if(self.state == CallbackState::Scheduled && self.due_unix_ms <= now_unix_ms)?;
-        self.state = if now_unix_ms > self.last_moment(rules) { CallbackState::Expired } else { CallbackState::Queued };
+        self.only_if(self.0.state == CallbackState::Scheduled && self.0.due_unix_ms <= now_unix_ms)?;
+        self.0.state =
+            if now_unix_ms > self.last_moment(rules) { CallbackState::Expired } else { CallbackState::Queued };
         Ok(())
     }
 
     /// It is this agent's turn.
     pub fn offer(&mut self, agent: &str) -> Result<(), OutOfTurn> {
-        self.only_if(self.state == CallbackState::Queued)?;
-        self.state = CallbackState::Offered;
-        self.agent = Some(agent.to_owned());
+        self.only_if(self.0.state == CallbackState::Queued)?;
+        self.0.state = CallbackState::Offered;
+        self.0.agent = Some(agent.to_owned());
         Ok(())
     }
 
     /// The agent would not, or could not: the next one is asked, and nothing counts against the customer.
     pub fn decline(&mut self) -> Result<(), OutOfTurn> {
-        self.only_if(self.state == CallbackState::Offered)?;
-        self.state = CallbackState::Queued;
-        self.agent = None;
+        self.only_if(self.0.state == CallbackState::Offered)?;
+        self.0.state = CallbackState::Queued;
+        self.0.agent = None;
         Ok(())
     }
 
     /// The customer's INVITE is about to leave. To be stored before it does.
-    pub fn dial(&mut self, now_unix_ms: u64) -> Result<(), OutOfTurn> {
-        self.only_if(self.state == CallbackState::Offered)?;
-        self.state = CallbackState::Dialling;
-        if self.attempts.len() >= ATTEMPTS_KEPT {
-            let spoilt = self.attempts.iter().position(|attempt| !attempt.outcome.is_some_and(Outcome::counts));
-            self.attempts.remove(spoilt.unwrap_or(0));
+    pub fn dial(&mut self, call: CallId, now_unix_ms: u64) -> Result<(), OutOfTurn> {
+        self.only_if(self.0.state == CallbackState::Offered)?;
+        self.0.state = CallbackState::Dialling;
+        if self.0.attempts.len() >= ATTEMPTS_KEPT {
+            let spoilt = self.0.attempts.iter().position(|attempt| !attempt.outcome.is_some_and(Outcome::counts));
+            self.0.attempts.remove(spoilt.unwrap_or(0));
         }
-        let agent = self.agent.clone().unwrap_or_default();
-        self.attempts.push(Attempt { at_unix_ms: now_unix_ms, agent, outcome: None });
+        let agent = self.0.agent.clone().unwrap_or_default();
+        self.0.attempts.push(Attempt { call, at_unix_ms: now_unix_ms, agent, outcome: None });
         Ok(())
     }
 
     /// The customer has answered.
     pub fn connect(&mut self) -> Result<(), OutOfTurn> {
-        self.only_if(self.state == CallbackState::Dialling)?;
-        self.state = CallbackState::Connected;
+        self.only_if(self.0.state == CallbackState::Dialling)?;
+        self.0.state = CallbackState::Connected;
         Ok(())
     }
 
@@ -311,59 +447,96 @@ impl Callback {
         rules: &RetryRules,
         allowed: impl Fn(u64) -> Option<u64>,
     ) -> Result<(), OutOfTurn> {
-        self.only_if(matches!(self.state, CallbackState::Dialling | CallbackState::Connected))?;
-        if let Some(attempt) = self.attempts.last_mut() {
+        self.only_if(matches!(self.0.state, CallbackState::Dialling | CallbackState::Connected))?;
+        if let Some(attempt) = self.0.attempts.last_mut() {
             attempt.outcome = Some(outcome);
         }
-        self.agent = None;
-        self.trunk_faults = if outcome.is_trunks() { self.trunk_faults.saturating_add(1) } else { 0 };
-        self.state = match outcome {
+        self.0.agent = None;
+        self.0.trunk_faults = if outcome.is_trunks() { self.0.trunk_faults.saturating_add(1) } else { 0 };
+        self.0.state = match outcome {
             Outcome::Reached => CallbackState::Completed,
             Outcome::Declined | Outcome::NotMe => CallbackState::Cancelled(CancelledBy::Recipient),
             Outcome::BadNumber => CallbackState::Failed(FailReason::BadNumber),
             // The customer waits no longer for an agent who went away.
             Outcome::AgentGone => CallbackState::Queued,
-            Outcome::ShortTalk | Outcome::Busy | Outcome::NoAnswer | Outcome::Voicemail if self.is_used_up(rules) => {
+            Outcome::ShortTalk | Outcome::Busy | Outcome::NoAnswer | Outcome::Voicemail | Outcome::InDoubt
+                if self.is_used_up(rules) =>
+            {
                 CallbackState::Failed(FailReason::NotReached)
             }
             Outcome::ShortTalk
             | Outcome::Busy
             | Outcome::NoAnswer
             | Outcome::Voicemail
+            | Outcome::InDoubt
             | Outcome::TrunkFault
             | Outcome::TrunkRefuses => self.schedule_again(outcome, now_unix_ms, rules, allowed),
         };
         Ok(())
     }
 
+    /// Whoever held it is dead: what he had begun is put in order. An offer is no try; of a try that had begun nobody
+    /// knows whether the phone rang, so it is in doubt.
+    pub fn take_over(
+        &mut self,
+        now_unix_ms: u64,
+        rules: &RetryRules,
+        allowed: impl Fn(u64) -> Option<u64>,
+    ) -> Result<(), OutOfTurn> {
+        match self.0.state {
+            CallbackState::Offered => self.decline(),
+            CallbackState::Dialling | CallbackState::Connected => {
+                self.end_attempt(Outcome::InDoubt, now_unix_ms, rules, allowed)
+            }
+            CallbackState::Scheduled
+            | CallbackState::Queued
+            | CallbackState::Completed
+            | CallbackState::Cancelled(_)
+            | CallbackState::Expired
+            | CallbackState::Failed(_) => Ok(()),
+        }
+    }
+
+    /// It may not be called any more.
+    pub fn forbid(&mut self) -> Result<(), OutOfTurn> {
+        self.only_if(matches!(
+            self.0.state,
+            CallbackState::Scheduled | CallbackState::Queued | CallbackState::Offered
+        ))?;
+        self.0.state = CallbackState::Failed(FailReason::NotAllowed);
+        self.0.agent = None;
+        Ok(())
+    }
+
     /// Another moment, chosen by who may choose. A new promise: its window begins anew, its place stays.
-    pub fn reschedule(&mut self, promised_unix_ms: u64) -> Result<(), OutOfTurn> {
-        self.only_if(matches!(self.state, CallbackState::Scheduled | CallbackState::Queued))?;
-        self.wish.promised_unix_ms = promised_unix_ms;
-        self.due_unix_ms = promised_unix_ms;
-        self.state = CallbackState::Scheduled;
+    pub fn reschedule(&mut self, promised_unix_ms: u64, wanted: Option<Wanted>) -> Result<(), OutOfTurn> {
+        self.only_if(matches!(self.0.state, CallbackState::Scheduled | CallbackState::Queued))?;
+        self.0.wish.promised_unix_ms = promised_unix_ms;
+        self.0.wish.wanted = wanted;
+        self.0.due_unix_ms = promised_unix_ms;
+        self.0.state = CallbackState::Scheduled;
         Ok(())
     }
 
     /// Called off. While they talk it is too late; while the phone rings, the ringing is to be stopped too.
     pub fn cancel(&mut self, by: CancelledBy) -> Result<(), OutOfTurn> {
-        self.only_if(!self.state.is_over() && self.state != CallbackState::Connected)?;
-        self.state = CallbackState::Cancelled(by);
-        self.agent = None;
+        self.only_if(!self.0.state.is_over() && self.0.state != CallbackState::Connected)?;
+        self.0.state = CallbackState::Cancelled(by);
+        self.0.agent = None;
         Ok(())
     }
 
     fn only_if(&self, fits: bool) -> Result<(), OutOfTurn> {
-        if fits { Ok(()) } else { Err(OutOfTurn { state: self.state }) }
+        if fits { Ok(()) } else { Err(OutOfTurn { state: self.0.state }) }
     }
 
     fn last_moment(&self, rules: &RetryRules) -> u64 {
-        self.wish.promised_unix_ms.saturating_add(ms(rules.window))
+        self.0.wish.promised_unix_ms.saturating_add(ms(rules.window))
     }
 
     /// The rules leave no further try.
     fn is_used_up(&self, rules: &RetryRules) -> bool {
-        let voicemails = self.attempts.iter().filter(|attempt| attempt.outcome == Some(Outcome::Voicemail)).count();
+        let voicemails = self.0.attempts.iter().filter(|attempt| attempt.outcome == Some(Outcome::Voicemail)).count();
         self.counted() >= usize::from(rules.attempts_max) || voicemails >= 2
     }
 
@@ -377,7 +550,7 @@ impl Callback {
         let wanted = now_unix_ms.saturating_add(ms(self.pause_after(outcome, rules)));
         match allowed(wanted).filter(|at| *at <= self.last_moment(rules)) {
             Some(at) => {
-                self.due_unix_ms = at.max(wanted);
+                self.0.due_unix_ms = at.max(wanted);
                 CallbackState::Scheduled
             }
             None if outcome.is_trunks() => CallbackState::Expired,
@@ -386,14 +559,15 @@ impl Callback {
     }
 
     fn pause_after(&self, outcome: Outcome, rules: &RetryRules) -> Duration {
-        let times = |of: Outcome| self.attempts.iter().filter(|attempt| attempt.outcome == Some(of)).count();
+        let times = |of: Outcome| self.0.attempts.iter().filter(|attempt| attempt.outcome == Some(of)).count();
         let doubled = |first: Duration, times: usize| first.saturating_mul(1 << times.saturating_sub(1).min(16));
         match outcome {
             Outcome::Busy => doubled(rules.after_busy, times(Outcome::Busy)),
             Outcome::NoAnswer | Outcome::ShortTalk => rules.after_no_answer,
             Outcome::Voicemail => rules.after_voicemail,
+            Outcome::InDoubt => rules.after_doubt,
             Outcome::TrunkFault | Outcome::TrunkRefuses => {
-                doubled(rules.after_trunk_fault, usize::from(self.trunk_faults)).min(rules.trunk_back_off_max)
+                doubled(rules.after_trunk_fault, usize::from(self.0.trunk_faults)).min(rules.trunk_back_off_max)
             }
             Outcome::Reached | Outcome::Declined | Outcome::NotMe | Outcome::BadNumber | Outcome::AgentGone => {
                 Duration::ZERO
@@ -406,10 +580,10 @@ impl fmt::Debug for Callback {
     /// Without the number and the page.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callback")
-            .field("id", &self.id)
-            .field("state", &self.state)
-            .field("due_unix_ms", &self.due_unix_ms)
-            .field("attempts", &self.attempts)
+            .field("id", &self.0.id)
+            .field("state", &self.0.state)
+            .field("due_unix_ms", &self.0.due_unix_ms)
+            .field("attempts", &self.0.attempts)
             .finish_non_exhaustive()
     }
 }

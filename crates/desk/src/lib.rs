@@ -32,8 +32,8 @@ mod zone;
 
 pub use agent::{Presence, Seat, Seats};
 pub use callback::{
-    Attempt, AttemptEnd, Callback, CallbackId, CallbackState, CancelledBy, FailReason, Order, OutOfTurn, Outcome,
-    RetryRules, Satisfaction, Waiting, Wish,
+    Attempt, AttemptEnd, Callback, CallbackId, CallbackParts, CallbackState, CancelledBy, Consent, FailReason, Order,
+    OutOfTurn, Outcome, RetryRules, Satisfaction, Waiting, Wish,
 };
 pub use card::{AgentCard, CallCard};
 pub use config::{AgentConfig, CallLimits, DeskConfig, DeskLimits, Queue, QueueTarget};

@@ -40,6 +40,21 @@ pub enum Promise {
     Instant,
 }
 
+impl Promise {
+    /// The stable word for the store.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Instant => "instant",
+        }
+    }
+
+    /// The one whose [`code`](Self::code) this is.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Local, Self::Instant].into_iter().find(|one| one.code() == code)
+    }
+}
+
 /// Why a wanted moment is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WhenError {

@@ -45,6 +45,11 @@ impl Occurrence {
             Self::Repeated => "repeated",
         }
     }
+
+    /// The one whose [`code`](Self::code) this is.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Once, Self::Skipped, Self::Repeated].into_iter().find(|one| one.code() == code)
+    }
 }
 
 /// What a local time came to.

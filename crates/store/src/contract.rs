@@ -8,7 +8,9 @@ use call::{
 };
 
 use crate::embedded::tests::Folder;
-use crate::{CallQuery, Embedded, EmbeddedOptions, Memory, OpenCall, Store};
+use crate::{CallQuery, Embedded, EmbeddedOptions, Home, Memory, OpenCall};
+
+pub(crate) mod callbacks;
 
 /// A call that has started.
 pub(crate) fn open_call(id: u128, started_unix_ms: u64) -> OpenCall {
@@ -81,7 +83,7 @@ pub(crate) fn record(id: u128, started_unix_ms: u64) -> CallRecord {
 }
 
 /// Runs one test of the contract on every home.
-fn on_every_home<T: Future<Output = ()>>(test: impl Fn(Arc<dyn Store>) -> T) {
+fn on_every_home<T: Future<Output = ()>>(test: impl Fn(Arc<dyn Home>) -> T) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let folder = Folder::new();
     let embedded = Embedded::open(&folder.file("calls.db"), EmbeddedOptions::default()).unwrap();
@@ -89,7 +91,7 @@ fn on_every_home<T: Future<Output = ()>>(test: impl Fn(Arc<dyn Store>) -> T) {
     runtime.block_on(test(Arc::new(embedded)));
 }
 
-async fn listed(store: &Arc<dyn Store>, query: CallQuery) -> Vec<u128> {
+async fn listed(store: &Arc<dyn Home>, query: CallQuery) -> Vec<u128> {
     store.calls(query).await.unwrap().iter().map(|record| record.id.bits()).collect()
 }
 

@@ -1,5 +1,7 @@
 //! The single-node home: one SQLite file, one writer thread that commits in groups.
 
+mod callbacks;
+mod calls;
 mod counters;
 mod reader;
 mod schema;
@@ -11,15 +13,20 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use call::{CallId, CallRecord};
+use call::{CallId, CallRecord, QueueId, TenantId};
+use desk::CallbackId;
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::record::{Unreadable, encode_open, encode_record};
-use crate::{Answer, CallQuery, OpenCall, Store, StoreError, StoreHealth};
+use crate::{
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId,
+    OpenCall, Promised, Store, StoreError, StoreHealth,
+};
+use calls::Row;
 use counters::Counters;
-use reader::{Question, Wanted};
-use writer::{Job, Row, Write};
+use reader::{Question, question};
+use writer::{Job, Written, job};
 
 /// Questions that may wait for the reader.
 const QUESTIONS_MAX: usize = 64;
@@ -46,7 +53,7 @@ impl Default for EmbeddedOptions {
 /// A store in one file. Dropping it waits for the writes that were taken.
 #[derive(Debug)]
 pub struct Embedded {
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     questions: Option<mpsc::Sender<Question>>,
     counters: Arc<Counters>,
     threads: Vec<JoinHandle<()>>,
@@ -74,6 +81,10 @@ impl Embedded {
             connection.pragma_update(None, "max_page_count", to_column(bytes / page_bytes))?;
         }
         schema::migrate(&mut connection, schema::STEPS)?;
+        let left = callbacks::free_all(&connection)?;
+        if left > 0 {
+            tracing::info!(left, "call-backs were in hand when the last process ended: they are taken over");
+        }
         let mut store = Self::reading(path)?;
         let (jobs, inbox) = mpsc::channel(options.max_waiting.max(1));
         let counters = Arc::clone(&store.counters);
@@ -108,11 +119,14 @@ impl Embedded {
         Ok(Self { jobs: None, questions: Some(questions), counters, threads: vec![thread], lock: None })
     }
 
-    async fn write(&self, write: Result<Write, Unreadable>) -> Result<u64, StoreError> {
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection, &Counters) -> Written<T> + Send + 'static,
+    {
         let jobs = self.jobs.as_ref().ok_or(StoreError::ReadOnly)?;
-        let write = write.map_err(|why| StoreError::Damaged(why.0))?;
-        let (reply, answer) = oneshot::channel();
-        if let Err(refused) = jobs.try_send(Job { write, reply }) {
+        let (job, answer) = job(work);
+        if let Err(refused) = jobs.try_send(job) {
             let error = match refused {
                 mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -129,10 +143,14 @@ impl Embedded {
         }
     }
 
-    async fn ask(&self, wanted: Wanted) -> Result<Vec<CallRecord>, StoreError> {
+    async fn ask<T, F>(&self, ask: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Counters) -> Result<T, StoreError> + Send + 'static,
+    {
         let questions = self.questions.as_ref().ok_or(StoreError::Closed)?;
-        let (reply, answer) = oneshot::channel();
-        questions.send(Question { wanted, reply }).await.map_err(|_| StoreError::Closed)?;
+        let (question, answer) = question(ask);
+        questions.send(question).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -157,50 +175,122 @@ impl Drop for Embedded {
 impl Store for Embedded {
     fn open_call(&self, call: OpenCall) -> Answer<'_, ()> {
         let row = encode_open(&call).map(|row| Row {
-            id: call.id,
+            id: call.id.to_string(),
             tenant: call.tags.tenant.0,
             started_unix_ms: to_column(call.started_unix_ms),
             ended_unix_ms: None,
             row,
         });
-        Box::pin(async move { self.write(row.map(Write::Open)).await.map(|_| ()) })
+        Box::pin(async move {
+            let row = row.map_err(damaged)?;
+            self.write(move |connection, _| calls::open(connection, &row)).await
+        })
     }
 
     fn close_call(&self, record: CallRecord) -> Answer<'_, ()> {
         let row = encode_record(&record).map(|row| Row {
-            id: record.id,
+            id: record.id.to_string(),
             tenant: record.tenant.0,
             started_unix_ms: to_column(record.started_unix_ms),
             ended_unix_ms: Some(to_column(record.ended_unix_ms)),
             row,
         });
-        Box::pin(async move { self.write(row.map(Write::Close)).await.map(|_| ()) })
+        Box::pin(async move {
+            let row = row.map_err(damaged)?;
+            self.write(move |connection, _| calls::close(connection, &row)).await
+        })
     }
 
     fn calls(&self, query: CallQuery) -> Answer<'_, Vec<CallRecord>> {
-        Box::pin(self.ask(Wanted::List(query)))
+        Box::pin(self.ask(move |connection, counters| calls::list(connection, &query, counters)))
     }
 
     fn call(&self, id: CallId) -> Answer<'_, Option<CallRecord>> {
-        Box::pin(async move { Ok(self.ask(Wanted::One(id)).await?.pop()) })
+        Box::pin(self.ask(move |connection, counters| calls::one(connection, &id.to_string(), counters)))
     }
 
     fn close_interrupted(&self, at_unix_ms: u64) -> Answer<'_, u64> {
-        let at_unix_ms = to_column(at_unix_ms);
-        Box::pin(self.write(Ok(Write::Interrupt { at_unix_ms })))
+        Box::pin(self.write(move |connection, counters| calls::interrupt(connection, at_unix_ms, counters)))
     }
 
     fn health(&self) -> Answer<'_, StoreHealth> {
         Box::pin(async move {
             // What the probe hears is in the counters; a reader has nothing to probe but reading.
             let probe = match &self.jobs {
-                Some(_) => self.write(Ok(Write::Probe)).await.map(|_| ()),
-                None => self.ask(Wanted::One(CallId::new(0))).await.map(|_| ()),
+                Some(_) => self.write(|connection, _| probe(connection)).await,
+                None => self.ask(|connection, counters| calls::one(connection, "", counters).map(|_| ())).await,
             };
             let health = self.counters.health(self.waiting());
             let error = probe.err().map(|error| error.to_string()).or_else(|| health.error.clone());
             Ok(StoreHealth { ok: error.is_none(), error, ..health })
         })
+    }
+}
+
+/// Writes something, to see whether it can be done.
+fn probe(connection: &Connection) -> Written<()> {
+    connection.prepare_cached("UPDATE probe SET writes = writes + 1")?.execute([])?;
+    Ok((0, ()))
+}
+
+fn damaged(why: Unreadable) -> StoreError {
+    StoreError::Damaged(why.0)
+}
+
+impl CallbackBook for Embedded {
+    fn add_callback(&self, new: NewCallback) -> Answer<'_, Added> {
+        Box::pin(self.write(move |connection, counters| callbacks::add(connection, &new, counters)))
+    }
+
+    fn callback(&self, id: CallbackId) -> Answer<'_, Option<KeptCallback>> {
+        Box::pin(self.ask(move |connection, counters| callbacks::one(connection, id, counters)))
+    }
+
+    fn callbacks(&self, query: CallbackQuery) -> Answer<'_, Vec<KeptCallback>> {
+        Box::pin(self.ask(move |connection, counters| callbacks::list(connection, &query, counters)))
+    }
+
+    fn change_callback(&self, change: Change) -> Answer<'_, Changed> {
+        Box::pin(self.write(move |connection, counters| callbacks::change(connection, &change, counters)))
+    }
+
+    fn lease_callbacks(
+        &self,
+        node: NodeId,
+        now_unix_ms: u64,
+        until_unix_ms: u64,
+        limit: usize,
+    ) -> Answer<'_, Vec<KeptCallback>> {
+        let lease = Lease { node, until_unix_ms };
+        Box::pin(
+            self.write(move |connection, counters| callbacks::lease(connection, lease, now_unix_ms, limit, counters)),
+        )
+    }
+
+    fn renew_callbacks(&self, node: NodeId, ids: Vec<CallbackId>, until_unix_ms: u64) -> Answer<'_, Vec<CallbackId>> {
+        let lease = Lease { node, until_unix_ms };
+        Box::pin(self.write(move |connection, _| callbacks::renew(connection, lease, &ids)))
+    }
+
+    fn next_callback(&self) -> Answer<'_, Option<u64>> {
+        Box::pin(self.ask(|connection, _| callbacks::next(connection)))
+    }
+
+    fn promised_callbacks(
+        &self,
+        queue: (TenantId, QueueId),
+        from_unix_ms: u64,
+        to_unix_ms: u64,
+    ) -> Answer<'_, Promised> {
+        Box::pin(self.ask(move |connection, _| callbacks::promised(connection, &queue, from_unix_ms, to_unix_ms)))
+    }
+
+    fn callbacks_to(&self, number: String, since_unix_ms: u64) -> Answer<'_, u64> {
+        Box::pin(self.ask(move |connection, _| callbacks::count_to(connection, &number, since_unix_ms)))
+    }
+
+    fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
+        Box::pin(self.ask(move |connection, _| callbacks::count_open(connection, tenant.as_ref())))
     }
 }
 

@@ -5,6 +5,8 @@
 //! ([`Store::open_call`]) and closed with its record ([`Store::close_call`]); what a dead process
 //! left open is closed as interrupted at the next start ([`Store::close_interrupted`]).
 
+mod callback;
+mod callback_row;
 #[cfg(test)]
 mod contract;
 mod embedded;
@@ -19,6 +21,9 @@ use std::sync::Arc;
 
 use call::{CallId, CallRecord, TenantId};
 
+pub use callback::{
+    Added, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised,
+};
 pub use embedded::{Embedded, EmbeddedOptions};
 pub use error::StoreError;
 pub use memory::Memory;
@@ -91,9 +96,14 @@ pub trait Store: Send + Sync {
     fn health(&self) -> Answer<'_, StoreHealth>;
 }
 
+/// A home for everything.
+pub trait Home: Store + CallbackBook {}
+
+impl<T: Store + CallbackBook> Home for T {}
+
 /// Opens the store of the configuration: `sqlite:data/passerelle.db` or `memory:`. An embedded store
 /// belongs to one process at a time.
-pub fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+pub fn open(url: &str) -> Result<Arc<dyn Home>, StoreError> {
     match Url::parse(url)? {
         Url::Memory => Ok(Arc::new(Memory::default())),
         Url::Embedded(path) => Ok(Arc::new(Embedded::open(path.as_ref(), EmbeddedOptions::default())?)),
@@ -102,7 +112,7 @@ pub fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
 
 /// Opens a store to read it beside the process that owns it: takes no lock, changes nothing; every
 /// write answers [`StoreError::ReadOnly`].
-pub fn open_reader(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+pub fn open_reader(url: &str) -> Result<Arc<dyn Home>, StoreError> {
     match Url::parse(url)? {
         Url::Memory => Err(StoreError::NoSuchFile("memory: is gone with its process".into())),
         Url::Embedded(path) => Ok(Arc::new(Embedded::open_reader(path.as_ref())?)),

@@ -3,9 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use call::{CallId, CallRecord};
+use call::{CallId, CallRecord, QueueId, TenantId};
+use desk::CallbackId;
 
-use crate::{Answer, CallQuery, OpenCall, Store, StoreError, StoreHealth};
+use crate::{
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId,
+    OpenCall, Promised, Store, StoreError, StoreHealth,
+};
+
+mod callbacks;
 
 /// At most so many ended calls are kept, the oldest dropped first.
 const MAX_ENDED: usize = 10_000;
@@ -16,6 +22,7 @@ const MAX_OPEN: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Memory {
     rows: Mutex<Rows>,
+    book: Mutex<callbacks::Book>,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +75,10 @@ impl Memory {
     fn with<T>(&self, work: impl FnOnce(&mut Rows) -> T) -> Result<T, StoreError> {
         self.rows.lock().map(|mut rows| work(&mut rows)).map_err(|_| StoreError::Closed)
     }
+
+    fn with_book<T>(&self, work: impl FnOnce(&mut callbacks::Book) -> T) -> Result<T, StoreError> {
+        self.book.lock().map(|mut book| work(&mut book)).map_err(|_| StoreError::Closed)
+    }
 }
 
 impl Store for Memory {
@@ -107,5 +118,59 @@ impl Store for Memory {
                 ..StoreHealth::default()
             })
         })
+    }
+}
+
+impl CallbackBook for Memory {
+    fn add_callback(&self, new: NewCallback) -> Answer<'_, Added> {
+        Box::pin(async move { self.with_book(|book| book.add(new))? })
+    }
+
+    fn callback(&self, id: CallbackId) -> Answer<'_, Option<KeptCallback>> {
+        Box::pin(async move { self.with_book(|book| book.get(id)) })
+    }
+
+    fn callbacks(&self, query: CallbackQuery) -> Answer<'_, Vec<KeptCallback>> {
+        Box::pin(async move { self.with_book(|book| book.list(&query)) })
+    }
+
+    fn change_callback(&self, change: Change) -> Answer<'_, Changed> {
+        Box::pin(async move { self.with_book(|book| book.change(change)) })
+    }
+
+    fn lease_callbacks(
+        &self,
+        node: NodeId,
+        now_unix_ms: u64,
+        until_unix_ms: u64,
+        limit: usize,
+    ) -> Answer<'_, Vec<KeptCallback>> {
+        let lease = Lease { node, until_unix_ms };
+        Box::pin(async move { self.with_book(|book| book.lease(lease, now_unix_ms, limit)) })
+    }
+
+    fn renew_callbacks(&self, node: NodeId, ids: Vec<CallbackId>, until_unix_ms: u64) -> Answer<'_, Vec<CallbackId>> {
+        Box::pin(async move { self.with_book(|book| book.renew(node, &ids, until_unix_ms)) })
+    }
+
+    fn next_callback(&self) -> Answer<'_, Option<u64>> {
+        Box::pin(async move { self.with_book(|book| book.next()) })
+    }
+
+    fn promised_callbacks(
+        &self,
+        queue: (TenantId, QueueId),
+        from_unix_ms: u64,
+        to_unix_ms: u64,
+    ) -> Answer<'_, Promised> {
+        Box::pin(async move { self.with_book(|book| book.promised(&queue, from_unix_ms, to_unix_ms)) })
+    }
+
+    fn callbacks_to(&self, number: String, since_unix_ms: u64) -> Answer<'_, u64> {
+        Box::pin(async move { self.with_book(|book| book.count_to(&number, since_unix_ms)) })
+    }
+
+    fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
+        Box::pin(async move { self.with_book(|book| book.count_open(tenant.as_ref())) })
     }
 }

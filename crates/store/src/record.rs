@@ -45,7 +45,7 @@ struct RecordRow {
 }
 
 #[derive(Deserialize, Serialize)]
-struct TagsRow {
+pub(crate) struct TagsRow {
     tag: String,
     tenant: String,
     queue: String,
@@ -160,12 +160,12 @@ fn parse_cause(code: &str) -> Result<HangupCause, Unreadable> {
     HangupCause::from_code(code).ok_or_else(|| unknown("cause", code))
 }
 
-fn unknown(what: &str, text: &str) -> Unreadable {
+pub(crate) fn unknown(what: &str, text: &str) -> Unreadable {
     Unreadable(format!("no {what} is written \"{text}\""))
 }
 
 impl TagsRow {
-    fn of(tags: &CallTags) -> Self {
+    pub(crate) fn of(tags: &CallTags) -> Self {
         Self {
             tag: tags.tag_hex(),
             tenant: tags.tenant.0.clone(),
@@ -179,7 +179,7 @@ impl TagsRow {
         }
     }
 
-    fn tags(self) -> Result<CallTags, Unreadable> {
+    pub(crate) fn tags(self) -> Result<CallTags, Unreadable> {
         let tag: CallId = self.tag.parse().map_err(|_| unknown("tag", &self.tag))?;
         Ok(CallTags::new(TagsDraft {
             tag: tag.bits().to_be_bytes(),

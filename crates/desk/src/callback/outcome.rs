@@ -48,11 +48,13 @@ pub enum Outcome {
     TrunkRefuses,
     /// The agent went away before the customer was there.
     AgentGone,
+    /// The gateway that dialled died: nobody knows whether the phone rang.
+    InDoubt,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Reached,
         Self::ShortTalk,
         Self::Busy,
@@ -64,6 +66,7 @@ impl Outcome {
         Self::TrunkFault,
         Self::TrunkRefuses,
         Self::AgentGone,
+        Self::InDoubt,
     ];
 
     /// Reads the end of a try. `short_talk`: a talk below it counts as none.
@@ -101,7 +104,8 @@ impl Outcome {
             | Self::Voicemail
             | Self::Declined
             | Self::NotMe
-            | Self::BadNumber => true,
+            | Self::BadNumber
+            | Self::InDoubt => true,
             Self::TrunkFault | Self::TrunkRefuses | Self::AgentGone => false,
         }
     }
@@ -125,6 +129,7 @@ impl Outcome {
             Self::TrunkFault => "trunk-fault",
             Self::TrunkRefuses => "trunk-refuses",
             Self::AgentGone => "agent-gone",
+            Self::InDoubt => "in-doubt",
         }
     }
 

@@ -13,6 +13,9 @@ fn wish(asked: u64) -> Wish {
     Wish {
         number: "+33612345678".to_owned(),
         promised_unix_ms: asked,
+        wanted: None,
+        zone: String::new(),
+        consent: None,
         asked_unix_ms: asked,
         priority: 0,
         tags: CallTags::new(TagsDraft {
@@ -48,7 +51,7 @@ impl Bench {
             self.callback.come_due(self.now, &self.rules).unwrap();
         }
         self.callback.offer("1001").unwrap();
-        self.callback.dial(self.now).unwrap();
+        self.callback.dial(CallId::new(1), self.now).unwrap();
         self.callback.end_attempt(outcome, self.now, &self.rules, Some).unwrap();
         self.callback.due_unix_ms().map(|due| (due - self.now) / MINUTE)
     }
@@ -116,13 +119,13 @@ fn a_retry_keeps_to_the_hours_and_ends_with_the_window() {
     let mut bench = Bench::new();
     bench.callback.come_due(T0, &bench.rules).unwrap();
     bench.callback.offer("1001").unwrap();
-    bench.callback.dial(T0).unwrap();
+    bench.callback.dial(CallId::new(1), T0).unwrap();
     let closed_until_tomorrow = |at: u64| Some(at.max(tomorrow));
     bench.callback.end_attempt(Outcome::Busy, T0, &bench.rules, closed_until_tomorrow).unwrap();
     assert_eq!(bench.callback.due_unix_ms(), Some(tomorrow));
     bench.callback.come_due(tomorrow, &bench.rules).unwrap();
     bench.callback.offer("1001").unwrap();
-    bench.callback.dial(tomorrow).unwrap();
+    bench.callback.dial(CallId::new(1), tomorrow).unwrap();
     bench.callback.end_attempt(Outcome::Busy, tomorrow, &bench.rules, |_| None).unwrap();
     assert_eq!(bench.callback.state(), CallbackState::Failed(FailReason::NotReached));
 }
@@ -131,16 +134,16 @@ fn a_retry_keeps_to_the_hours_and_ends_with_the_window() {
 fn what_is_over_stays_over_and_a_talk_is_not_cancelled() {
     let mut bench = Bench::new();
     bench.callback.come_due(T0, &bench.rules).unwrap();
-    bench.callback.reschedule(T0 + MINUTE).unwrap();
+    bench.callback.reschedule(T0 + MINUTE, None).unwrap();
     assert_eq!(bench.callback.due_unix_ms(), Some(T0 + MINUTE));
     bench.callback.come_due(T0 + MINUTE, &bench.rules).unwrap();
     bench.callback.offer("1001").unwrap();
-    bench.callback.dial(T0 + MINUTE).unwrap();
+    bench.callback.dial(CallId::new(1), T0 + MINUTE).unwrap();
     bench.callback.connect().unwrap();
     let refused = bench.callback.cancel(CancelledBy::Visitor).unwrap_err();
     assert_eq!(refused.to_string(), "the call-back is connected");
     bench.callback.end_attempt(Outcome::Reached, T0 + 2 * MINUTE, &bench.rules, Some).unwrap();
-    assert!(bench.callback.cancel(CancelledBy::Admin).is_err() && bench.callback.reschedule(T0).is_err());
+    assert!(bench.callback.cancel(CancelledBy::Admin).is_err() && bench.callback.reschedule(T0, None).is_err());
     let shown = format!("{:?}", bench.callback);
     assert!(!shown.contains("336") && !shown.contains("shop.test"), "{shown}");
 }
@@ -211,14 +214,14 @@ fn live(seed: u64) {
             0..=2 => callback.come_due(now, &rules),
             3..=4 => callback.offer("1001"),
             5 => callback.decline(),
-            6..=7 => callback.dial(now),
+            6..=7 => callback.dial(CallId::new(1), now),
             8 => callback.connect(),
             9..=10 => {
                 let outcome = Outcome::ALL[rng.random_range(0..Outcome::ALL.len())];
                 callback.end_attempt(outcome, now, &rules, |at| Some(at + 7 * MINUTE))
             }
             _ if rng.random_ratio(1, 6) => callback.cancel(CancelledBy::Visitor),
-            _ => callback.reschedule(now + 30 * MINUTE),
+            _ => callback.reschedule(now + 30 * MINUTE, None),
         };
         assert!(callback.counted() <= usize::from(rules.attempts_max), "seed {seed}");
         assert!(callback.attempts().len() <= ATTEMPTS_KEPT, "seed {seed}");

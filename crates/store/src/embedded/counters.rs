@@ -40,7 +40,7 @@ impl Counters {
 
     pub(super) fn unreadable(&self, id: &str, why: &Unreadable) {
         self.unreadable.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(call = id, why = why.0, "a stored call cannot be read");
+        tracing::error!(id, why = why.0, "a stored row cannot be read");
     }
 
     pub(super) fn health(&self, waiting: u64) -> StoreHealth {

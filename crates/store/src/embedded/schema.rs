@@ -16,7 +16,9 @@ pub(crate) struct Step {
 
 /// Every step ever taken, the oldest first; version n is the schema after n steps. A step that was
 /// released is never edited: add one.
-pub(crate) const STEPS: &[Step] = &[Step {
+pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS];
+
+const CALLS: Step = Step {
     name: "calls",
     // `row` is versioned JSON (record.rs). The generated columns are for people with a SQL prompt;
     // they cannot disagree with the row.
@@ -39,7 +41,39 @@ pub(crate) const STEPS: &[Step] = &[Step {
         CREATE INDEX calls_by_tenant ON calls (tenant, started_unix_ms, id);
         CREATE TABLE probe (only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1), writes INTEGER NOT NULL) STRICT;
         INSERT INTO probe VALUES (1, 0);",
-}];
+};
+
+const CALLBACKS: Step = Step {
+    name: "callbacks",
+    // `row` is versioned JSON (callback_row.rs); `change` counts the changes of a row, `version` is that of its form.
+    sql: "
+        CREATE TABLE callbacks (
+            id TEXT NOT NULL PRIMARY KEY,
+            tenant TEXT NOT NULL,
+            queue TEXT NOT NULL,
+            number TEXT NOT NULL,
+            request_key TEXT,
+            manage TEXT NOT NULL,
+            asked_unix_ms INTEGER NOT NULL,
+            promised_unix_ms INTEGER NOT NULL,
+            is_open INTEGER NOT NULL,
+            wake_unix_ms INTEGER,
+            lease_node TEXT,
+            lease_until_unix_ms INTEGER,
+            change INTEGER NOT NULL,
+            version INTEGER NOT NULL,
+            row TEXT NOT NULL,
+            state ANY GENERATED ALWAYS AS (row ->> '$.state') VIRTUAL,
+            detail ANY GENERATED ALWAYS AS (row ->> '$.detail') VIRTUAL
+        ) STRICT;
+        CREATE UNIQUE INDEX callbacks_open ON callbacks (tenant, number) WHERE is_open;
+        CREATE UNIQUE INDEX callbacks_request ON callbacks (tenant, request_key) WHERE request_key IS NOT NULL;
+        CREATE INDEX callbacks_wake ON callbacks (wake_unix_ms, id) WHERE wake_unix_ms IS NOT NULL;
+        CREATE INDEX callbacks_to ON callbacks (number, asked_unix_ms);
+        CREATE INDEX callbacks_promised ON callbacks (tenant, queue, promised_unix_ms) WHERE is_open;
+        CREATE INDEX callbacks_asked ON callbacks (asked_unix_ms, id);
+        CREATE INDEX callbacks_by_tenant ON callbacks (tenant, asked_unix_ms, id);",
+};
 
 /// Brings the file to the newest schema; one transaction, so that a crash leaves the old one whole.
 pub(crate) fn migrate(connection: &mut Connection, steps: &[Step]) -> Result<(), StoreError> {

@@ -1,52 +1,66 @@
 //! The one thread that writes: takes whatever waits, commits it together, then answers.
 //!
-//! One commit costs one fsync however many rows are in it, so under load the writers share it; a
+//! One commit costs one fsync however many writes are in it, so under load the writers share it; a
 //! lone writer waits for nobody.
 
 use std::sync::Arc;
 
-use call::CallId;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::counters::Counters;
-use crate::{StoreError, record};
+use crate::StoreError;
 
 /// At most so many writes share a commit: bounds what one fault can touch.
 const BATCH_MAX: usize = 512;
 
-/// One thing to write.
-#[derive(Debug)]
-pub(super) enum Write {
-    /// A call has started: unless known.
-    Open(Row),
-    /// A call has ended: unless it had already.
-    Close(Row),
-    /// Close what is open.
-    Interrupt { at_unix_ms: i64 },
-    /// Write something, to see whether it can be done.
-    Probe,
+/// What a write did: rows changed, and the answer to whoever asked for it.
+pub(super) type Written<T> = Result<(u64, T), StoreError>;
+
+/// One thing to write. It may be done twice without harm: should a group fail, each is done again by itself.
+pub(super) trait Job: Send {
+    /// Does it, inside a transaction; gives the rows changed.
+    fn apply(&mut self, connection: &Connection, counters: &Counters) -> Result<u64, StoreError>;
+
+    /// Tells whoever waits that what was applied last is durable, or that nothing was done.
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
-/// A row of `calls`.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) id: CallId,
-    pub(super) tenant: String,
-    pub(super) started_unix_ms: i64,
-    pub(super) ended_unix_ms: Option<i64>,
-    pub(super) row: String,
+/// A job made of a function.
+struct Task<T, F> {
+    work: F,
+    done: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-/// A write and who waits for it.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) write: Write,
-    pub(super) reply: oneshot::Sender<Result<u64, StoreError>>,
+/// A job and where its answer comes.
+pub(super) fn job<T, F>(work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
+where
+    T: Send + 'static,
+    F: Fn(&Connection, &Counters) -> Written<T> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Task { work, done: None, reply }), answer)
+}
+
+impl<T: Send, F: Fn(&Connection, &Counters) -> Written<T> + Send> Job for Task<T, F> {
+    fn apply(&mut self, connection: &Connection, counters: &Counters) -> Result<u64, StoreError> {
+        let (rows, done) = (self.work)(connection, counters)?;
+        self.done = Some(done);
+        Ok(rows)
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { done, reply, .. } = *self;
+        let answer = outcome.and_then(|()| done.ok_or(StoreError::Closed));
+        if reply.send(answer).is_err() {
+            tracing::debug!("nobody waits for this write any more");
+        }
+    }
 }
 
 /// Runs until the last sender is gone and the queue is empty.
-pub(super) fn run(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, counters: &Arc<Counters>) {
+pub(super) fn run(mut connection: Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, counters: &Arc<Counters>) {
     while let Some(first) = jobs.blocking_recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH_MAX
@@ -54,88 +68,35 @@ pub(super) fn run(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, cou
         {
             batch.push(job);
         }
-        let writes: Vec<&Write> = batch.iter().map(|job| &job.write).collect();
-        let outcomes = commit_all(&mut connection, &writes, counters);
+        let outcomes = commit_all(&mut connection, &mut batch, counters);
         for (job, outcome) in batch.into_iter().zip(outcomes) {
             counters.note(&outcome);
-            if job.reply.send(outcome).is_err() {
-                tracing::debug!("nobody waits for this write any more");
-            }
+            job.answer(outcome.map(|_rows| ()));
         }
     }
 }
 
 /// All in one commit; when that fails each in its own, so that every waiter hears his own truth.
-/// Every write may be done twice without harm.
-fn commit_all(connection: &mut Connection, writes: &[&Write], counters: &Counters) -> Vec<Result<u64, StoreError>> {
-    match commit(connection, writes, counters) {
-        Ok(counts) => counts.into_iter().map(Ok).collect(),
-        Err(error) if writes.len() == 1 => vec![Err(error)],
-        Err(_) => writes
-            .iter()
-            .map(|write| commit(connection, &[write], counters).map(|counts| counts.iter().sum()))
+fn commit_all(
+    connection: &mut Connection,
+    jobs: &mut [Box<dyn Job>],
+    counters: &Counters,
+) -> Vec<Result<u64, StoreError>> {
+    match commit(connection, jobs, counters) {
+        Ok(rows) => rows.into_iter().map(Ok).collect(),
+        Err(error) if jobs.len() == 1 => vec![Err(error)],
+        Err(_) => jobs
+            .iter_mut()
+            .map(|job| commit(connection, std::slice::from_mut(job), counters).map(|rows| rows.iter().sum()))
             .collect(),
     }
 }
 
-fn commit(connection: &mut Connection, writes: &[&Write], counters: &Counters) -> Result<Vec<u64>, StoreError> {
+fn commit(connection: &mut Connection, jobs: &mut [Box<dyn Job>], counters: &Counters) -> Result<Vec<u64>, StoreError> {
     // Dropping it rolls back, also when a full disk has rolled back by itself.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let counts = writes.iter().map(|write| apply(&transaction, write, counters)).collect::<Result<_, _>>()?;
+    let rows = jobs.iter_mut().map(|job| job.apply(&transaction, counters)).collect::<Result<_, _>>()?;
     transaction.commit()?;
     counters.committed();
-    Ok(counts)
-}
-
-fn apply(connection: &Connection, write: &Write, counters: &Counters) -> Result<u64, StoreError> {
-    let changed = match write {
-        Write::Open(row) => insert(
-            connection,
-            "INSERT INTO calls (id, tenant, started_unix_ms, ended_unix_ms, version, row)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
-            row,
-        )?,
-        Write::Close(row) => insert(
-            connection,
-            "INSERT INTO calls (id, tenant, started_unix_ms, ended_unix_ms, version, row)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (id) DO UPDATE SET ended_unix_ms = ?4, version = ?5, row = ?6 WHERE ended_unix_ms IS NULL",
-            row,
-        )?,
-        Write::Interrupt { at_unix_ms } => return interrupt(connection, *at_unix_ms, counters),
-        Write::Probe => {
-            connection.prepare_cached("UPDATE probe SET writes = writes + 1")?.execute([])?;
-            return Ok(0);
-        }
-    };
-    Ok(changed as u64)
-}
-
-fn insert(connection: &Connection, sql: &str, row: &Row) -> Result<usize, StoreError> {
-    let values = (row.id.to_string(), &row.tenant, row.started_unix_ms, row.ended_unix_ms, record::VERSION, &row.row);
-    Ok(connection.prepare_cached(sql)?.execute(values)?)
-}
-
-/// Closes every open row; one that cannot be read is closed as it is, and shows up as unreadable.
-fn interrupt(connection: &Connection, at_unix_ms: i64, counters: &Counters) -> Result<u64, StoreError> {
-    let mut find = connection.prepare("SELECT id, version, row FROM calls WHERE ended_unix_ms IS NULL LIMIT 1")?;
-    let mut close = connection.prepare("UPDATE calls SET ended_unix_ms = ?2, version = ?3, row = ?4 WHERE id = ?1")?;
-    let mut closed = 0;
-    while let Some((id, version, row)) = find
-        .query_row([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?, row.get::<_, String>(2)?)))
-        .optional()?
-    {
-        let ended = record::decode_open(version, &row)
-            .and_then(|call| record::encode_record(&call.interrupted(u64::try_from(at_unix_ms).unwrap_or(0))));
-        let (version, row) = match ended {
-            Ok(ended) => (record::VERSION, ended),
-            Err(why) => {
-                counters.unreadable(&id, &why);
-                (version, row)
-            }
-        };
-        close.execute((&id, at_unix_ms, version, row))?;
-        closed += 1;
-    }
-    Ok(closed)
+    Ok(rows)
 }

@@ -1,0 +1,172 @@
+//! The call-back book: what was promised, kept so that exactly one node acts on it.
+//!
+//! **One rule for everybody.** A row has a version that grows by one with each change, and a change is kept only if it
+//! was made from the newest version. A visitor who cancels and a node that dials cannot both win; a node that slept
+//! through its lease finds another version and sends nothing.
+//!
+//! **One time.** A row that is not over has a moment at which somebody must look at it: while it is scheduled, when it
+//! is due; while a node holds it, when its lease ends. [`CallbackBook::lease`] gives whatever has come to its moment.
+
+use call::TenantId;
+use desk::{Callback, CallbackId, CallbackState};
+use std::collections::BTreeMap;
+
+use crate::Answer;
+
+/// A process that holds call-backs: random bits made at its start, so that a restarted one is another.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct NodeId(pub u128);
+
+/// Who looks after a call-back, and until when nobody else may.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Lease {
+    /// The holder.
+    pub node: NodeId,
+    /// From this moment on it may be taken over.
+    pub until_unix_ms: u64,
+}
+
+/// A call-back to be kept.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewCallback {
+    /// What was promised.
+    pub callback: Callback,
+    /// The visitor's key to it, in the link of its page.
+    pub manage: u128,
+    /// His `Idempotency-Key`, if he sent one: the same key again is the same request.
+    pub request_key: Option<String>,
+}
+
+/// A kept call-back.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeptCallback {
+    /// What was promised and what became of it.
+    pub callback: Callback,
+    /// The visitor's key to it.
+    pub manage: u128,
+    /// How often it has been changed; to be given with the next change.
+    pub version: u64,
+    /// Who holds it.
+    pub lease: Option<Lease>,
+}
+
+/// What became of a new one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Added {
+    /// It is kept.
+    New(KeptCallback),
+    /// The same request came before: this is what was made of it.
+    Same(KeptCallback),
+    /// This tenant has promised a call to this number already.
+    Open(KeptCallback),
+}
+
+/// A change of a call-back.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Change {
+    /// As it is to be.
+    pub callback: Callback,
+    /// The version it was made from.
+    pub version: u64,
+    /// Whether the lease, if there is one, goes on. Of a call-back that is over it does not.
+    pub held: bool,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Changed {
+    /// It is kept.
+    Done(KeptCallback),
+    /// Somebody else has changed it meanwhile: this is how it stands.
+    Stale(KeptCallback),
+    /// There is no such call-back.
+    Missing,
+}
+
+/// Which call-backs to list: the newest first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CallbackQuery {
+    /// At most so many.
+    pub limit: usize,
+    /// Only of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Only those that are not over.
+    pub open_only: bool,
+    /// Only those asked for at or after this moment.
+    pub since_unix_ms: Option<u64>,
+}
+
+impl CallbackQuery {
+    /// The most one query may ask for; more is cut to this.
+    pub const LIMIT_MAX: usize = 10_000;
+}
+
+impl Default for CallbackQuery {
+    /// The last twenty.
+    fn default() -> Self {
+        Self { limit: 20, tenant: None, open_only: false, since_unix_ms: None }
+    }
+}
+
+/// Promised moments and how many call-backs each has.
+pub type Promised = BTreeMap<u64, u32>;
+
+/// A home for call-backs.
+pub trait CallbackBook: Send + Sync {
+    /// Keeps a new one, unless the same request came before or the number has an open one at this tenant.
+    fn add_callback(&self, new: NewCallback) -> Answer<'_, Added>;
+
+    /// One call-back.
+    fn callback(&self, id: CallbackId) -> Answer<'_, Option<KeptCallback>>;
+
+    /// Call-backs, the one asked for last first.
+    fn callbacks(&self, query: CallbackQuery) -> Answer<'_, Vec<KeptCallback>>;
+
+    /// Keeps a change, if it was made from the newest version.
+    fn change_callback(&self, change: Change) -> Answer<'_, Changed>;
+
+    /// Takes at most `limit` call-backs whose moment has come, the longest overdue first; each has a new version, and
+    /// nobody else gets it before `until_unix_ms`. One that was being offered, dialled or talked on was its dead
+    /// holder's: [`Callback::take_over`].
+    fn lease_callbacks(
+        &self,
+        node: NodeId,
+        now_unix_ms: u64,
+        until_unix_ms: u64,
+        limit: usize,
+    ) -> Answer<'_, Vec<KeptCallback>>;
+
+    /// Holds on to these until a later moment, without a new version; gives those that are still this node's.
+    fn renew_callbacks(&self, node: NodeId, ids: Vec<CallbackId>, until_unix_ms: u64) -> Answer<'_, Vec<CallbackId>>;
+
+    /// When the next one must be looked at.
+    fn next_callback(&self) -> Answer<'_, Option<u64>>;
+
+    /// Open call-backs of a queue by promised moment, from one moment on and before another: the seats that are taken.
+    fn promised_callbacks(
+        &self,
+        queue: (TenantId, call::QueueId),
+        from_unix_ms: u64,
+        to_unix_ms: u64,
+    ) -> Answer<'_, Promised>;
+
+    /// How many call-backs to this number were asked for since then, at all tenants, also those that are over.
+    fn callbacks_to(&self, number: String, since_unix_ms: u64) -> Answer<'_, u64>;
+
+    /// How many are open, of one tenant or of all.
+    fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64>;
+}
+
+/// When a call-back must be looked at; never again when it is over.
+pub(crate) fn wake(callback: &Callback, lease: Option<&Lease>) -> Option<u64> {
+    if callback.state().is_over() {
+        return None;
+    }
+    // Nobody's and not scheduled: whoever comes next.
+    Some(lease.map_or_else(|| callback.due_unix_ms().unwrap_or(0), |lease| lease.until_unix_ms))
+}
+
+/// The lease after a change.
+pub(crate) fn lease_after(callback: &Callback, held: bool, lease: Option<Lease>) -> Option<Lease> {
+    lease.filter(|_| held && !callback.state().is_over() && callback.state() != CallbackState::Scheduled)
+}

@@ -1,0 +1,163 @@
+//! A call-back as it is kept: versioned JSON, by the same rules as the records of calls.
+
+use call::CallTags;
+use desk::{Attempt, Callback, CallbackParts, CallbackState, Consent, Occurrence, Outcome, Promise, Wanted, Wish};
+use serde::{Deserialize, Serialize};
+
+use crate::record::{TagsRow, Unreadable, unknown};
+
+/// The version written now.
+pub(crate) const VERSION: u32 = 1;
+
+#[derive(Deserialize, Serialize)]
+struct CallbackRow {
+    id: String,
+    number: String,
+    promised_unix_ms: u64,
+    wanted: Option<WantedRow>,
+    zone: String,
+    consent: Option<ConsentRow>,
+    asked_unix_ms: u64,
+    priority: u8,
+    tags: TagsRow,
+    state: String,
+    detail: Option<String>,
+    due_unix_ms: u64,
+    attempts: Vec<AttemptRow>,
+    trunk_faults: u8,
+    agent: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct WantedRow {
+    unix_ms: u64,
+    zone: String,
+    local: String,
+    offset_s: i32,
+    occurrence: String,
+    promise: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct ConsentRow {
+    text_id: String,
+    version: String,
+    at_unix_ms: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+struct AttemptRow {
+    call: String,
+    at_unix_ms: u64,
+    agent: String,
+    outcome: Option<String>,
+}
+
+/// The row of a call-back.
+pub(crate) fn encode(callback: &Callback) -> Result<String, Unreadable> {
+    let CallbackParts { id, wish, state, due_unix_ms, attempts, trunk_faults, agent } = callback.parts();
+    let row = CallbackRow {
+        id: id.to_string(),
+        number: wish.number.clone(),
+        promised_unix_ms: wish.promised_unix_ms,
+        wanted: wish.wanted.as_ref().map(WantedRow::of),
+        zone: wish.zone.clone(),
+        consent: wish.consent.as_ref().map(ConsentRow::of),
+        asked_unix_ms: wish.asked_unix_ms,
+        priority: wish.priority,
+        tags: TagsRow::of(&wish.tags),
+        state: state.code().to_owned(),
+        detail: state.detail().map(str::to_owned),
+        due_unix_ms: *due_unix_ms,
+        attempts: attempts.iter().map(AttemptRow::of).collect(),
+        trunk_faults: *trunk_faults,
+        agent: agent.clone(),
+    };
+    serde_json::to_string(&row).map_err(|error| Unreadable(error.to_string()))
+}
+
+/// Reads the row of a call-back.
+pub(crate) fn decode(version: u32, row: &str) -> Result<Callback, Unreadable> {
+    if version != VERSION {
+        return Err(Unreadable(format!("row version {version}, known is {VERSION}")));
+    }
+    let row: CallbackRow = serde_json::from_str(row).map_err(|error| Unreadable(error.to_string()))?;
+    let tags: CallTags = row.tags.tags()?;
+    let state = CallbackState::from_words(&row.state, row.detail.as_deref());
+    Ok(Callback::from_parts(CallbackParts {
+        id: row.id.parse().map_err(|_| unknown("call-back id", &row.id))?,
+        wish: Wish {
+            number: row.number,
+            promised_unix_ms: row.promised_unix_ms,
+            wanted: row.wanted.map(WantedRow::wanted).transpose()?,
+            zone: row.zone,
+            consent: row.consent.map(ConsentRow::consent),
+            asked_unix_ms: row.asked_unix_ms,
+            priority: row.priority,
+            tags,
+        },
+        state: state.ok_or_else(|| unknown("state", &row.state))?,
+        due_unix_ms: row.due_unix_ms,
+        attempts: row.attempts.into_iter().map(AttemptRow::attempt).collect::<Result<_, _>>()?,
+        trunk_faults: row.trunk_faults,
+        agent: row.agent,
+    }))
+}
+
+impl WantedRow {
+    fn of(wanted: &Wanted) -> Self {
+        Self {
+            unix_ms: wanted.unix_ms,
+            zone: wanted.zone.clone(),
+            local: wanted.local.clone(),
+            offset_s: wanted.offset_s,
+            occurrence: wanted.occurrence.code().to_owned(),
+            promise: wanted.promise.code().to_owned(),
+        }
+    }
+
+    fn wanted(self) -> Result<Wanted, Unreadable> {
+        Ok(Wanted {
+            unix_ms: self.unix_ms,
+            zone: self.zone,
+            local: self.local,
+            offset_s: self.offset_s,
+            occurrence: Occurrence::from_code(&self.occurrence)
+                .ok_or_else(|| unknown("occurrence", &self.occurrence))?,
+            promise: Promise::from_code(&self.promise).ok_or_else(|| unknown("promise", &self.promise))?,
+        })
+    }
+}
+
+impl ConsentRow {
+    fn of(consent: &Consent) -> Self {
+        Self { text_id: consent.text_id.clone(), version: consent.version.clone(), at_unix_ms: consent.at_unix_ms }
+    }
+
+    fn consent(self) -> Consent {
+        Consent { text_id: self.text_id, version: self.version, at_unix_ms: self.at_unix_ms }
+    }
+}
+
+impl AttemptRow {
+    fn of(attempt: &Attempt) -> Self {
+        Self {
+            call: attempt.call.to_string(),
+            at_unix_ms: attempt.at_unix_ms,
+            agent: attempt.agent.clone(),
+            outcome: attempt.outcome.map(|outcome| outcome.code().to_owned()),
+        }
+    }
+
+    fn attempt(self) -> Result<Attempt, Unreadable> {
+        let outcome = self.outcome.as_deref();
+        Ok(Attempt {
+            call: self.call.parse().map_err(|_| unknown("call id", &self.call))?,
+            at_unix_ms: self.at_unix_ms,
+            agent: self.agent,
+            outcome: outcome
+                .map(|code| Outcome::from_code(code).ok_or_else(|| unknown("outcome", code)))
+                .transpose()?,
+        })
+    }
+}

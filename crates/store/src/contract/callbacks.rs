@@ -1,0 +1,295 @@
+//! The contract of the call-back book.
+
+use call::CallId;
+use desk::{Callback, CallbackId, CallbackState, CancelledBy, Consent, Outcome, RetryRules, Wanted, Wish, Zone};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::{Home, on_every_home, record};
+use crate::{Added, Arc, CallbackQuery, Change, Changed, KeptCallback, Lease, Memory, NewCallback, NodeId, Promised};
+
+const A: NodeId = NodeId(0xa);
+const B: NodeId = NodeId(0xb);
+
+/// A call-back with every field filled, promised for this moment.
+pub(crate) fn callback(id: u128, promised_unix_ms: u64) -> Callback {
+    let tags = record(id, 1_000 + id as u64).tags;
+    let paris = Zone::named("Europe/Paris").unwrap();
+    let wish = Wish {
+        number: format!("+336{id:08}"),
+        promised_unix_ms,
+        wanted: Wanted::at(promised_unix_ms, &paris),
+        zone: "Europe/Paris".to_owned(),
+        consent: Some(Consent { text_id: "callback-v1".to_owned(), version: "1".to_owned(), at_unix_ms: 900 }),
+        asked_unix_ms: 1_000 + id as u64,
+        priority: 2,
+        tags,
+    };
+    Callback::new(CallbackId::new(id), wish)
+}
+
+fn new(id: u128, promised_unix_ms: u64) -> NewCallback {
+    NewCallback { callback: callback(id, promised_unix_ms), manage: id << 8, request_key: None }
+}
+
+async fn add(home: &Arc<dyn Home>, id: u128, promised_unix_ms: u64) -> KeptCallback {
+    match home.add_callback(new(id, promised_unix_ms)).await.unwrap() {
+        Added::New(kept) => kept,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Changes the newest version.
+async fn change(home: &Arc<dyn Home>, kept: &KeptCallback, held: bool, edit: impl Fn(&mut Callback)) -> KeptCallback {
+    let mut callback = kept.callback.clone();
+    edit(&mut callback);
+    match home.change_callback(Change { callback, version: kept.version, held }).await.unwrap() {
+        Changed::Done(kept) => kept,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ids(kept: &[KeptCallback]) -> Vec<u128> {
+    kept.iter().map(|kept| kept.callback.id().bits()).collect()
+}
+
+async fn lease(home: &Arc<dyn Home>, node: NodeId, now: u64) -> Vec<u128> {
+    ids(&home.lease_callbacks(node, now, now + 15_000, 100).await.unwrap())
+}
+
+#[test]
+fn a_callback_is_kept_as_it_was_given_and_as_it_was_changed() {
+    on_every_home(|home| async move {
+        let kept = add(&home, 7, 5_000).await;
+        assert_eq!((kept.version, kept.lease, kept.manage), (1, None, 7 << 8));
+        assert_eq!(kept.callback, callback(7, 5_000));
+        assert_eq!(home.callback(CallbackId::new(7)).await, Ok(Some(kept.clone())));
+        assert_eq!(home.callback(CallbackId::new(8)).await, Ok(None));
+
+        let rules = RetryRules::default();
+        let talked = change(&home, &kept, false, |callback| {
+            callback.come_due(5_000, &rules).unwrap();
+            callback.offer("1001").unwrap();
+            callback.dial(CallId::new(9), 5_100).unwrap();
+            callback.end_attempt(Outcome::Busy, 5_200, &rules, Some).unwrap();
+        })
+        .await;
+        let read = home.callback(CallbackId::new(7)).await.unwrap().unwrap();
+        assert_eq!((read.clone(), read.version), (talked, 2));
+        assert_eq!((read.callback.counted(), read.callback.due_unix_ms()), (1, Some(185_200)));
+    });
+}
+
+#[test]
+fn every_state_reads_back() {
+    on_every_home(|home| async move {
+        let over = [
+            CallbackState::Completed,
+            CallbackState::Expired,
+            CallbackState::Cancelled(CancelledBy::Recipient),
+            CallbackState::Failed(desk::FailReason::NotReached),
+            CallbackState::Offered,
+            CallbackState::Connected,
+        ];
+        for (id, state) in (1..).zip(over) {
+            let kept = add(&home, id, 5_000).await;
+            let parts = desk::CallbackParts { state, agent: Some("1001".to_owned()), ..kept.callback.parts().clone() };
+            change(&home, &kept, true, |callback| *callback = Callback::from_parts(parts.clone())).await;
+            let read = home.callback(CallbackId::new(id)).await.unwrap().unwrap();
+            assert!(read.callback.parts() == &parts, "{state:?}");
+        }
+    });
+}
+
+#[test]
+fn the_same_request_and_the_same_number_make_one_callback() {
+    on_every_home(|home| async move {
+        let keyed = |id, key: &str| NewCallback { request_key: Some(key.to_owned()), ..new(id, 5_000) };
+        let Added::New(first) = home.add_callback(keyed(1, "k1")).await.unwrap() else { panic!("not new") };
+        assert_eq!(
+            home.add_callback(keyed(2, "k1")).await,
+            Ok(Added::Same(first.clone())),
+            "another id, the same request"
+        );
+        let mut again = new(3, 9_000);
+        let parts = again.callback.parts().clone();
+        let wish = Wish { number: first.callback.wish().number.clone(), ..parts.wish.clone() };
+        again.callback = Callback::from_parts(desk::CallbackParts { wish: wish.clone(), ..parts.clone() });
+        assert_eq!(home.add_callback(again.clone()).await, Ok(Added::Open(first.clone())), "the number is waiting");
+
+        // Another tenant may call the same number; and so may this one, once the first is over.
+        let mut tags = wish.tags.clone();
+        tags.tenant = "other".into();
+        let other = Wish { tags, ..wish };
+        let elsewhere = desk::CallbackParts { id: CallbackId::new(4), wish: other, ..parts };
+        let elsewhere = NewCallback { callback: Callback::from_parts(elsewhere), ..again.clone() };
+        assert!(matches!(home.add_callback(elsewhere).await, Ok(Added::New(_))));
+        change(&home, &first, false, |callback| callback.cancel(CancelledBy::Visitor).unwrap()).await;
+        assert!(matches!(home.add_callback(again).await, Ok(Added::New(_))));
+        assert!(matches!(home.add_callback(keyed(5, "k1")).await, Ok(Added::Same(_))), "a key stays used");
+        assert_eq!(home.callbacks_to(first.callback.wish().number.clone(), 0).await, Ok(3));
+        assert_eq!(home.callbacks_to(first.callback.wish().number.clone(), 1_003).await, Ok(2));
+        assert_eq!(home.callbacks_to("+33".to_owned(), 0).await, Ok(0));
+        let open = async |tenant: Option<&str>| home.open_callbacks(tenant.map(Into::into)).await.unwrap();
+        assert_eq!((open(None).await, open(Some("shop")).await, open(Some("none")).await), (2, 1, 0));
+    });
+}
+
+#[test]
+fn of_two_changes_from_one_version_the_first_is_kept() {
+    on_every_home(|home| async move {
+        let kept = add(&home, 1, 5_000).await;
+        let cancelled = change(&home, &kept, false, |callback| callback.cancel(CancelledBy::Visitor).unwrap()).await;
+        let mut late = kept.callback.clone();
+        late.reschedule(9_000, None).unwrap();
+        let stale = home.change_callback(Change { callback: late, version: kept.version, held: false }).await;
+        assert_eq!(stale, Ok(Changed::Stale(cancelled.clone())));
+        let missing = Change { callback: callback(99, 1), version: 1, held: false };
+        assert_eq!(home.change_callback(missing).await, Ok(Changed::Missing));
+        assert_eq!(home.callback(CallbackId::new(1)).await, Ok(Some(cancelled)));
+    });
+}
+
+#[test]
+fn what_is_due_is_given_to_one_node_the_longest_overdue_first() {
+    on_every_home(|home| async move {
+        for (id, at) in [(1, 5_000), (2, 3_000), (3, 4_000), (4, 5_001)] {
+            add(&home, id, at).await;
+        }
+        assert_eq!(home.next_callback().await, Ok(Some(3_000)));
+        assert_eq!(lease(&home, A, 2_999).await, []);
+        let two = home.lease_callbacks(A, 5_000, 20_000, 2).await.unwrap();
+        assert_eq!(ids(&two), [2, 3]);
+        let held = Some(Lease { node: A, until_unix_ms: 20_000 });
+        assert!(two.iter().all(|kept| kept.lease == held && kept.version == 2));
+        assert_eq!(lease(&home, B, 5_000).await, [1]);
+        assert_eq!(lease(&home, B, 5_000).await, []);
+        assert_eq!(home.next_callback().await, Ok(Some(5_001)));
+        assert_eq!(lease(&home, B, 19_999).await, [4]);
+        assert_eq!(home.next_callback().await, Ok(Some(20_000)));
+    });
+}
+
+#[test]
+fn a_lease_that_is_not_renewed_goes_to_another_and_the_sleeper_changes_nothing() {
+    on_every_home(|home| async move {
+        for id in 1..=3 {
+            add(&home, id, 1_000).await;
+        }
+        let held = home.lease_callbacks(A, 1_000, 16_000, 10).await.unwrap();
+        let all = [1, 2, 3].map(CallbackId::new).to_vec();
+        let mut renewed = home.renew_callbacks(A, all.clone(), 20_000).await.unwrap();
+        renewed.sort();
+        assert_eq!(renewed, all);
+        assert_eq!(home.renew_callbacks(B, all.clone(), 90_000).await, Ok(vec![]));
+        assert_eq!(lease(&home, B, 19_999).await, []);
+        assert_eq!(lease(&home, B, 20_000).await, [1, 2, 3]);
+        assert_eq!(home.renew_callbacks(A, all, 90_000).await, Ok(vec![]));
+        let sleeper = held.into_iter().next().unwrap();
+        let late = Change { callback: sleeper.callback, version: sleeper.version, held: true };
+        assert!(matches!(home.change_callback(late).await, Ok(Changed::Stale(kept)) if kept.lease.unwrap().node == B));
+    });
+}
+
+#[test]
+fn a_change_keeps_the_lease_or_gives_it_back() {
+    on_every_home(|home| async move {
+        let rules = RetryRules::default();
+        add(&home, 1, 1_000).await;
+        let kept = home.lease_callbacks(A, 1_000, 16_000, 10).await.unwrap().remove(0);
+        let queued = change(&home, &kept, true, |callback| callback.come_due(1_000, &rules).unwrap()).await;
+        assert_eq!(queued.lease, Some(Lease { node: A, until_unix_ms: 16_000 }));
+        assert_eq!(lease(&home, B, 2_000).await, []);
+        // Put back into the queue: whoever comes next.
+        let back = change(&home, &queued, false, |_| {}).await;
+        assert_eq!(back.lease, None);
+        assert_eq!(lease(&home, B, 2_000).await, [1]);
+        // Moved by its visitor while B holds it: nobody's until then.
+        let held = home.callback(CallbackId::new(1)).await.unwrap().unwrap();
+        let moved = change(&home, &held, true, |callback| callback.reschedule(50_000, None).unwrap()).await;
+        assert_eq!((moved.lease, home.next_callback().await), (None, Ok(Some(50_000))));
+        assert_eq!(home.renew_callbacks(B, vec![CallbackId::new(1)], 60_000).await, Ok(vec![]));
+        let over = change(&home, &moved, true, |callback| callback.cancel(CancelledBy::Visitor).unwrap()).await;
+        assert_eq!((over.lease, home.next_callback().await), (None, Ok(None)));
+        assert_eq!(lease(&home, A, u64::MAX / 4).await, []);
+    });
+}
+
+#[test]
+fn callbacks_are_listed_newest_first_and_seats_are_counted() {
+    on_every_home(|home| async move {
+        for id in 1..=9 {
+            let kept = add(&home, id, 10_000 * (id as u64 / 3)).await;
+            if id == 8 {
+                change(&home, &kept, false, |callback| callback.cancel(CancelledBy::Admin).unwrap()).await;
+            }
+        }
+        let listed = async |query: CallbackQuery| ids(&home.callbacks(query).await.unwrap());
+        assert_eq!(listed(CallbackQuery { limit: 3, ..CallbackQuery::default() }).await, [9, 8, 7]);
+        let open = CallbackQuery { open_only: true, since_unix_ms: Some(1_007), ..CallbackQuery::default() };
+        assert_eq!(listed(open).await, [9, 7]);
+        let none = CallbackQuery { tenant: Some("other".into()), ..CallbackQuery::default() };
+        assert_eq!(listed(none).await, []);
+        let queue = || ("shop".into(), "support".into());
+        let seats = home.promised_callbacks(queue(), 10_000, 30_000).await.unwrap();
+        assert_eq!(seats, Promised::from([(10_000, 3), (20_000, 2)]));
+        assert_eq!(home.promised_callbacks(("shop".into(), "other".into()), 0, 90_000).await, Ok(Promised::new()));
+    });
+}
+
+/// One step of a random life of a book.
+async fn random_step(home: &Arc<dyn Home>, rng: &mut SmallRng, now: &mut u64, step: u128) -> String {
+    let rules = RetryRules::default();
+    let node = if rng.random() { A } else { B };
+    let id = CallbackId::new(rng.random_range(1..=step.max(1)));
+    *now += rng.random_range(0..5_000);
+    match rng.random_range(0..10) {
+        0..=3 => {
+            let key = rng.random_bool(0.3).then(|| format!("k{}", rng.random_range(0..20)));
+            let mut new = NewCallback { request_key: key, ..new(step, *now + rng.random_range(0..60_000)) };
+            let parts = new.callback.parts().clone();
+            let wish = Wish { number: format!("+3361234567{}", rng.random_range(0..30)), ..parts.wish.clone() };
+            new.callback = Callback::from_parts(desk::CallbackParts { wish, ..parts });
+            format!("{:?}", home.add_callback(new).await)
+        }
+        4..=5 => format!("{:?}", home.lease_callbacks(node, *now, *now + 15_000, rng.random_range(1..6)).await),
+        6 => format!("{:?}", home.renew_callbacks(node, vec![id], *now + 15_000).await),
+        7..=8 => {
+            let Some(kept) = home.callback(id).await.unwrap() else { return "none".to_owned() };
+            let mut callback = kept.callback;
+            let _out_of_turn = match rng.random_range(0..6) {
+                0 => callback.come_due(*now, &rules),
+                1 => callback.offer("1001"),
+                2 => callback.dial(CallId::new(step), *now),
+                3 => callback.end_attempt(Outcome::NoAnswer, *now, &rules, Some),
+                4 => callback.reschedule(*now + 9_000, None),
+                _ => callback.cancel(CancelledBy::Visitor),
+            };
+            let version = kept.version - u64::from(rng.random_bool(0.1));
+            format!("{:?}", home.change_callback(Change { callback, version, held: rng.random() }).await)
+        }
+        _ => format!(
+            "{:?} {:?} {:?}",
+            home.next_callback().await,
+            home.open_callbacks(None).await,
+            home.promised_callbacks(("shop".into(), "support".into()), 0, *now).await
+        ),
+    }
+}
+
+#[test]
+fn every_home_leads_the_same_random_life_as_the_plain_one() {
+    for seed in 0..4 {
+        on_every_home(|home| async move {
+            let plain: Arc<dyn Home> = Arc::new(Memory::default());
+            let mut lives = [SmallRng::seed_from_u64(seed), SmallRng::seed_from_u64(seed)];
+            let mut clocks = [1_000; 2];
+            for step in 1..=300 {
+                let [first, second] = &mut lives;
+                let said = random_step(&plain, first, &mut clocks[0], step).await;
+                let also = random_step(&home, second, &mut clocks[1], step).await;
+                assert_eq!(said, also, "seed {seed}, step {step}");
+            }
+        });
+    }
+}

@@ -1,0 +1,264 @@
+//! The call-back book in the file. The columns beside `row` are what is searched by; all of them follow from the row and
+//! are written with it.
+
+use call::{QueueId, TenantId};
+use desk::{Callback, CallbackId};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::counters::Counters;
+use super::to_column;
+use super::writer::Written;
+use crate::callback::{lease_after, wake};
+use crate::callback_row::{self, VERSION};
+use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised, StoreError};
+
+/// What a kept call-back is read from.
+const COLUMNS: &str = "id, manage, change, lease_node, lease_until_unix_ms, version, row";
+
+/// Keeps a new one, unless the same request came before or the number has an open one.
+pub(super) fn add(connection: &Connection, new: &NewCallback, counters: &Counters) -> Written<Added> {
+    let (tenant, number) = (&new.callback.tenant().0, &new.callback.wish().number);
+    if let Some(key) = &new.request_key {
+        let found = first(connection, "tenant = ?1 AND request_key = ?2", (tenant, key), counters)?;
+        if let Some(kept) = found {
+            return Ok((0, Added::Same(kept)));
+        }
+    }
+    if let Some(kept) = first(connection, "tenant = ?1 AND number = ?2 AND is_open", (tenant, number), counters)? {
+        return Ok((0, Added::Open(kept)));
+    }
+    let kept = KeptCallback { callback: new.callback.clone(), manage: new.manage, version: 1, lease: None };
+    let sql = "INSERT INTO callbacks (id, tenant, queue, number, request_key, manage, asked_unix_ms,
+            promised_unix_ms, is_open, wake_unix_ms, lease_node, lease_until_unix_ms, change, version, row)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL, ?11, ?12, ?13)";
+    let callback = &kept.callback;
+    connection.prepare_cached(sql)?.execute(rusqlite::params![
+        callback.id().to_string(),
+        tenant,
+        callback.queue().0,
+        number,
+        new.request_key,
+        hex(new.manage),
+        to_column(callback.wish().asked_unix_ms),
+        to_column(callback.wish().promised_unix_ms),
+        !callback.state().is_over(),
+        wake(callback, None).map(to_column),
+        to_column(kept.version),
+        VERSION,
+        encode(callback)?,
+    ])?;
+    Ok((1, Added::New(kept)))
+}
+
+/// Keeps a change, if it was made from the newest version.
+pub(super) fn change(connection: &Connection, change: &Change, counters: &Counters) -> Written<Changed> {
+    let id = change.callback.id();
+    let Some(kept) = one(connection, id, counters)? else { return Ok((0, Changed::Missing)) };
+    if kept.version != change.version {
+        return Ok((0, Changed::Stale(kept)));
+    }
+    let lease = lease_after(&change.callback, change.held, kept.lease);
+    let after =
+        KeptCallback { callback: change.callback.clone(), version: kept.version + 1, lease, manage: kept.manage };
+    write(connection, &after)?;
+    Ok((1, Changed::Done(after)))
+}
+
+fn write(connection: &Connection, kept: &KeptCallback) -> Result<(), StoreError> {
+    let callback = &kept.callback;
+    let sql = "UPDATE callbacks SET promised_unix_ms = ?2, is_open = ?3, wake_unix_ms = ?4, lease_node = ?5,
+        lease_until_unix_ms = ?6, change = ?7, version = ?8, row = ?9 WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute(rusqlite::params![
+        callback.id().to_string(),
+        to_column(callback.wish().promised_unix_ms),
+        !callback.state().is_over(),
+        wake(callback, kept.lease.as_ref()).map(to_column),
+        kept.lease.map(|lease| hex(lease.node.0)),
+        kept.lease.map(|lease| to_column(lease.until_unix_ms)),
+        to_column(kept.version),
+        VERSION,
+        encode(callback)?,
+    ])?;
+    Ok(())
+}
+
+/// Takes what has come to its moment. A row that cannot be read is put aside for an hour: it must not stop the others.
+pub(super) fn lease(
+    connection: &Connection,
+    lease: Lease,
+    now_unix_ms: u64,
+    limit: usize,
+    counters: &Counters,
+) -> Written<Vec<KeptCallback>> {
+    const ASIDE_MS: u64 = 3_600_000;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM callbacks WHERE wake_unix_ms <= ?1 ORDER BY wake_unix_ms, id LIMIT {}",
+        limit.min(CallbackQuery::LIMIT_MAX)
+    );
+    let mut taken = Vec::new();
+    let mut unreadable = Vec::new();
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([to_column(now_unix_ms)])?;
+    while let Some(row) = rows.next()? {
+        match kept(row, counters)? {
+            Some(kept) => taken.push(KeptCallback { version: kept.version + 1, lease: Some(lease), ..kept }),
+            None => unreadable.push(row.get::<_, String>(0)?),
+        }
+    }
+    drop(rows);
+    taken.iter().try_for_each(|kept| write(connection, kept))?;
+    let mut aside = connection.prepare_cached("UPDATE callbacks SET wake_unix_ms = ?2 WHERE id = ?1")?;
+    for id in unreadable {
+        aside.execute((id, to_column(now_unix_ms.saturating_add(ASIDE_MS))))?;
+    }
+    Ok((taken.len() as u64, taken))
+}
+
+/// Holds on to what is still this node's.
+pub(super) fn renew(connection: &Connection, lease: Lease, ids: &[CallbackId]) -> Written<Vec<CallbackId>> {
+    let sql = "UPDATE callbacks SET lease_until_unix_ms = ?3, wake_unix_ms = ?3 WHERE id = ?1 AND lease_node = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let (node, until) = (hex(lease.node.0), to_column(lease.until_unix_ms));
+    let mut held = Vec::new();
+    for id in ids {
+        if statement.execute((id.to_string(), &node, until))? > 0 {
+            held.push(*id);
+        }
+    }
+    Ok((held.len() as u64, held))
+}
+
+/// The file has one owner at a time: whoever held anything before is dead.
+pub(super) fn free_all(connection: &Connection) -> Result<usize, StoreError> {
+    let sql = "UPDATE callbacks SET wake_unix_ms = 0 WHERE lease_node IS NOT NULL AND wake_unix_ms IS NOT NULL";
+    Ok(connection.execute(sql, [])?)
+}
+
+/// One call-back.
+pub(super) fn one(
+    connection: &Connection,
+    id: CallbackId,
+    counters: &Counters,
+) -> Result<Option<KeptCallback>, StoreError> {
+    first(connection, "id = ?1", [id.to_string()], counters)
+}
+
+fn first(
+    connection: &Connection,
+    condition: &str,
+    values: impl rusqlite::Params,
+    counters: &Counters,
+) -> Result<Option<KeptCallback>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM callbacks WHERE {condition} LIMIT 1"))?;
+    let mut rows = statement.query(values)?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    // As if it were not there, it would be promised twice.
+    kept(row, counters)?.map(Some).ok_or_else(|| StoreError::Damaged("a kept call-back cannot be read".to_owned()))
+}
+
+/// The newest first.
+pub(super) fn list(
+    connection: &Connection,
+    query: &CallbackQuery,
+    counters: &Counters,
+) -> Result<Vec<KeptCallback>, StoreError> {
+    let mut sql = format!("SELECT {COLUMNS} FROM callbacks WHERE asked_unix_ms >= ?1");
+    let mut values = vec![Value::Integer(to_column(query.since_unix_ms.unwrap_or(0)))];
+    if let Some(tenant) = &query.tenant {
+        sql.push_str(" AND tenant = ?2");
+        values.push(Value::Text(tenant.0.clone()));
+    }
+    if query.open_only {
+        sql.push_str(" AND is_open");
+    }
+    let limit = query.limit.min(CallbackQuery::LIMIT_MAX);
+    sql.push_str(&format!(" ORDER BY asked_unix_ms DESC, id DESC LIMIT {limit}"));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(kept(row, counters)?);
+    }
+    Ok(found)
+}
+
+/// When the next one must be looked at.
+pub(super) fn next(connection: &Connection) -> Result<Option<u64>, StoreError> {
+    let sql = "SELECT wake_unix_ms FROM callbacks WHERE wake_unix_ms IS NOT NULL ORDER BY wake_unix_ms LIMIT 1";
+    let found = connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(found.and_then(|at| u64::try_from(at).ok()))
+}
+
+/// Seats taken, by promised moment.
+pub(super) fn promised(
+    connection: &Connection,
+    (tenant, queue): &(TenantId, QueueId),
+    from_unix_ms: u64,
+    to_unix_ms: u64,
+) -> Result<Promised, StoreError> {
+    let sql = "SELECT promised_unix_ms, COUNT(*) FROM callbacks
+        WHERE tenant = ?1 AND queue = ?2 AND is_open AND promised_unix_ms >= ?3 AND promised_unix_ms < ?4
+        GROUP BY promised_unix_ms";
+    let mut statement = connection.prepare_cached(sql)?;
+    let values = (&tenant.0, &queue.0, to_column(from_unix_ms), to_column(to_unix_ms));
+    let rows = statement.query_map(values, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?)))?;
+    rows.map(|row| row.map(|(at, count)| (u64::try_from(at).unwrap_or(0), count)).map_err(StoreError::from)).collect()
+}
+
+/// How often this number was asked for.
+pub(super) fn count_to(connection: &Connection, number: &str, since_unix_ms: u64) -> Result<u64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM callbacks WHERE number = ?1 AND asked_unix_ms >= ?2";
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_row((number, to_column(since_unix_ms)), |row| row.get::<_, u32>(0))?
+        .into())
+}
+
+/// How many are open.
+pub(super) fn count_open(connection: &Connection, tenant: Option<&TenantId>) -> Result<u64, StoreError> {
+    let count = match tenant {
+        Some(tenant) => connection
+            .prepare_cached("SELECT COUNT(*) FROM callbacks WHERE is_open AND tenant = ?1")?
+            .query_row([&tenant.0], |row| row.get::<_, u32>(0))?,
+        None => connection
+            .prepare_cached("SELECT COUNT(*) FROM callbacks WHERE is_open")?
+            .query_row([], |row| row.get::<_, u32>(0))?,
+    };
+    Ok(count.into())
+}
+
+fn kept(row: &Row<'_>, counters: &Counters) -> Result<Option<KeptCallback>, StoreError> {
+    let (id, manage, change): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let (node, until): (Option<String>, Option<i64>) = (row.get(3)?, row.get(4)?);
+    let (version, text): (u32, String) = (row.get(5)?, row.get(6)?);
+    let lease = node.zip(until).and_then(|(node, until)| {
+        let until_unix_ms = u64::try_from(until).unwrap_or(0);
+        bits(&node).map(|node| Lease { node: NodeId(node), until_unix_ms })
+    });
+    match callback_row::decode(version, &text) {
+        Ok(callback) => Ok(Some(KeptCallback {
+            callback,
+            manage: bits(&manage).unwrap_or_default(),
+            version: u64::try_from(change).unwrap_or(0),
+            lease,
+        })),
+        Err(why) => {
+            counters.unreadable(&id, &why);
+            Ok(None)
+        }
+    }
+}
+
+fn encode(callback: &Callback) -> Result<String, StoreError> {
+    callback_row::encode(callback).map_err(|why| StoreError::Damaged(why.0))
+}
+
+fn hex(bits: u128) -> String {
+    format!("{bits:032x}")
+}
+
+fn bits(text: &str) -> Option<u128> {
+    u128::from_str_radix(text, 16).ok()
+}

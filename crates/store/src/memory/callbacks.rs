@@ -1,0 +1,168 @@
+//! The call-back book in memory: the plainest form of its rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use call::{QueueId, TenantId};
+use desk::CallbackId;
+
+use crate::callback::{lease_after, wake};
+use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised, StoreError};
+
+/// At most so many are kept; those that are over make room, the oldest first.
+const MAX_KEPT: usize = 1_000_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    kept: BTreeMap<CallbackId, KeptCallback>,
+    /// Open ones by when they must be looked at.
+    wakes: BTreeSet<(u64, CallbackId)>,
+    /// Open ones by tenant and number.
+    open: BTreeMap<(TenantId, String), CallbackId>,
+    requests: BTreeMap<(TenantId, String), CallbackId>,
+    /// All by when they were asked for.
+    asked: BTreeSet<(u64, CallbackId)>,
+    /// All by number and when they were asked for.
+    numbers: BTreeSet<(String, u64, CallbackId)>,
+}
+
+impl Book {
+    pub(super) fn add(&mut self, new: NewCallback) -> Result<Added, StoreError> {
+        let tenant = new.callback.tenant().clone();
+        let (id, wish) = (new.callback.id(), new.callback.wish().clone());
+        let request = new.request_key.map(|key| (tenant.clone(), key));
+        if let Some(kept) = request.as_ref().and_then(|key| self.requests.get(key)).and_then(|id| self.kept.get(id)) {
+            return Ok(Added::Same(kept.clone()));
+        }
+        let number = (tenant, wish.number.clone());
+        if let Some(kept) = self.open.get(&number).and_then(|id| self.kept.get(id)) {
+            return Ok(Added::Open(kept.clone()));
+        }
+        self.make_room()?;
+        if let Some(request) = request {
+            self.requests.insert(request, id);
+        }
+        let kept = KeptCallback { callback: new.callback, manage: new.manage, version: 1, lease: None };
+        self.asked.insert((wish.asked_unix_ms, id));
+        self.numbers.insert((wish.number, wish.asked_unix_ms, id));
+        self.put(kept.clone());
+        Ok(Added::New(kept))
+    }
+
+    /// What is asked of a full book: those that are over go.
+    fn make_room(&mut self) -> Result<(), StoreError> {
+        if self.kept.len() < MAX_KEPT {
+            return Ok(());
+        }
+        let is_over = |id: &CallbackId| self.kept.get(id).is_none_or(|kept| kept.callback.state().is_over());
+        let oldest = self.asked.iter().find(|(_, id)| is_over(id)).copied().ok_or(StoreError::Overloaded)?;
+        self.asked.remove(&oldest);
+        if let Some(kept) = self.kept.remove(&oldest.1) {
+            self.numbers.remove(&(kept.callback.wish().number.clone(), oldest.0, oldest.1));
+        }
+        self.requests.retain(|_, id| *id != oldest.1);
+        Ok(())
+    }
+
+    fn put(&mut self, kept: KeptCallback) {
+        let id = kept.callback.id();
+        if let Some(before) = self.kept.get(&id)
+            && let Some(at) = wake(&before.callback, before.lease.as_ref())
+        {
+            self.wakes.remove(&(at, id));
+        }
+        let number = (kept.callback.tenant().clone(), kept.callback.wish().number.clone());
+        match wake(&kept.callback, kept.lease.as_ref()) {
+            Some(at) => {
+                self.wakes.insert((at, id));
+                self.open.insert(number, id);
+            }
+            // A change of one that was over already: the number may have another by now.
+            None if self.open.get(&number) == Some(&id) => {
+                self.open.remove(&number);
+            }
+            None => {}
+        }
+        self.kept.insert(id, kept);
+    }
+
+    pub(super) fn get(&self, id: CallbackId) -> Option<KeptCallback> {
+        self.kept.get(&id).cloned()
+    }
+
+    pub(super) fn list(&self, query: &CallbackQuery) -> Vec<KeptCallback> {
+        let since = query.since_unix_ms.unwrap_or(0);
+        let newest_first = self.asked.range((since, CallbackId::new(0))..).rev();
+        let all = newest_first.filter_map(|(_, id)| self.kept.get(id));
+        let wanted = all.filter(|kept| {
+            query.tenant.as_ref().is_none_or(|tenant| tenant == kept.callback.tenant())
+                && !(query.open_only && kept.callback.state().is_over())
+        });
+        wanted.take(query.limit.min(CallbackQuery::LIMIT_MAX)).cloned().collect()
+    }
+
+    pub(super) fn change(&mut self, change: Change) -> Changed {
+        let Some(kept) = self.kept.get(&change.callback.id()) else { return Changed::Missing };
+        if kept.version != change.version {
+            return Changed::Stale(kept.clone());
+        }
+        let lease = lease_after(&change.callback, change.held, kept.lease);
+        let (manage, version) = (kept.manage, kept.version + 1);
+        let after = KeptCallback { callback: change.callback, manage, version, lease };
+        self.put(after.clone());
+        Changed::Done(after)
+    }
+
+    pub(super) fn lease(&mut self, lease: Lease, now_unix_ms: u64, limit: usize) -> Vec<KeptCallback> {
+        let due = self.wakes.range(..=(now_unix_ms, CallbackId::new(u128::MAX)));
+        let ids: Vec<CallbackId> = due.take(limit.min(CallbackQuery::LIMIT_MAX)).map(|(_, id)| *id).collect();
+        let taken: Vec<KeptCallback> = ids
+            .into_iter()
+            .filter_map(|id| self.kept.get(&id).cloned())
+            .map(|kept| KeptCallback { version: kept.version + 1, lease: Some(lease), ..kept })
+            .collect();
+        taken.iter().cloned().for_each(|kept| self.put(kept));
+        taken
+    }
+
+    pub(super) fn renew(&mut self, node: NodeId, ids: &[CallbackId], until_unix_ms: u64) -> Vec<CallbackId> {
+        let mut held = Vec::new();
+        for id in ids {
+            let kept = self.kept.get(id).filter(|kept| kept.lease.is_some_and(|lease| lease.node == node));
+            if let Some(kept) = kept.cloned() {
+                self.put(KeptCallback { lease: Some(Lease { node, until_unix_ms }), ..kept });
+                held.push(*id);
+            }
+        }
+        held
+    }
+
+    pub(super) fn next(&self) -> Option<u64> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn promised(&self, (tenant, queue): &(TenantId, QueueId), from: u64, to: u64) -> Promised {
+        let mut seats = Promised::new();
+        for id in
+            self.open.range((tenant.clone(), String::new())..).take_while(|((of, _), _)| of == tenant).map(|(_, id)| id)
+        {
+            let Some(callback) = self.kept.get(id).map(|kept| &kept.callback) else { continue };
+            let at = callback.wish().promised_unix_ms;
+            if callback.queue() == queue && (from..to).contains(&at) {
+                *seats.entry(at).or_default() += 1;
+            }
+        }
+        seats
+    }
+
+    pub(super) fn count_to(&self, number: &str, since_unix_ms: u64) -> u64 {
+        let from = (number.to_owned(), since_unix_ms, CallbackId::new(0));
+        self.numbers.range(from..).take_while(|(of, ..)| of == number).count() as u64
+    }
+
+    pub(super) fn count_open(&self, tenant: Option<&TenantId>) -> u64 {
+        match tenant {
+            None => self.open.len() as u64,
+            Some(tenant) => self.open.keys().filter(|(of, _)| of == tenant).count() as u64,
+        }
+    }
+}
