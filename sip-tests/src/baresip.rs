@@ -156,9 +156,17 @@ fn connect(port: u16, running: &Running) -> Result<TcpStream, String> {
 fn account(phone: &Phone<'_>) -> String {
     let Phone { user, registrar, transport, password, codecs, .. } = phone;
     let mode = if phone.auto_answer { "auto" } else { "manual" };
+    // Without a password it is a subscriber's phone, which its network finds by itself.
+    let regint = if password.is_empty() { 0 } else { 60 };
     format!(
-        "<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};answermode={mode};regint=60;audio_codecs={codecs}\n"
+        "<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};answermode={mode};regint={regint};audio_codecs={codecs}\n"
     )
+}
+
+/// Where the phone of the party at 127.0.SCENE.PARTY takes SIP, on 127.0.0.1.
+#[must_use]
+pub fn sip_port(address: IpAddr) -> u16 {
+    ports(address).sip
 }
 
 /// The ports of one phone.

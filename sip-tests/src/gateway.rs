@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::process::Running;
 use crate::visitor::repository;
 
@@ -92,6 +94,18 @@ impl Gateway {
         get(self.address, 8080, path)
     }
 
+    /// Asks its API as a page of the company would; status and JSON.
+    ///
+    /// # Errors
+    /// When it does not answer, or not in JSON.
+    pub fn api(&self, method: &str, path: &str, key: &str, body: &Value) -> Result<(u16, Value), String> {
+        let bearer = format!("Bearer {key}");
+        let origin = self.url();
+        let headers = [("Origin", origin.as_str()), ("Content-Type", "application/json"), ("Authorization", &bearer)];
+        let (status, body) = request(self.address, 8080, method, path, &headers, &body.to_string())?;
+        Ok((status, serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?))
+    }
+
     /// The value of a metric line that begins with `name` (labels included).
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<f64> {
@@ -126,9 +140,29 @@ impl Gateway {
 /// # Errors
 /// When nobody answers.
 pub fn get(address: IpAddr, port: u16, path: &str) -> Result<(u16, String), String> {
+    request(address, port, "GET", path, &[], "")
+}
+
+/// One request over plain HTTP/1.1; status and body.
+///
+/// # Errors
+/// When nobody answers.
+pub fn request(
+    address: IpAddr,
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<(u16, String), String> {
     let mut stream = TcpStream::connect((address, port)).map_err(|error| error.to_string())?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n\r\n")
-        .map_err(|error| error.to_string())?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    )
+    .map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&bytes).into_owned();

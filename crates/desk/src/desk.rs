@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use call::{CallEvent, CallId, CallSpec, CallTags, LegId, LegKind, LegSpec, Now, Plan, QueueId, State, TagsDraft};
+use call::{
+    CallEvent, CallId, CallSpec, CallTags, LegId, LegKind, LegSpec, Now, Party, Plan, QueueId, State, TagsDraft,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -35,6 +37,21 @@ pub struct TalkRequest {
     pub language: String,
     /// His address.
     pub source_ip: IpAddr,
+}
+
+/// A call-back whose turn has come.
+#[derive(Clone, Debug)]
+pub struct CallbackTurn {
+    /// What the call carries; the queue among it.
+    pub tags: CallTags,
+    /// The customer's leg.
+    pub customer: LegSpec,
+    /// The agent is rung first, or the customer.
+    pub agent_first: bool,
+    /// Agents who would not take this one: they are asked last.
+    pub declined: Vec<String>,
+    /// Who talked with this customer last: he is asked first.
+    pub last_agent: Option<String>,
 }
 
 /// Whether a visitor could talk now.
@@ -139,6 +156,28 @@ impl Desk {
         Ok(self.start(Plan::Talk, tags, first, second, Some(source), now))
     }
 
+    /// A call-back's turn has come: the call to start, or why not now. The agent is this call's from now on.
+    pub fn call_back(&mut self, turn: CallbackTurn, now: Now) -> Result<CallSpec, Refusal> {
+        if !self.accepting {
+            return Err(Refusal::Closed);
+        }
+        let queue = self.open_queue(&turn.tags.queue, now)?;
+        let mut agents = routing::candidates(queue, &self.agents)?;
+        let is = |leg: &LegSpec, who: &str| leg.kind.extension() == Some(who);
+        agents.sort_by_key(|leg| {
+            let declined = turn.declined.iter().any(|who| is(leg, who));
+            let knows_him = turn.last_agent.as_deref().is_some_and(|who| is(leg, who));
+            (declined, !knows_him)
+        });
+        let (plan, first, second) = if turn.agent_first {
+            let agent = agents.into_iter().next().ok_or(Refusal::NoAgent)?;
+            (Plan::CallBack { first: Party::Agent }, agent, vec![turn.customer])
+        } else {
+            (Plan::CallBack { first: Party::Visitor }, turn.customer, agents)
+        };
+        Ok(self.start(plan, turn.tags, first, second, None, now))
+    }
+
     /// An agent's phone dials another extension: the call to start, or why not.
     pub fn dial(&mut self, from: &str, to: &str, now: Now) -> Result<CallSpec, Refusal> {
         if !self.accepting {
@@ -240,7 +279,8 @@ impl Desk {
         let Some(live) = self.calls.get_mut(&call) else { return };
         let before = std::mem::replace(&mut live.at, leg);
         let left = live.candidate(before).filter(|_| before != leg).map(str::to_owned);
-        live.card.agent = live.candidate(leg).map(str::to_owned);
+        // Of a call-back whose agent came first, the customer is no candidate: it stays his.
+        live.card.agent = live.candidate(leg).map(str::to_owned).or_else(|| live.caller.clone());
         let taken = live.card.agent.clone();
         if let Some(agent) = left.and_then(|extension| self.agent_mut(&extension)) {
             agent.release(call, Duration::ZERO, now.mono);
@@ -302,6 +342,16 @@ impl Desk {
 
     /// Who would be tried for this queue, or why nobody.
     fn candidates(&self, queue: &QueueId, now: Now) -> Result<Vec<LegSpec>, Refusal> {
+        let queue = self.open_queue(queue, now)?;
+        let waiting = self.calls.values().filter(|call| call.card.tags.queue == queue.id && call.is_waiting()).count();
+        if waiting >= queue.max_waiting {
+            return Err(Refusal::TooMany(Bound::Queue));
+        }
+        routing::candidates(queue, &self.agents)
+    }
+
+    /// A queue that may have one more call now.
+    fn open_queue(&self, queue: &QueueId, now: Now) -> Result<&Queue, Refusal> {
         let queue = self.config.queues.iter().find(|known| known.id == *queue).ok_or(Refusal::UnknownQueue)?;
         if !is_open(queue, now) {
             return Err(Refusal::Closed);
@@ -309,11 +359,7 @@ impl Desk {
         if self.calls.len() >= self.config.limits.live_calls {
             return Err(Refusal::TooMany(Bound::Tenant));
         }
-        let waiting = self.calls.values().filter(|call| call.card.tags.queue == queue.id && call.is_waiting()).count();
-        if waiting >= queue.max_waiting {
-            return Err(Refusal::TooMany(Bound::Queue));
-        }
-        routing::candidates(queue, &self.agents)
+        Ok(queue)
     }
 
     /// Every live call, oldest first.

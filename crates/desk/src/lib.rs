@@ -38,7 +38,7 @@ pub use callback::{
 pub use card::{AgentCard, CallCard};
 pub use config::{AgentConfig, CallLimits, DeskConfig, DeskLimits, Queue, QueueTarget};
 pub use day::{Day, DaySpan, NoSuchDay};
-pub use desk::{Availability, Desk, DeskCommand, TalkRequest, Timer};
+pub use desk::{Availability, CallbackTurn, Desk, DeskCommand, TalkRequest, Timer};
 pub use holidays::{Holiday, Holidays};
 pub use hours::{Hours, HoursError, Opening};
 pub use number::{

@@ -34,7 +34,7 @@ impl LiveCall {
             tags: spec.tags.clone(),
             started_unix_ms: now.unix_ms,
             since_unix_ms: now.unix_ms,
-            agent: candidates.first().cloned().flatten(),
+            agent: candidates.first().cloned().flatten().or_else(|| extension(&spec.first.kind)),
         };
         let (caller, at) = (extension(&spec.first.kind), LegId(1));
         Self { card, number, source, caller, candidates, at, answered: false }

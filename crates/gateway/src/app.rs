@@ -14,7 +14,7 @@ use media::codec::CodecKind;
 use rand::Rng;
 use sip::digest::{AccountSecret, Algorithm};
 use sip::endpoint::{Account, Endpoint, EndpointConfig, Local, Transport};
-use store::Store;
+use store::Home;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -25,6 +25,7 @@ use crate::clock;
 use crate::config::checked::{self, Config, Seat};
 use crate::demo;
 use crate::drive::call::{CallConfig, CallContext};
+use crate::drive::callbacks::{self, Line};
 use crate::drive::calls::Calls;
 use crate::drive::console::Consoles;
 use crate::drive::desk::{self as desk_task, DeskHandle};
@@ -145,6 +146,9 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     rooms.watch("the inbound door", tokio::spawn(inbound));
     let board = HealthBoard::default();
     rooms.watch("the metrics' upkeep", tokio::spawn(metrics_upkeep()));
+    let lines = callback_lines(&config, &contexts);
+    let (callbacks, clerk) = callbacks::start(Arc::clone(&store), lines);
+    rooms.watch("the call-back clerk", clerk);
     let echo_agent = match &echo {
         Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
         None => None,
@@ -152,6 +156,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     let house = Arc::new(House {
         tenants: doors(&config, &contexts),
         agents: config.agents.iter().map(|agent| (agent.clone(), tenants_of(&config, agent))).collect(),
+        callbacks: callbacks.clone(),
         board: board.clone(),
         accepting: AtomicBool::new(true),
     });
@@ -171,7 +176,11 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     for desk in desks.values() {
         desk.accepting(false).await;
     }
+    callbacks.hand_over().await;
     shutdown::drain(&calls, drain).await;
+    if tokio::time::timeout(Duration::from_secs(3), callbacks.idle()).await.is_err() {
+        warn!("a call-back's outcome was not written in time: the next start takes it over as in doubt");
+    }
     shutdown::end_at_next_signal();
     let _web_gone = stop.send(true);
     if let Some(agent) = echo_agent {
@@ -250,7 +259,7 @@ impl Drop for AbortAtDrop {
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+async fn open_store(config: &Config) -> Result<Arc<dyn Home>, StartError> {
     let store = store::open(&config.store.url).map_err(|error| StartError::Store(error.to_string()))?;
     match store.close_interrupted(clock::unix_ms()).await {
         Ok(0) => {}
@@ -373,7 +382,7 @@ fn start_desks(
     consoles: &Consoles,
     sip: &SipHandle,
     media: &MediaHandle,
-    store: &Arc<dyn Store>,
+    store: &Arc<dyn Home>,
     rooms: &mut Rooms,
 ) -> (BTreeMap<String, DeskHandle>, BTreeMap<String, CallContext>) {
     let call_config = Arc::new(call_config(config));
@@ -530,6 +539,24 @@ fn doors(config: &Config, contexts: &BTreeMap<String, CallContext>) -> BTreeMap<
             Some((tenant.id.clone(), TenantDoor { origins, queues: queues(&tenant.id), context }))
         })
         .collect()
+}
+
+/// The queues that call back.
+fn callback_lines(config: &Config, contexts: &BTreeMap<String, CallContext>) -> Vec<Line> {
+    let line = |queue: &checked::Queue| {
+        Some(Line {
+            tenant: queue.tenant.clone(),
+            queue: queue.id.clone(),
+            config: queue.callback.clone()?,
+            hours: queue.hours.clone(),
+            agents: match &queue.target {
+                checked::QueueTarget::Agents { extensions, .. } => extensions.len(),
+                checked::QueueTarget::Trunk { .. } | checked::QueueTarget::Echo => 1,
+            },
+            context: contexts.get(&queue.tenant)?.clone(),
+        })
+    };
+    config.queues.iter().filter_map(line).collect()
 }
 
 /// The gateway's one clock, for the edge.

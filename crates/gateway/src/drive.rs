@@ -1,6 +1,7 @@
 //! Drivers between the rooms: one loop per pure room, translating words, deciding nothing.
 
 pub(crate) mod call;
+pub(crate) mod callbacks;
 pub(crate) mod calls;
 pub(crate) mod console;
 pub(crate) mod desk;

@@ -15,7 +15,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Door, Health, Refusal, WebCounter,
+    CallbackOffer, Door, Health, Refusal, WebCounter,
     edge::{Asked, Caller, Edge, lang_of},
     origin::Origin,
     sentence,
@@ -23,9 +23,9 @@ use crate::{
 };
 
 const ORIGIN_MISSING: Refusal = Refusal::new("origin-missing", 403);
-const ORIGIN_REFUSED: Refusal = Refusal::new("origin-refused", 403);
-const QUEUE_UNKNOWN: Refusal = Refusal::new("queue-unknown", 404);
-const REQUEST_INVALID: Refusal = Refusal::new("request-invalid", 400);
+pub(crate) const ORIGIN_REFUSED: Refusal = Refusal::new("origin-refused", 403);
+pub(crate) const QUEUE_UNKNOWN: Refusal = Refusal::new("queue-unknown", 404);
+pub(crate) const REQUEST_INVALID: Refusal = Refusal::new("request-invalid", 400);
 
 #[derive(Deserialize)]
 struct TokenRequest {
@@ -94,7 +94,7 @@ fn issue(
     Ok(TokenAnswer { token, expires_in_s: life.as_secs() })
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("application/json")
@@ -113,6 +113,8 @@ struct AvailabilityAnswer {
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sentence: Option<&'static str>,
+    #[serde(flatten)]
+    callback: CallbackOffer,
 }
 
 /// `GET /v1/availability`: should the button offer to talk?
@@ -153,7 +155,8 @@ fn available(
     }
     let found = edge.backend.availability(&tenant, &queue).ok_or(QUEUE_UNKNOWN)?;
     let sentence = found.reason.map(|code| sentence(code, caller.lang));
-    Ok(AvailabilityAnswer { talk_now: found.talk_now, reason: found.reason, sentence })
+    let callback = edge.backend.callback_offer(&tenant, &queue);
+    Ok(AvailabilityAnswer { talk_now: found.talk_now, reason: found.reason, sentence, callback })
 }
 
 /// `OPTIONS`: the preflight of a listed origin.
@@ -162,10 +165,10 @@ pub(crate) async fn preflight(State(edge): State<Arc<Edge>>, caller: Caller) -> 
         Ok(origin) => {
             let mut response = readable_by(&origin, StatusCode::NO_CONTENT.into_response());
             let headers = response.headers_mut();
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PATCH, DELETE"));
             headers.insert(
                 header::ACCESS_CONTROL_ALLOW_HEADERS,
-                HeaderValue::from_static("content-type, accept-language"),
+                HeaderValue::from_static("content-type, accept-language, authorization, idempotency-key"),
             );
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
             response

@@ -2,8 +2,9 @@
 
 use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
+use crate::callback::{CallbackAsk, CallbackMade, CallbackOffer, CallbackView, SlotsAsk, SlotsView};
 use crate::sentence::{Lang, sentence};
 
 /// A future in a box, so that [`Backend`] can be a trait object.
@@ -23,6 +24,33 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether somebody would answer now. `None`: no such tenant or queue.
     fn availability(&self, tenant: &str, queue: &str) -> Option<Availability>;
+
+    /// Whether and when this queue calls back.
+    fn callback_offer(&self, tenant: &str, queue: &str) -> CallbackOffer;
+
+    /// The slots a visitor may choose from.
+    fn slots(&self, ask: SlotsAsk) -> BoxFuture<'_, Result<SlotsView, Refusal>>;
+
+    /// Promises a call-back. When it answers, the promise is stored.
+    fn ask_callback(&self, ask: CallbackAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>>;
+
+    /// How a call-back stands, for whoever has its key.
+    fn callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>>;
+
+    /// Gives a call-back another time.
+    fn move_callback(
+        &self,
+        id: String,
+        key: String,
+        when: String,
+        tz: String,
+    ) -> BoxFuture<'_, Result<CallbackView, Refusal>>;
+
+    /// Calls a call-back off.
+    fn cancel_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>>;
+
+    /// The ids of call-backs as they change.
+    fn callback_changes(&self) -> broadcast::Receiver<String>;
 
     /// Whether this tenant lists this origin. `origin` is canonical (see [`crate::origin::Origins`]).
     fn origin_allowed(&self, tenant: &str, origin: &str) -> bool;
@@ -353,6 +381,8 @@ pub enum Door {
     Talk,
     /// WebSocket `/v1/agent`.
     Agent,
+    /// `/v1/callbacks` and `/v1/slots`.
+    Callback,
     /// Pages, scripts and everything else.
     Page,
 }
@@ -365,6 +395,7 @@ impl Door {
             Self::Availability => "availability",
             Self::Talk => "talk",
             Self::Agent => "agent",
+            Self::Callback => "callback",
             Self::Page => "page",
         }
     }

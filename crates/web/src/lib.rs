@@ -21,6 +21,7 @@ mod agent;
 mod api;
 mod assets;
 pub mod backend;
+pub mod callback;
 mod edge;
 mod guard;
 mod line;
@@ -37,6 +38,9 @@ pub use backend::{
     AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, CallCard, CardState, Door,
     Health, HealthCheck, Refusal, SessionInfo, TalkSession, TalkStart, VisitorRequest, VisitorState, VisitorUpdate,
     WebCounter,
+};
+pub use callback::{
+    AttemptView, CallbackAsk, CallbackMade, CallbackOffer, CallbackView, SlotView, SlotsAsk, SlotsView, WaitView,
 };
 pub use sentence::{Lang, sentence};
 pub use serve::serve;
@@ -158,6 +162,17 @@ pub fn router(config: WebConfig, backend: Arc<dyn Backend>) -> Router {
     Router::new()
         .route("/v1/token", post(api::token).options(api::preflight))
         .route("/v1/availability", get(api::availability).options(api::preflight))
+        .route("/v1/slots", get(callback::api::slots).options(api::preflight))
+        .route("/v1/callbacks", post(callback::api::ask).options(api::preflight))
+        .route(
+            "/v1/callbacks/{id}",
+            get(callback::api::show)
+                .patch(callback::api::change)
+                .delete(callback::api::cancel)
+                .options(api::preflight),
+        )
+        .route("/v1/callbacks/{id}/events", get(callback::events::events).options(api::preflight))
+        .route("/v1/callbacks/{id}/calendar.ics", get(callback::calendar::calendar))
         .route("/v1/talk", any(talk::talk))
         .route("/v1/agent", any(agent::agent))
         .route("/healthz", get(api::healthz))

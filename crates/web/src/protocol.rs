@@ -31,7 +31,7 @@ mod visitor;
 
 pub use agent::AgentMessage;
 pub(crate) use agent::{AgentReply, CardJson};
-pub(crate) use visitor::VisitorReply;
+pub(crate) use visitor::{VisitorReply, session};
 pub use visitor::{VisitorHello, VisitorMessage};
 
 /// The version spoken here.

@@ -140,6 +140,82 @@ const ROWS: &[Row] = &[
         "Your browser and our telephone have no sound format in common. Please try another browser.",
         "Votre navigateur et notre téléphone n’ont aucun format audio en commun. Essayez un autre navigateur.",
     ),
+    // Why a call-back is refused (FEATURES §2.3).
+    row("number_required", "Please enter your telephone number.", "Indiquez votre numéro de téléphone."),
+    row(
+        "number_invalid",
+        "This telephone number does not exist. Please check it.",
+        "Ce numéro de téléphone n’existe pas. Vérifiez-le.",
+    ),
+    row(
+        "number_not_dialable",
+        "We cannot call this kind of number. Please enter a landline or mobile number.",
+        "Nous ne pouvons pas appeler ce type de numéro. Indiquez un fixe ou un mobile.",
+    ),
+    row("number_blocked", "We cannot call this number.", "Nous ne pouvons pas appeler ce numéro."),
+    row(
+        "country_not_served",
+        "We cannot call numbers of this country.",
+        "Nous n’appelons pas les numéros de ce pays.",
+    ),
+    row(
+        "duplicate_open",
+        "A call to this number is already planned.",
+        "Un rappel est déjà prévu à ce numéro.",
+    ),
+    row(
+        "slot_gone",
+        "This time has just been taken. Please choose another.",
+        "Cet horaire vient d’être pris. Choisissez-en un autre.",
+    ),
+    row("slot_past", "This time is over. Please choose another.", "Cet horaire est passé. Choisissez-en un autre."),
+    row(
+        "slot_outside_hours",
+        "We do not call at this time. Please choose another.",
+        "Nous n’appelons pas à cet horaire. Choisissez-en un autre.",
+    ),
+    row("when_invalid", "This is not a date and time.", "Ceci n’est pas une date et une heure."),
+    row("tz_invalid", "This time zone does not exist.", "Ce fuseau horaire n’existe pas."),
+    row(
+        "too_many_requests",
+        "This number has been called enough for today. Please try again tomorrow.",
+        "Ce numéro a été assez appelé pour aujourd’hui. Réessayez demain.",
+    ),
+    row(
+        "consent_missing",
+        "Please read and accept how we use your number.",
+        "Lisez et acceptez l’usage que nous faisons de votre numéro.",
+    ),
+    row(
+        "capacity_full",
+        "We cannot take more call-backs right now. Please try again later.",
+        "Nous ne pouvons plus prendre de rappels pour le moment. Réessayez plus tard.",
+    ),
+    row("not_found", "There is no such call-back.", "Ce rappel n’existe pas."),
+    row("gone", "It is too late to change this call-back.", "Il est trop tard pour modifier ce rappel."),
+    row(
+        "book_away",
+        "We cannot note call-backs right now. Please try again in a minute.",
+        "Nous ne pouvons pas noter de rappel pour le moment. Réessayez dans une minute.",
+    ),
+    // How a call-back stands (`desk::CallbackState::code`).
+    row("callback-scheduled", "We will call you at the time shown.", "Nous vous appellerons à l’heure indiquée."),
+    row("callback-queued", "It is your turn soon: keep your phone at hand.", "C’est bientôt à vous : gardez votre téléphone à portée."),
+    row("callback-offered", "We are asking an adviser to call you.", "Nous demandons à un conseiller de vous appeler."),
+    row("callback-dialling", "We are calling you now.", "Nous vous appelons maintenant."),
+    row("callback-connected", "You are talking with an adviser.", "Vous êtes en ligne avec un conseiller."),
+    row("callback-completed", "We have talked. Thank you.", "Nous nous sommes parlé. Merci."),
+    row("callback-cancelled", "This call-back was cancelled.", "Ce rappel a été annulé."),
+    row(
+        "callback-expired",
+        "We could not call you in time. We are sorry: please ask again.",
+        "Nous n’avons pas pu vous appeler à temps. Veuillez nous en excuser et refaire une demande.",
+    ),
+    row(
+        "callback-failed",
+        "We could not reach you. Please ask again if you still wish to talk.",
+        "Nous n’avons pas pu vous joindre. Refaites une demande si vous le souhaitez.",
+    ),
     // Why the desk or the edge says no.
     row("closed", "We are closed right now.", "Nous sommes fermés pour le moment."),
     row(
@@ -297,7 +373,7 @@ mod tests {
     #[test]
     fn every_row_is_a_sentence_in_two_languages_with_a_code_of_its_own() {
         for (index, row) in ROWS.iter().enumerate() {
-            assert!(row.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.code);
+            assert!(row.code.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte)), "{}", row.code);
             assert!(row.en.ends_with('.') && row.fr.ends_with('.'), "{}", row.code);
             assert!(row.en != row.fr && !row.fr.contains('\''), "{}", row.code);
             assert!(ROWS.iter().skip(index + 1).all(|other| other.code != row.code), "{} twice", row.code);

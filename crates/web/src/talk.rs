@@ -20,7 +20,7 @@ use crate::{
     protocol::{Fault, SUBPROTOCOL, VisitorHello, VisitorMessage, VisitorReply},
     sentence,
     throttle::Stranger,
-    token::RedeemError,
+    token::{Grant, RedeemError},
 };
 
 const DOOR: Door = Door::Talk;
@@ -152,18 +152,7 @@ impl Visit {
 
     /// Spends the token.
     fn spend(&self, hello: VisitorHello) -> Result<TalkStart, Refusal> {
-        let origin = self.origin.as_str();
-        let redeemed = self.edge.tokens().redeem(&hello.token, origin, self.edge.now());
-        let grant = redeemed.map_err(|why| match why {
-            RedeemError::Unknown => Refusal::new("token-unknown", 401),
-            RedeemError::Used => Refusal::new("token-used", 401),
-            RedeemError::Expired => Refusal::new("token-expired", 401),
-            RedeemError::Origin => Refusal::new("token-origin", 403),
-        })?;
-        // The list may have changed since the token was made.
-        if !self.edge.backend.origin_allowed(&grant.tenant, origin) {
-            return Err(Refusal::new("origin-refused", 403));
-        }
+        let grant = redeemed(&self.edge, &hello.token, &self.origin)?;
         Ok(TalkStart {
             tenant: grant.tenant,
             queue: grant.queue,
@@ -179,6 +168,23 @@ impl Visit {
         if line.say(&error(code, lang)).await.is_ok() {
             line.close(close_code::POLICY, code).await;
         }
+    }
+}
+
+/// Spends a token; it is not good a second time.
+pub(crate) fn redeemed(edge: &Edge, token: &str, origin: &Origin) -> Result<Grant, Refusal> {
+    let redeemed = edge.tokens().redeem(token, origin.as_str(), edge.now());
+    let grant = redeemed.map_err(|why| match why {
+        RedeemError::Unknown => Refusal::new("token-unknown", 401),
+        RedeemError::Used => Refusal::new("token-used", 401),
+        RedeemError::Expired => Refusal::new("token-expired", 401),
+        RedeemError::Origin => Refusal::new("token-origin", 403),
+    })?;
+    // The list may have changed since the token was made.
+    if edge.backend.origin_allowed(&grant.tenant, origin.as_str()) {
+        Ok(grant)
+    } else {
+        Err(Refusal::new("origin-refused", 403))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The edge over real sockets: a fake gateway behind it, hand-made requests and a foreign WebSocket client before it.
 
 mod agent;
+mod callback;
 mod client;
 mod fake;
 mod http;

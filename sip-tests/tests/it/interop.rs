@@ -1,5 +1,6 @@
 //! Real peers: Chromium, baresip, the release binary. Run with `RUN_SLOW_TESTS=1` (`make test` does).
 
+mod callback;
 mod console;
 mod ends;
 mod garbage;

@@ -93,6 +93,11 @@ impl NumberPolicy {
         Ok(Self { home, countries, networks, kinds, blocked })
     }
 
+    /// The country whose numbers are written without a plus.
+    pub fn home(&self) -> String {
+        self.home.to_string()
+    }
+
     /// Judges what a visitor typed. `country` is what the page says a number without a plus belongs to; `None` is home.
     pub fn judge(&self, typed: &str, country: Option<&str>) -> Result<Number, NumberRefusal> {
         self.walk(typed, country, &mut Trail::default())

@@ -12,6 +12,7 @@ use super::secret::SecretSource;
 use super::shape::Removed;
 use super::suggest;
 
+mod callback;
 mod hours;
 mod net;
 mod people;

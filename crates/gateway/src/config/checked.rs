@@ -140,6 +140,8 @@ pub struct Trunk {
     pub headers: HeaderPolicy,
     /// Addresses whose INVITEs are taken as this trunk's, besides `host`'s own.
     pub accept_from: Vec<IpAddr>,
+    /// Numbers that may be shown to people called through it.
+    pub caller_ids: Vec<String>,
 }
 
 /// Audio codecs by their SDP names.
@@ -196,6 +198,50 @@ pub struct Queue {
     pub waiting_max: usize,
     /// When it is open; `None`: always.
     pub hours: Option<desk::Hours>,
+    /// How it calls back; `None`: it does not.
+    pub callback: Option<QueueCallback>,
+}
+
+/// `[queue.callback]`
+#[derive(Clone, Debug)]
+pub struct QueueCallback {
+    /// Behind which trunk the customers are.
+    pub trunk: String,
+    /// The agent is rung first and hears the customer's phone ring; else the customer is.
+    pub agent_first: bool,
+    /// Which numbers are called.
+    pub numbers: desk::NumberPolicy,
+    /// How a number is written for the trunk.
+    pub dial_as: DialAs,
+    /// Digits before it, such as the 0 of an outside line.
+    pub dial_prefix: String,
+    /// The number shown to the customer, one of the trunk's; `None`: as the trunk decides.
+    pub caller_id: Option<String>,
+    /// How long the customer's phone may ring.
+    pub ring_limit: Duration,
+    /// Call-backs of this queue dialled at once.
+    pub at_once_max: usize,
+    /// Call-backs of this tenant that may be open.
+    pub open_max: u64,
+    /// Call-backs to one number in 24 hours, at all tenants.
+    pub per_number_per_day_max: u64,
+    /// The slots a visitor may choose from.
+    pub slots: desk::Slots,
+    /// When a try is made again.
+    pub retry: desk::RetryRules,
+}
+
+/// How a number is dialled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DialAs {
+    /// `+33612345678`
+    E164,
+    /// `33612345678`
+    Digits,
+    /// `0033612345678`
+    International,
+    /// `0612345678` at home, as international abroad.
+    National,
 }
 
 /// Where a queue's calls go. A page never chooses: the queue decides.

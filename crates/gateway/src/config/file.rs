@@ -86,6 +86,7 @@ pub(super) struct Trunk {
     pub(super) codecs: Key<Vec<Spanned<String>>>,
     pub(super) headers: Key<Vec<Spanned<String>>>,
     pub(super) accept_from: Key<Vec<Spanned<String>>>,
+    pub(super) caller_ids: Key<Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,6 +100,30 @@ pub(super) struct Queue {
     pub(super) ring_limit_s: Key<i64>,
     pub(super) waiting_max: Key<i64>,
     pub(super) hours: Key<String>,
+    pub(super) callback: Option<Spanned<Callback>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Callback {
+    pub(super) trunk: Key<String>,
+    pub(super) rings_first: Key<String>,
+    pub(super) countries: Key<Vec<Spanned<String>>>,
+    pub(super) kinds: Key<Vec<Spanned<String>>>,
+    pub(super) blocked_prefixes: Key<Vec<Spanned<String>>>,
+    pub(super) dial_as: Key<String>,
+    pub(super) dial_prefix: Key<String>,
+    pub(super) caller_id: Key<String>,
+    pub(super) ring_limit_s: Key<i64>,
+    pub(super) at_once_max: Key<i64>,
+    pub(super) open_max: Key<i64>,
+    pub(super) per_number_per_day_max: Key<i64>,
+    pub(super) slot_minutes: Key<i64>,
+    pub(super) slot_seats: Key<i64>,
+    pub(super) lead_minutes: Key<i64>,
+    pub(super) horizon_days: Key<i64>,
+    pub(super) attempts_max: Key<i64>,
+    pub(super) window_hours: Key<i64>,
 }
 
 /// Days, each with its hours.

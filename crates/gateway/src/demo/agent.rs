@@ -118,6 +118,7 @@ fn registration(kind: Transport, registrar: SocketAddr, password: &str) -> Trunk
         codecs: Codec::ALL.to_vec(),
         headers: HeaderPolicy { user_to_user: false, x_headers: false, display_name: false },
         accept_from: Vec::new(),
+        caller_ids: Vec::new(),
     }
 }
 

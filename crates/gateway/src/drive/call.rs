@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use call::{Call, CallCommand, CallEvent, CallId, CallRecord, CallSpec, CallTags, HangupCause, LegEvent, LegId, Party};
+use desk::AttemptEnd;
 use media::bridge::Side;
 use media::codec::CodecKind;
-use store::{OpenCall, Store};
+use store::{Home, OpenCall};
 use tokio::sync::mpsc;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 use web::backend::{AgentUpdate, VisitorRequest, VisitorUpdate};
@@ -28,10 +29,12 @@ use crate::drive::sip::driver::sleep_until;
 use crate::drive::sip::{Incoming, LegSink, SipHandle, SipLeg, SipNotice};
 use crate::observe::metric::{self, Metric};
 
+mod callback;
 mod inputs;
 pub(crate) mod legs;
 mod orders;
 
+pub(crate) use callback::{CallbackLink, CallbackNews};
 use legs::{LegIo, Phone};
 
 /// From the moment when media is held back, as the browser gives no sign of life, to the loss of consent.
@@ -65,7 +68,7 @@ pub(crate) struct CallContext {
     pub(crate) sip: SipHandle,
     pub(crate) media: MediaHandle,
     pub(crate) desk: DeskHandle,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Home>,
     pub(crate) calls: Calls,
     pub(crate) consoles: Consoles,
     pub(crate) config: Arc<CallConfig>,
@@ -106,7 +109,7 @@ pub(crate) async fn start_talk(
         .browser(Side::A, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma])
         .await?;
     tokio::spawn(forward_requests(visitor.requests, inbox_in.clone()));
-    let first = First { io: LegIo::Visitor { updates: visitor.updates }, caller: None };
+    let first = First { io: LegIo::Visitor { updates: visitor.updates }, caller: None, callback: None };
     spawn(context, spec, session, first, inbox_in, inbox, entry);
     Ok(answer)
 }
@@ -122,7 +125,17 @@ pub(crate) fn start_inbound(context: CallContext, spec: CallSpec, incoming: Inco
     }
     let caller = Caller { display: incoming.from_display.clone(), user: incoming.account.clone().unwrap_or_default() };
     let phone = Phone::called_us(incoming);
-    let first = First { io: LegIo::Phone(Box::new(phone)), caller: Some(caller) };
+    let first = First { io: LegIo::Phone(Box::new(phone)), caller: Some(caller), callback: None };
+    spawn(context, spec, session, first, inbox_in, inbox, entry);
+    Ok(())
+}
+
+/// Starts a call-back's call: its first leg is rung, and its holder hears what becomes of it.
+pub(crate) fn start_callback(context: CallContext, spec: CallSpec, link: CallbackLink) -> Result<(), MediaError> {
+    let (inbox_in, inbox) = mpsc::channel(INBOX_MAX);
+    let entry = context.calls.enter(spec.id, inbox_in.clone());
+    let session = context.media.open(&spec.id.to_string(), inbox_in.clone())?;
+    let first = First { io: LegIo::None, caller: None, callback: Some(link) };
     spawn(context, spec, session, first, inbox_in, inbox, entry);
     Ok(())
 }
@@ -155,7 +168,8 @@ fn spawn(
     let span = info_span!("call", id = %spec.id, queue = %spec.tags.queue.0);
     let (id, house) = (spec.id, context.clone());
     let opened = OpenCall::of(&spec, clock::unix_ms());
-    let agents: Vec<String> = spec.second.iter().filter_map(|leg| leg.kind.extension().map(str::to_owned)).collect();
+    let legs = std::iter::once(&spec.first).chain(&spec.second);
+    let agents: Vec<String> = legs.filter_map(|leg| leg.kind.extension().map(str::to_owned)).collect();
     let task_opened = opened.clone();
     metric::gauge_add(Metric::CallsLive, 1.0);
     metric::count(Metric::CallsStarted);
@@ -196,6 +210,7 @@ struct Caller {
 struct First {
     io: LegIo,
     caller: Option<Caller>,
+    callback: Option<CallbackLink>,
 }
 
 /// The task's state.
@@ -210,6 +225,10 @@ struct CallTask {
     legs: Vec<LegIo>,
     /// The phone that called, in a call between phones.
     caller: Option<Caller>,
+    /// Who holds the call-back this call is made for.
+    callback: Option<CallbackLink>,
+    /// What is known so far of its customer's leg.
+    customer_end: AttemptEnd,
     /// The candidate that holds side B.
     second: Option<LegId>,
     inbox_in: mpsc::Sender<CallInput>,
@@ -259,6 +278,8 @@ impl CallTask {
             session: Some(session),
             legs,
             caller: first.caller,
+            callback: first.callback,
+            customer_end: AttemptEnd::default(),
             second: None,
             inbox_in,
             sip_legs,
@@ -372,6 +393,7 @@ impl CallTask {
             CallEvent::Trying { .. } | CallEvent::Ringing { .. } | CallEvent::Held { .. } | CallEvent::Digit { .. } => {
             }
         }
+        self.tell_holder(&event).await;
         self.context.desk.event(self.id, event).await;
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use call::{CallEvent, CallId, CallSpec, QueueId};
-use desk::{AgentCard, Availability, CallCard, Desk, DeskCommand, Refusal, Seat, Seats, TalkRequest};
+use desk::{AgentCard, Availability, CallCard, CallbackTurn, Desk, DeskCommand, Refusal, Seat, Seats, TalkRequest};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
@@ -26,6 +26,7 @@ pub(crate) struct DeskView {
 
 enum Question {
     Talk(Box<TalkRequest>, oneshot::Sender<Result<CallSpec, Refusal>>),
+    CallBack(Box<CallbackTurn>, oneshot::Sender<Result<CallSpec, Refusal>>),
     Dial { from: String, to: String, reply: oneshot::Sender<Result<CallSpec, Refusal>> },
     Seat { extension: String, seat: Seat, on: bool },
     Event(CallId, CallEvent),
@@ -54,6 +55,12 @@ impl DeskHandle {
     pub(crate) async fn talk(&self, request: TalkRequest) -> Result<CallSpec, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.ask(Question::Talk(Box::new(request), reply), answer).await
+    }
+
+    /// Who calls this customer back now?
+    pub(crate) async fn call_back(&self, turn: CallbackTurn) -> Result<CallSpec, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Question::CallBack(Box::new(turn), reply), answer).await
     }
 
     /// May this phone dial that extension?
@@ -173,6 +180,10 @@ fn handle(desk: &mut Desk, question: Question) {
         Question::Talk(request, reply) => {
             let answer = desk.talk(*request, now);
             count_refusal(&answer);
+            forget_unheard(desk, reply.send(answer), now);
+        }
+        Question::CallBack(turn, reply) => {
+            let answer = desk.call_back(*turn, now);
             forget_unheard(desk, reply.send(answer), now);
         }
         Question::Dial { from, to, reply } => {

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use call::{HangupCause, LegId};
 use tokio::sync::{mpsc, oneshot};
@@ -48,8 +48,8 @@ pub(crate) enum SipNotice {
     Progress { sdp: Option<Vec<u8>>, remote: IpAddr },
     /// 2xx with the answer to our offer (or the offer, when ours was missing).
     Answered { sdp: Option<Vec<u8>>, remote: IpAddr },
-    /// The leg never came up.
-    Refused { cause: HangupCause, status: u16, phrase: String },
+    /// The leg never came up. Status 0: the INVITE never left. `q850` is the network's own cause (RFC 3326).
+    Refused { cause: HangupCause, status: u16, phrase: String, q850: Option<u8> },
     /// The far end changed the session: hold, resume, new address, new codec. Answer with `accept` or `refuse`.
     Reoffered { sdp: Option<Vec<u8>> },
     /// Key pressed, told by INFO.
@@ -82,6 +82,8 @@ pub(crate) struct Invitation {
     pub(crate) sdp: SdpMaker,
     /// `Call-ID` starts with this, so that a log line joins both legs.
     pub(crate) call: String,
+    /// After this moment it may not leave any more: another node may have taken over.
+    pub(crate) not_after: Option<Instant>,
 }
 
 /// Makes the SDP offer for the local address that faces the callee.

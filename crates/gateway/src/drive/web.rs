@@ -13,9 +13,11 @@ use web::backend::{
     TalkSession, TalkStart, WebCounter,
 };
 use web::origin::Origins;
+use web::{CallbackAsk, CallbackMade, CallbackOffer, CallbackView, SlotsAsk, SlotsView};
 
 use crate::config::checked::Agent;
 use crate::drive::call::{CallContext, CallInput, Visitor, start_talk};
+use crate::drive::callbacks::Callbacks;
 use crate::drive::console::{self, ConsoleAction};
 use crate::drive::desk::DeskView;
 use crate::drive::media::MediaError;
@@ -41,6 +43,7 @@ pub(crate) struct House {
     pub(crate) tenants: BTreeMap<String, TenantDoor>,
     /// Each with the tenants he serves.
     pub(crate) agents: Vec<(Agent, Vec<String>)>,
+    pub(crate) callbacks: Callbacks,
     pub(crate) board: HealthBoard,
     /// False from the moment a shutdown is asked for.
     pub(crate) accepting: AtomicBool,
@@ -142,6 +145,40 @@ impl Backend for House {
                 Availability { talk_now: false, reason: Some(web_refusal(*refusal).code) }
             }
         })
+    }
+
+    fn callback_offer(&self, tenant: &str, queue: &str) -> CallbackOffer {
+        self.callbacks.offer(tenant, queue)
+    }
+
+    fn slots(&self, ask: SlotsAsk) -> BoxFuture<'_, Result<SlotsView, Refusal>> {
+        Box::pin(self.callbacks.slots(ask))
+    }
+
+    fn ask_callback(&self, ask: CallbackAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>> {
+        Box::pin(self.callbacks.ask(ask))
+    }
+
+    fn callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
+        Box::pin(async move { self.callbacks.show(&id, &key).await })
+    }
+
+    fn move_callback(
+        &self,
+        id: String,
+        key: String,
+        when: String,
+        tz: String,
+    ) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
+        Box::pin(async move { self.callbacks.reschedule(&id, &key, &when, &tz).await })
+    }
+
+    fn cancel_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
+        Box::pin(async move { self.callbacks.cancel(&id, &key).await })
+    }
+
+    fn callback_changes(&self) -> tokio::sync::broadcast::Receiver<String> {
+        self.callbacks.changes()
     }
 
     fn origin_allowed(&self, tenant: &str, origin: &str) -> bool {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use store::Store;
+use store::Home;
 use tokio::net::UdpSocket;
 use tracing::{info, warn};
 use web::backend::{Health, HealthCheck};
@@ -83,7 +83,7 @@ pub(crate) async fn run(
     board: HealthBoard,
     media: MediaHandle,
     sip: SipHandle,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Home>,
     secret: [u8; 16],
 ) {
     loop {

@@ -86,6 +86,28 @@ metrics! {
     CallTalkSeconds = "call_talk_seconds", Kind::Histogram(CALL_SECONDS), None;
     /// Call records the store did not take.
     RecordsLost = "records_lost_total", Kind::Counter, None;
+    /// Call-backs that are not over, in the whole book.
+    CallbacksOpen = "callbacks_open", Kind::Gauge, None;
+    /// Call-backs this node holds: waiting for an agent, offered, dialled or talked on.
+    CallbacksHeld = "callbacks_held", Kind::Gauge, None;
+    /// Call-backs promised.
+    CallbacksAsked = "callbacks_asked_total", Kind::Counter, None;
+    /// Call-backs refused when they were asked for, by why.
+    CallbacksRefused = "callbacks_refused_total", Kind::Counter, Some("reason");
+    /// Tries of call-backs that are over, by what came of them.
+    CallbackAttempts = "callback_attempts_total", Kind::Counter, Some("outcome");
+    /// Call-backs that are over, by how.
+    CallbacksEnded = "callbacks_ended_total", Kind::Counter, Some("state");
+    /// Call-backs taken over from a node that died.
+    CallbacksTakenOver = "callbacks_taken_over_total", Kind::Counter, None;
+    /// Call-backs not dialled because another node, or the visitor, had changed them meanwhile.
+    CallbacksFenced = "callbacks_fenced_total", Kind::Counter, None;
+    /// Changes of call-backs the store did not take at once.
+    CallbackStoreErrors = "callback_store_errors_total", Kind::Counter, None;
+    /// From the promised moment of a call-back to the first ring of an agent.
+    CallbackLateSeconds = "callback_late_seconds", Kind::Histogram(CALL_SECONDS), None;
+    /// From the promised moment of a call-back to the two talking.
+    CallbackDelaySeconds = "callback_delay_seconds", Kind::Histogram(CALL_SECONDS), None;
     /// Requests a tenant's desk had no room for.
     DeskOverload = "desk_overload_total", Kind::Counter, None;
     /// From a browser's offer to its keys.

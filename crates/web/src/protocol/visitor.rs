@@ -101,19 +101,30 @@ struct Mute {
     on: bool,
 }
 
+/// What a page says of its session, within bounds.
+pub(crate) fn session(
+    id: String,
+    url: String,
+    title: String,
+    referrer: Option<String>,
+    lang: String,
+) -> Result<SessionInfo, Fault> {
+    Ok(SessionInfo {
+        // Whole, because half an id would be somebody else's.
+        id: whole(id, MAX_SESSION_BYTES)?,
+        page_url: cut(url, MAX_URL_BYTES),
+        page_title: cut(title, MAX_TITLE_BYTES),
+        referrer: referrer.filter(|text| !text.is_empty()).map(|text| cut(text, MAX_URL_BYTES)),
+        lang: cut(lang, MAX_LANG_BYTES),
+    })
+}
+
 impl Hello {
     fn check(self) -> Result<VisitorHello, Fault> {
-        let referrer = self.session.referrer.filter(|text| !text.is_empty());
+        let Session { id, page, referrer, lang } = self.session;
         Ok(VisitorHello {
             token: whole(self.token, MAX_WORD_BYTES)?,
-            session: SessionInfo {
-                // Whole, because half an id would be somebody else's.
-                id: whole(self.session.id, MAX_SESSION_BYTES)?,
-                page_url: cut(self.session.page.url, MAX_URL_BYTES),
-                page_title: cut(self.session.page.title, MAX_TITLE_BYTES),
-                referrer: referrer.map(|text| cut(text, MAX_URL_BYTES)),
-                lang: cut(self.session.lang, MAX_LANG_BYTES),
-            },
+            session: session(id, page.url, page.title, referrer, lang)?,
             offer: whole(self.offer, MAX_SDP_BYTES)?,
         })
     }

@@ -13,8 +13,8 @@ use tokio::{
 
 use super::PATIENCE;
 use crate::{
-    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, Health, HealthCheck,
-    Refusal, TalkSession, TalkStart, VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
+    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, CallbackAsk, CallbackMade,
+    CallbackOffer, CallbackView, Health, HealthCheck, Refusal, SlotsAsk, SlotsView, TalkSession, TalkStart, VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
 };
 
 /// A visitor's call as the gateway holds it.
@@ -35,6 +35,32 @@ pub(super) struct Fake {
     calls: (mpsc::Sender<FakeCall>, AsyncMutex<mpsc::Receiver<FakeCall>>),
     seats: (mpsc::Sender<FakeSeat>, AsyncMutex<mpsc::Receiver<FakeSeat>>),
     pub(super) ready: AtomicBool,
+    pub(super) book: Mutex<Option<(CallbackAsk, CallbackView)>>,
+    changes: tokio::sync::broadcast::Sender<String>,
+}
+
+/// The one call-back of the fake book; its key is `5ec7e7`.
+fn callback_view(state: &'static str) -> CallbackView {
+    CallbackView {
+        id: "cb1".into(),
+        tenant: "shop".into(),
+        queue: "support".into(),
+        state,
+        detail: None,
+        asap: true,
+        promised_at: "2026-11-18T11:26:40+01:00".into(),
+        due_at: None,
+        tz: "Europe/Paris".into(),
+        number: "+33 6 ** ** ** 78".into(),
+        attempts: Vec::new(),
+        can_cancel: true,
+        can_move: true,
+        now: "2026-11-18T11:00:00+01:00".into(),
+        wait: None,
+        sequence: 1,
+        promised_unix_ms: 1_795_000_000_000,
+        is_over: false,
+    }
 }
 
 impl Fake {
@@ -45,11 +71,28 @@ impl Fake {
             calls: (calls.0, AsyncMutex::new(calls.1)),
             seats: (seats.0, AsyncMutex::new(seats.1)),
             ready: AtomicBool::new(true),
+            book: Mutex::default(),
+            changes: tokio::sync::broadcast::channel(16).0,
         }
     }
 
     pub(super) fn count_of(&self, counter: WebCounter) -> usize {
         self.counts.lock().unwrap().get(&counter).copied().unwrap_or_default()
+    }
+
+    fn view(&self, id: &str, key: &str) -> Result<CallbackView, Refusal> {
+        let book = self.book.lock().unwrap();
+        let known = book.as_ref().filter(|_| (id, key) == ("cb1", "5ec7e7"));
+        known.map(|(_, view)| view.clone()).ok_or(Refusal::new("not_found", 404))
+    }
+
+    /// Something happens to the call-back.
+    pub(super) fn change(&self, edit: impl FnOnce(&mut CallbackView)) {
+        if let Some((_, view)) = self.book.lock().unwrap().as_mut() {
+            edit(view);
+            view.sequence += 1;
+        }
+        self.changes.send("cb1".into()).ok();
     }
 
     pub(super) async fn next_call(&self) -> FakeCall {
@@ -104,6 +147,62 @@ impl Backend for Fake {
         let free = queue != "nobody";
         let found = Availability { talk_now: free, reason: (!free).then_some("no-agent") };
         self.queue_exists(tenant, queue).then_some(found)
+    }
+
+    fn callback_offer(&self, _: &str, queue: &str) -> CallbackOffer {
+        CallbackOffer { callback: queue == "support", ..CallbackOffer::default() }
+    }
+
+    fn slots(&self, ask: SlotsAsk) -> BoxFuture<'_, Result<SlotsView, Refusal>> {
+        let SlotsAsk { tz, from, .. } = ask;
+        Box::pin(async move {
+            Ok(SlotsView { zone: "Europe/Paris".into(), tz, now: from, slots: Vec::new(), more_from: None })
+        })
+    }
+
+    fn ask_callback(&self, ask: CallbackAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>> {
+        Box::pin(async move {
+            let mut book = self.book.lock().unwrap();
+            if ask.number == "112" {
+                return Err(Refusal::new("number_not_dialable", 422));
+            }
+            let again = book.as_ref().is_some_and(|(before, _)| before.request_key == ask.request_key);
+            if !again {
+                *book = Some((ask, callback_view("scheduled")));
+            }
+            let (kept, view) = book.clone().unwrap();
+            Ok(CallbackMade { manage: "5ec7e7".into(), again, number: kept.number, view })
+        })
+    }
+
+    fn callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
+        Box::pin(async move { self.view(&id, &key) })
+    }
+
+    fn move_callback(
+        &self,
+        id: String,
+        key: String,
+        when: String,
+        _: String,
+    ) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
+        Box::pin(async move {
+            self.view(&id, &key)?;
+            self.change(|view| view.promised_at = when);
+            self.view(&id, &key)
+        })
+    }
+
+    fn cancel_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
+        Box::pin(async move {
+            self.view(&id, &key)?;
+            self.change(|view| (view.state, view.is_over) = ("cancelled", true));
+            self.view(&id, &key)
+        })
+    }
+
+    fn callback_changes(&self) -> tokio::sync::broadcast::Receiver<String> {
+        self.changes.subscribe()
     }
 
     fn origin_allowed(&self, tenant: &str, origin: &str) -> bool {

@@ -84,8 +84,8 @@ async fn a_preflight_is_answered_for_listed_origins() {
         let reply = house.ask("OPTIONS", "/v1/token", &[("origin", origin)], "").await;
         assert_eq!(reply.status, 204);
         assert_eq!(reply.header("access-control-allow-origin"), Some(origin));
-        assert_eq!(reply.header("access-control-allow-methods"), Some("GET, POST"));
-        assert_eq!(reply.header("access-control-allow-headers"), Some("content-type, accept-language"));
+        assert_eq!(reply.header("access-control-allow-methods"), Some("GET, POST, PATCH, DELETE"));
+        assert_eq!(reply.header("access-control-allow-headers"), Some("content-type, accept-language, authorization, idempotency-key"));
     }
     house.close().await;
 }
@@ -194,7 +194,7 @@ async fn availability_says_whether_to_offer_a_talk() {
     let house = House::plain().await;
     let path = |queue: &str| format!("/v1/availability?tenant=shop&queue={queue}");
     let reply = house.ask("GET", &path("support"), &[("origin", SHOP)], "").await;
-    assert_eq!((reply.status, reply.body.as_str()), (200, r#"{"talk_now":true}"#));
+    assert_eq!((reply.status, reply.body.as_str()), (200, r#"{"talk_now":true,"callback":true,"callback_now":false}"#));
     assert_eq!(reply.header("access-control-allow-origin"), Some(SHOP));
     let reply = house.get(&path("nobody")).await;
     assert_eq!((&reply.json()["talk_now"], &reply.json()["reason"]), (&json!(false), &json!("no-agent")));

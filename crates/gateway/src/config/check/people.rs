@@ -175,16 +175,18 @@ impl Checker<'_> {
                 let twice = checked.iter().any(|other| other.id == *id.get_ref() && other.tenant == tenant);
                 self.double(id, "queue of this tenant", twice);
             }
+            let hours = queue.hours.as_ref().and_then(|key| {
+                self.known(key, "hours", key.get_ref(), names(&file.hours, |hours| &hours.id));
+                hours.iter().find(|(id, _)| id == key.get_ref()).map(|(_, hours)| hours.clone())
+            });
             checked.push(Queue {
                 id: id.map_or_else(String::new, |id| id.get_ref().clone()),
                 tenant,
                 target: self.target(file, queue, &place),
                 ring_limit: self.seconds(&queue.ring_limit_s, "ring_limit_s", 25, 5..=300),
                 waiting_max: self.count(&queue.waiting_max, "waiting_max", 10, 1..=1_000),
-                hours: queue.hours.as_ref().and_then(|key| {
-                    self.known(key, "hours", key.get_ref(), names(&file.hours, |hours| &hours.id));
-                    hours.iter().find(|(id, _)| id == key.get_ref()).map(|(_, hours)| hours.clone())
-                }),
+                callback: queue.callback.as_ref().and_then(|table| self.callback(file, table, hours.as_ref())),
+                hours,
             });
         }
         checked
@@ -311,7 +313,7 @@ impl Checker<'_> {
     }
 
     /// A reference that must lead somewhere.
-    fn known(&mut self, key: &Spanned<String>, what: &str, name: &str, known: Vec<&str>) {
+    pub(super) fn known(&mut self, key: &Spanned<String>, what: &str, name: &str, known: Vec<&str>) {
         if !known.contains(&name) {
             let help = suggest::mend(name, known, &format!("define it: [[{what}]]"));
             self.error(key, &format!("there is no {what} `{name}`"), &help);
@@ -320,7 +322,7 @@ impl Checker<'_> {
 }
 
 /// The names given to a kind of table.
-fn names<T>(tables: &[Spanned<T>], name: impl Fn(&T) -> &Option<Spanned<String>>) -> Vec<&str> {
+pub(super) fn names<T>(tables: &[Spanned<T>], name: impl Fn(&T) -> &Option<Spanned<String>>) -> Vec<&str> {
     tables.iter().filter_map(|table| name(table.get_ref()).as_ref()).map(|key| key.get_ref().as_str()).collect()
 }
 

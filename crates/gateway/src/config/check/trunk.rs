@@ -63,9 +63,26 @@ impl Checker<'_> {
                     .flat_map(|key| key.get_ref())
                     .filter_map(|item| self.ip(item))
                     .collect(),
+                caller_ids: self.caller_ids(trunk),
             });
         }
         checked
+    }
+
+    /// Numbers the provider lets us show (Arcep: only those the contract lists).
+    fn caller_ids(&mut self, trunk: &file::Trunk) -> Vec<String> {
+        let mut numbers = Vec::new();
+        for item in trunk.caller_ids.iter().flat_map(|key| key.get_ref()) {
+            let digits = item.get_ref().strip_prefix('+').unwrap_or_default();
+            let sound = (6..=15).contains(&digits.len()) && digits.bytes().all(|octet| octet.is_ascii_digit());
+            if sound {
+                numbers.push(item.get_ref().clone());
+            } else {
+                let message = format!("`{}` is not a number as ITU-T E.164 writes it", item.get_ref());
+                self.error(item, &message, "write it with a plus and the country: \"+33123456789\"");
+            }
+        }
+        numbers
     }
 
     /// `sip:HOST[:PORT][;transport=udp|tcp]`

@@ -51,7 +51,12 @@ impl CallTask {
             }
             MediaNotice::Digit(side, digit) => match call::Digit::new(digit.as_char()) {
                 // The bridge has sent it on as telephone-event; the call tells the page.
-                Some(digit) => (side, LegEvent::Digit(digit)),
+                Some(digit) => {
+                    if let Some(leg) = self.leg_of(side) {
+                        self.note_key(leg, digit.key());
+                    }
+                    (side, LegEvent::Digit(digit))
+                }
                 None => return,
             },
             MediaNotice::FirstPacket(side) => {
@@ -116,7 +121,8 @@ impl CallTask {
                 self.tell_call(leg, if early { LegEvent::EarlyMedia } else { LegEvent::Ringing });
             }
             SipNotice::Answered { sdp, remote } => self.phone_answered(leg, sdp, remote),
-            SipNotice::Refused { cause, status, phrase } => {
+            SipNotice::Refused { cause, status, phrase, q850 } => {
+                self.note_refusal(leg, status, q850);
                 info!(leg = %leg, status, cause = cause.code(), "leg refused");
                 debug!(leg = %leg, phrase, "in the far end's words");
                 let ordered = self.io(leg).was_ended();
@@ -279,6 +285,7 @@ impl CallTask {
 
     /// A digit that did not come as telephone-event: it is sent on as such, and shown.
     fn digit_from(&mut self, leg: LegId, digit: call::Digit) {
+        self.note_key(leg, digit.key());
         let to = Self::side(leg).other();
         if let Some(event) = media::dtmf::Digit::from_char(digit.key()) {
             self.bridge(BridgeOrder::Digit(to, event));
@@ -327,7 +334,7 @@ impl CallTask {
         let Some(session) = &self.session else { return };
         let call = self.id.to_string();
         match session
-            .browser(Side::B, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma])
+            .browser(Self::side(leg), offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma])
             .await
         {
             Ok(sdp) => {

@@ -167,10 +167,17 @@ impl CallTask {
         self.tell_call(leg, LegEvent::Quality(legs::quality(stats)));
     }
 
-    /// Invites a candidate: at his page if he answers there, else at his phone, or behind a trunk.
+    /// Invites a candidate, or a call-back's first leg: at the agent's page if he answers there, else at his phone, or
+    /// behind a trunk.
     async fn invite(&mut self, leg: LegId) {
-        self.second = Some(leg);
-        let Some(spec) = self.call.spec().second.get(usize::from(leg.0).saturating_sub(1)).cloned() else {
+        let spec = match usize::from(leg.0).checked_sub(1) {
+            None => Some(self.call.spec().first.clone()),
+            Some(candidate) => {
+                self.second = Some(leg);
+                self.call.spec().second.get(candidate).cloned()
+            }
+        };
+        let Some(spec) = spec else {
             self.tell_call(leg, LegEvent::Refused(HangupCause::NotFound));
             return;
         };
@@ -183,7 +190,11 @@ impl CallTask {
                 (Callee::Agent { extension }, tags::AGENT_POLICY, self.context.config.agent_codecs.clone())
             }
             LegKind::Trunk { trunk, uri } => {
-                let (policy, codecs) = self.trunk(&trunk.0);
+                let (mut policy, codecs) = self.trunk(&trunk.0);
+                if self.is_customer(leg) {
+                    // He knows where he was; the network between need not.
+                    policy = HeaderPolicy { x_headers: false, display_name: false, ..policy };
+                }
                 (Callee::Trunk { trunk: trunk.0, user: uri }, policy, codecs)
             }
             LegKind::Browser => {
@@ -252,31 +263,45 @@ impl CallTask {
             dtmf: true,
             ptime_ms: 20,
         };
-        let key = self
-            .context
-            .config
-            .tag_keys
-            .iter()
-            .find(|(tenant, _)| *tenant == self.tags.tenant.0)
-            .map(|(_, key)| key.clone())
-            .unwrap_or_default();
+        let (display, user) = self.shown_to(leg, policy);
+        let not_after = if self.is_customer(leg) { self.leave_to_dial().await? } else { None };
         let for_offer = sdp.clone();
         let invitation = Invitation {
             callee,
-            display: self
-                .caller
-                .as_ref()
-                .map_or_else(|| tags::display(&self.tags, policy), |caller| sip::headers::clean(&caller.display, 60)),
-            user: self.caller.as_ref().map_or_else(|| "web".to_owned(), |caller| caller.user.clone()),
-            headers: tags::headers(&self.tags, &key, policy),
+            display,
+            user,
+            headers: self.headers_for(leg, policy),
             ring_limit,
             sdp: SdpMaker(Box::new(move |address| sdp::offer(&SdpConfig { address, ..for_offer }).into_bytes())),
             call: format!("{}-{}", self.id, leg.0),
+            not_after,
         };
         let sink = LegSink { inbox: self.inbox_in.clone(), leg };
         let sip_leg = self.context.sip.invite(sink, invitation).ok_or(HangupCause::Overload)?;
         self.sip_legs.add(Some(sip_leg));
         *self.io(leg) = LegIo::Phone(Box::new(Phone::we_call(sip_leg, sdp)));
         Ok(())
+    }
+
+    /// Display name and user of our `From`.
+    fn shown_to(&self, leg: LegId, policy: HeaderPolicy) -> (String, String) {
+        let caller_id = self.callback.as_ref().filter(|link| link.customer == leg).map(|link| &link.caller_id);
+        match (caller_id, &self.caller) {
+            (Some(Some(number)), _) => (String::new(), number.clone()),
+            (Some(None), _) => (String::new(), "web".to_owned()),
+            (None, Some(caller)) => (sip::headers::clean(&caller.display, 60), caller.user.clone()),
+            (None, None) => (tags::display(&self.tags, policy), "web".to_owned()),
+        }
+    }
+
+    fn headers_for(&self, leg: LegId, policy: HeaderPolicy) -> Vec<(String, String)> {
+        let keys = &self.context.config.tag_keys;
+        let key = keys.iter().find(|(tenant, _)| *tenant == self.tags.tenant.0).map(|(_, key)| key.as_slice());
+        let mut headers = tags::headers(&self.tags, key.unwrap_or_default(), policy);
+        if self.is_customer(leg) {
+            // So that the PBX, another node or a person can ask whether this one happened.
+            headers.push(("X-Passerelle-Attempt".to_owned(), self.id.to_string()));
+        }
+        headers
     }
 }

@@ -271,14 +271,23 @@ impl SipDriver {
     }
 
     fn invite(&mut self, leg: SipLeg, sink: LegSink, invitation: Invitation) {
+        let not_after = invitation.not_after;
         let (invite, remote) = match self.prepare(invitation) {
             Ok(prepared) => prepared,
             Err((cause, why)) => {
                 info!(leg = leg.0, why, "leg not invited");
-                sink.tell(SipNotice::Refused { cause, status: 0, phrase: why });
+                sink.tell(SipNotice::Refused { cause, status: 0, phrase: why, q850: None });
                 return;
             }
         };
+        // The last look before the packet: this process may have been stopped and woken since the order was given.
+        if not_after.is_some_and(|limit| clock::now() >= limit) {
+            warn!(leg = leg.0, "leg not invited: the time in which this node may dial is over");
+            metric::count(Metric::CallbacksFenced);
+            let phrase = "too late to dial".to_owned();
+            sink.tell(SipNotice::Refused { cause: HangupCause::Cancelled, status: 0, phrase, q850: None });
+            return;
+        }
         match self.endpoint.invite(invite, clock::now()) {
             Ok(call) => {
                 self.legs.insert(leg, LegEntry { call, sink: Some(sink), remote, ending: None });
@@ -286,14 +295,19 @@ impl SipDriver {
             }
             Err(error) => {
                 warn!(leg = leg.0, %error, "leg not invited");
-                sink.tell(SipNotice::Refused { cause: HangupCause::Overload, status: 0, phrase: error.to_string() });
+                sink.tell(SipNotice::Refused {
+                    cause: HangupCause::Overload,
+                    status: 0,
+                    phrase: error.to_string(),
+                    q850: None,
+                });
             }
         }
     }
 
     /// From our words to the endpoint's: where the callee is now, and the offer for the address that faces him.
     fn prepare(&self, invitation: Invitation) -> Result<(Invite, IpAddr), (HangupCause, String)> {
-        let Invitation { callee, display, user, headers, ring_limit, sdp, call } = invitation;
+        let Invitation { callee, display, user, headers, ring_limit, sdp, call, not_after: _ } = invitation;
         let (uri, to, target, credentials, from_host) = match callee {
             Callee::Agent { extension } => self.agent_target(&extension)?,
             Callee::Trunk { trunk, user } => self.trunk_target(&trunk, &user)?,
@@ -458,6 +472,7 @@ impl SipDriver {
                     cause: ending.unwrap_or_else(|| cause_of_failure(&failure)),
                     status,
                     phrase,
+                    q850: failure.q850,
                 });
             }
             SipEvent::Incoming { call, invite } => self.incoming(call, *invite),

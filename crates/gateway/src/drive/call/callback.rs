@@ -1,0 +1,104 @@
+//! What is particular to a call-back's call: leave to dial the customer, what became of his leg, who hears of it.
+
+use std::time::{Duration, Instant};
+
+use call::{CallEvent, CallRecord, HangupCause, LegId, Party};
+use desk::AttemptEnd;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
+
+use super::CallTask;
+
+/// The store may take so long over the attempt's journal; then nobody is dialled.
+const LEAVE_LIMIT: Duration = Duration::from_secs(3);
+
+/// How a call-back's call speaks with whoever holds the call-back.
+pub(crate) struct CallbackLink {
+    /// The customer's leg.
+    pub(crate) customer: LegId,
+    /// What the customer's phone shows; `None`: as the trunk decides.
+    pub(crate) caller_id: Option<String>,
+    /// Where news goes.
+    pub(crate) news: mpsc::Sender<CallbackNews>,
+}
+
+/// What a call-back's call says.
+pub(crate) enum CallbackNews {
+    /// The customer's INVITE is about to leave. Answered with the moment after which it may not, or with no.
+    MayDial(oneshot::Sender<Option<Instant>>),
+    /// They talk.
+    Answered,
+    /// The call is over; this is what is known of the customer's leg.
+    Ended(AttemptEnd),
+}
+
+impl CallTask {
+    pub(super) fn is_customer(&self, leg: LegId) -> bool {
+        self.callback.as_ref().is_some_and(|link| link.customer == leg)
+    }
+
+    /// Asks leave to dial; the attempt is journalled when it is given.
+    pub(super) async fn leave_to_dial(&mut self) -> Result<Option<Instant>, HangupCause> {
+        let Some(link) = &self.callback else { return Ok(None) };
+        let (reply, answer) = oneshot::channel();
+        if link.news.send(CallbackNews::MayDial(reply)).await.is_err() {
+            return Err(HangupCause::Cancelled);
+        }
+        match tokio::time::timeout(LEAVE_LIMIT, answer).await {
+            Ok(Ok(Some(not_after))) => Ok(Some(not_after)),
+            Ok(Ok(None) | Err(_)) => {
+                info!("the customer is not dialled: the call-back is not ours to dial any more");
+                Err(HangupCause::Cancelled)
+            }
+            Err(_) => {
+                warn!("the customer is not dialled: the store does not answer");
+                Err(HangupCause::Cancelled)
+            }
+        }
+    }
+
+    /// A final answer to the customer's INVITE, or that it never left.
+    pub(super) fn note_refusal(&mut self, leg: LegId, status: u16, q850: Option<u8>) {
+        // Our own CANCEL after the ring limit brings a 487 which says nothing about him.
+        if self.is_customer(leg) && !self.io(leg).was_ended() {
+            self.customer_end.sip = (status > 0).then_some(status);
+            self.customer_end.q850 = q850;
+            self.customer_end.unreachable = status == 0;
+        }
+    }
+
+    /// A key he pressed, where it means something.
+    pub(super) fn note_key(&mut self, leg: LegId, key: char) {
+        if self.is_customer(leg) && self.customer_end.key.is_none() && matches!(key, '3' | '9') {
+            self.customer_end.key = Some(key);
+        }
+    }
+
+    pub(super) async fn tell_holder(&mut self, event: &CallEvent) {
+        let Some(link) = &self.callback else { return };
+        let news = match event {
+            CallEvent::Answered { .. } => CallbackNews::Answered,
+            CallEvent::Ended(record) => CallbackNews::Ended(self.end_of_attempt(link.customer, record)),
+            CallEvent::State(_)
+            | CallEvent::Trying { .. }
+            | CallEvent::Ringing { .. }
+            | CallEvent::Held { .. }
+            | CallEvent::Digit { .. } => return,
+        };
+        if link.news.send(news).await.is_err() {
+            warn!("nobody holds this call-back any more");
+        }
+    }
+
+    fn end_of_attempt(&self, customer: LegId, record: &CallRecord) -> AttemptEnd {
+        let leg = record.legs.iter().find(|leg| leg.id == customer);
+        let answered = record.answered_unix_ms.is_some();
+        let rang_out = leg.is_some_and(|leg| leg.cause == Some(HangupCause::NoAnswer)) && self.customer_end.sip.is_none();
+        AttemptEnd {
+            rang_out,
+            agent_left: !answered && record.hung_up_by == Party::Agent,
+            talk: answered.then(|| Duration::from_millis(record.talk_ms)),
+            ..self.customer_end
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Call-backs: what one node does with the book. A clerk takes what is due, and a hand carries each one out.
+//!
+//! ```text
+//!        page ──► door ──► book ◄──────────── hand (one a call-back: offer, dial, talk, outcome)
+//!                  │        ▲                  ▲        │
+//!                  └─ look ─┤ lease, renew     │ starts │ done
+//!                           clerk (one a node: who is due, whose turn it is, who holds what)
+//! ```
+//! Nothing is dialled on a guess: a hand writes the attempt, with the call's name, before the customer's INVITE leaves,
+//! and may only send it while this node's lease is sure to last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use call::{LegKind, LegSpec, TrunkId};
+use desk::{CallbackId, CallingHours, Hours, Number, Zone};
+use store::{Home, KeptCallback, NodeId};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::config::checked::{DialAs, QueueCallback};
+use crate::drive::call::CallContext;
+
+mod clerk;
+pub(crate) mod door;
+mod hand;
+
+/// A node that is not heard for so long is dead, and what it held is taken over.
+pub(crate) const LEASE: Duration = Duration::from_secs(15);
+/// How often a node says that it lives.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// So long before its lease ends a node dials nobody any more.
+const LEASE_MARGIN: Duration = Duration::from_secs(3);
+/// Words the clerk may have waiting; all of them only hurry it.
+const INBOX_MAX: usize = 4_096;
+/// Changes a status page may be behind; beyond it the page looks again by itself.
+const CHANGES_MAX: usize = 1_024;
+
+/// A queue that calls back.
+pub(crate) struct Line {
+    pub(crate) tenant: String,
+    pub(crate) queue: String,
+    pub(crate) config: QueueCallback,
+    pub(crate) hours: Option<Hours>,
+    /// How many agents can be asked one after the other.
+    pub(crate) agents: usize,
+    pub(crate) context: CallContext,
+}
+
+impl Line {
+    /// The first moment from one on at which somebody may be rung: while the site is open, and not at night where he is.
+    fn allowed(&self, zone: &str) -> impl Fn(u64) -> Option<u64> + use<'_> {
+        let quiet = Zone::named(zone).ok().and_then(|zone| CallingHours::daily(zone, CallingHours::USUAL).ok());
+        move |at| match (&quiet, &self.hours) {
+            (Some(quiet), Some(site)) => quiet.next_allowed_while_open(site, at),
+            (Some(quiet), None) => quiet.next_allowed(at),
+            (None, Some(site)) => site.next_instant_open(at),
+            (None, None) => Some(at),
+        }
+    }
+
+    /// The customer's leg. Of his number only digits reach the trunk.
+    fn customer(&self, number: &Number) -> LegSpec {
+        let dialled = dialled(number, self.config.dial_as, &self.config.numbers.home());
+        let uri = format!("{}{dialled}", self.config.dial_prefix);
+        let kind = LegKind::Trunk { trunk: TrunkId(self.config.trunk.clone()), uri };
+        LegSpec { kind, ring_limit: self.config.ring_limit }
+    }
+}
+
+fn dialled(number: &Number, dial_as: DialAs, home: &str) -> String {
+    match dial_as {
+        DialAs::E164 => format!("+{}", number.digits()),
+        DialAs::Digits => number.digits().to_owned(),
+        DialAs::National if number.country() == home => {
+            number.national().chars().filter(char::is_ascii_digit).collect()
+        }
+        DialAs::National | DialAs::International => format!("00{}", number.digits()),
+    }
+}
+
+/// What the clerk is told.
+enum Word {
+    /// There may be something new to do.
+    Look,
+    /// This one was changed by somebody who does not hold it.
+    Touched(CallbackId),
+    /// A hand is free; what it gives back waits on.
+    Done(CallbackId, Option<Box<Back>>),
+    /// Take nothing more; what only waits goes back into the book.
+    HandOver(oneshot::Sender<()>),
+    /// Say when no hand is busy.
+    Idle(oneshot::Sender<()>),
+}
+
+/// A call-back that waits on after an offer.
+struct Back {
+    kept: KeptCallback,
+    /// Agents who would not take it.
+    declined: Vec<String>,
+}
+
+/// The call-backs as others see them.
+#[derive(Clone)]
+pub(crate) struct Callbacks {
+    home: Arc<dyn Home>,
+    lines: Arc<Vec<Line>>,
+    words: mpsc::Sender<Word>,
+    /// Ids of call-backs as they change.
+    changes: broadcast::Sender<String>,
+}
+
+impl Callbacks {
+    /// Takes nothing more, and puts back what nobody is being asked for yet.
+    pub(crate) async fn hand_over(&self) {
+        let (done, over) = oneshot::channel();
+        if self.words.send(Word::HandOver(done)).await.is_ok() {
+            let _handed_over_or_gone = over.await;
+        }
+    }
+
+    /// Waits until the last hand has written what came of its call.
+    pub(crate) async fn idle(&self) {
+        let (done, over) = oneshot::channel();
+        if self.words.send(Word::Idle(done)).await.is_ok() {
+            let _idle_or_gone = over.await;
+        }
+    }
+
+    fn line(&self, tenant: &str, queue: &str) -> Option<&Line> {
+        self.lines.iter().find(|line| line.tenant == tenant && line.queue == queue)
+    }
+
+    /// Somebody changed it: its holder looks, and so do its status pages.
+    fn touched(&self, id: CallbackId) {
+        self.announce(id);
+        // A clerk with so many words waiting looks at the book anyway.
+        let _behind = self.words.try_send(Word::Touched(id));
+    }
+
+    fn announce(&self, id: CallbackId) {
+        let _nobody_watches = self.changes.send(id.to_string());
+    }
+
+    fn look(&self) {
+        let _behind = self.words.try_send(Word::Look);
+    }
+}
+
+/// Starts the clerk; it ends when the last handle is dropped.
+pub(crate) fn start(home: Arc<dyn Home>, lines: Vec<Line>) -> (Callbacks, tokio::task::JoinHandle<()>) {
+    let (words, inbox) = mpsc::channel(INBOX_MAX);
+    let (changes, _) = broadcast::channel(CHANGES_MAX);
+    let callbacks = Callbacks { home, lines: Arc::new(lines), words, changes };
+    let clerk = clerk::Clerk::new(callbacks.clone(), NodeId(rand::random()));
+    (callbacks, tokio::spawn(clerk.run(inbox)))
+}

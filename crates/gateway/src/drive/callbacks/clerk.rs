@@ -1,0 +1,423 @@
+//! The clerk: takes what is due, knows whose turn it is, holds on to what this node has in hand.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use desk::{CallbackId, CallbackState, CallbackTurn, Order, Waiting};
+use store::{Change, Changed, KeptCallback, NodeId};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tracing::{debug, error, info, warn};
+
+use super::hand::{Hand, HandWord};
+use super::{Back, Callbacks, LEASE, Line, RENEW_EVERY, Word};
+use crate::clock;
+use crate::drive::sip::driver::sleep_until;
+use crate::observe::metric::{self, Metric};
+
+/// The book is looked at least this often: another node, or a step of the clock, says nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Call-backs taken at once.
+const BATCH: usize = 256;
+/// Call-backs this node holds at most; the rest waits in the book, for this node or another.
+const HELD_MAX: usize = 20_000;
+/// When every agent has been asked, so long passes before the first is asked again.
+const ROUND_PAUSE: Duration = Duration::from_secs(20);
+
+pub(super) struct Clerk {
+    callbacks: Callbacks,
+    node: NodeId,
+    /// As the lines.
+    queues: Vec<Queue>,
+    held: HashMap<CallbackId, Held>,
+    renew_at: Instant,
+    look_at: Instant,
+    /// Taking nothing more.
+    handed_over: bool,
+    /// Who waits for the last hand to be free.
+    idle: Vec<oneshot::Sender<()>>,
+    /// The book cannot be had: said once.
+    book_lost: bool,
+}
+
+struct Queue {
+    waiting: Waiting,
+    /// Who was asked in vain, until when.
+    paused: Vec<(Instant, CallbackId)>,
+    in_hand: usize,
+}
+
+enum Held {
+    Waiting { line: usize, kept: KeptCallback, declined: Vec<String> },
+    InHand { line: usize, words: mpsc::Sender<HandWord> },
+}
+
+impl Clerk {
+    pub(super) fn new(callbacks: Callbacks, node: NodeId) -> Self {
+        let queue = |_: &Line| Queue { waiting: Waiting::new(Order::Fifo), paused: Vec::new(), in_hand: 0 };
+        let queues = callbacks.lines.iter().map(queue).collect();
+        let now = clock::now();
+        Self {
+            callbacks,
+            node,
+            queues,
+            held: HashMap::new(),
+            renew_at: now + RENEW_EVERY,
+            look_at: now,
+            handed_over: false,
+            idle: Vec::new(),
+            book_lost: false,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Word>) {
+        // Agents come and go: whoever waits may have his turn.
+        let mut desks = JoinSet::new();
+        for line in self.callbacks.lines.iter() {
+            let (mut view, words) = (line.context.desk.watch(), self.callbacks.words.clone());
+            desks.spawn(async move {
+                while view.changed().await.is_ok() {
+                    let _behind = words.try_send(Word::Look);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+        loop {
+            tokio::select! {
+                word = inbox.recv() => match word {
+                    Some(word) => self.hear(word).await,
+                    None => return,
+                },
+                () = sleep_until(Some(self.look_at.min(self.renew_at))) => {}
+            }
+            let now = clock::now();
+            if now >= self.renew_at {
+                self.renew().await;
+                self.renew_at = now + RENEW_EVERY;
+            }
+            if now >= self.look_at && !self.handed_over {
+                self.take_due().await;
+            }
+            self.give_out().await;
+            metric::gauge_set(Metric::CallbacksHeld, count(self.held.len() as u64));
+        }
+    }
+
+    async fn hear(&mut self, word: Word) {
+        match word {
+            Word::Look => self.look_at = clock::now(),
+            Word::Touched(id) => {
+                self.look_at = clock::now();
+                match self.held.get(&id) {
+                    Some(Held::InHand { words, .. }) => {
+                        let _ending = words.try_send(HandWord::Touched);
+                    }
+                    Some(Held::Waiting { .. }) => self.read_again(id).await,
+                    None => {}
+                }
+            }
+            Word::Done(id, back) => self.free(id, back).await,
+            Word::HandOver(done) => {
+                self.hand_over().await;
+                let _asker_gone = done.send(());
+            }
+            Word::Idle(done) => self.idle.push(done),
+        }
+        if !self.held.values().any(|held| matches!(held, Held::InHand { .. })) {
+            for done in self.idle.drain(..) {
+                let _asker_gone = done.send(());
+            }
+        }
+    }
+
+    /// A hand is free.
+    async fn free(&mut self, id: CallbackId, back: Option<Box<Back>>) {
+        let Some(Held::InHand { line, .. }) = self.held.remove(&id) else { return };
+        let agents = self.callbacks.lines.get(line).map_or(1, |line| line.agents.max(1));
+        let Some(queue) = self.queues.get_mut(line) else { return };
+        queue.in_hand = queue.in_hand.saturating_sub(1);
+        self.look_at = clock::now();
+        let Some(Back { kept, declined }) = back.map(|back| *back) else { return };
+        if !declined.is_empty() && declined.len().is_multiple_of(agents) {
+            queue.paused.push((clock::now() + ROUND_PAUSE, id));
+        } else {
+            queue.waiting.add(id, kept.callback.wish().asked_unix_ms, kept.callback.wish().priority);
+        }
+        self.held.insert(id, Held::Waiting { line, kept, declined });
+        if self.handed_over {
+            self.hand_over().await;
+        }
+    }
+
+    /// Somebody else changed one that waits here.
+    async fn read_again(&mut self, id: CallbackId) {
+        let found = match self.callbacks.home.callback(id).await {
+            Ok(found) => found.filter(|kept| kept.lease.is_some_and(|lease| lease.node == self.node)),
+            Err(error) => return self.book_fails(&error),
+        };
+        match (found, self.held.get_mut(&id)) {
+            (Some(newer), Some(Held::Waiting { kept, .. })) => *kept = newer,
+            (_, _) => self.drop_waiting(id),
+        }
+    }
+
+    fn drop_waiting(&mut self, id: CallbackId) {
+        if let Some(Held::Waiting { line, .. }) = self.held.remove(&id)
+            && let Some(queue) = self.queues.get_mut(line)
+        {
+            queue.waiting.remove(id);
+            queue.paused.retain(|(_, paused)| *paused != id);
+        }
+    }
+
+    /// Says that this node lives. What is not its own any more is let go.
+    async fn renew(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let ids: Vec<CallbackId> = self.held.keys().copied().collect();
+        let until = clock::unix_ms().saturating_add(ms(LEASE));
+        match self.callbacks.home.renew_callbacks(self.node, ids.clone(), until).await {
+            Ok(held) => {
+                self.book_answers();
+                let held: std::collections::HashSet<CallbackId> = held.into_iter().collect();
+                for id in ids.into_iter().filter(|id| !held.contains(id)) {
+                    match self.held.get(&id) {
+                        Some(Held::InHand { words, .. }) => {
+                            let _ending = words.try_send(HandWord::Touched);
+                        }
+                        Some(Held::Waiting { .. }) => self.drop_waiting(id),
+                        None => {}
+                    }
+                }
+            }
+            Err(error) => self.book_fails(&error),
+        }
+        match self.callbacks.home.open_callbacks(None).await {
+            Ok(open) => metric::gauge_set(Metric::CallbacksOpen, count(open)),
+            Err(error) => self.book_fails(&error),
+        }
+    }
+
+    /// Takes what has come to its moment, and finds out when to look again.
+    async fn take_due(&mut self) {
+        let home = std::sync::Arc::clone(&self.callbacks.home);
+        loop {
+            let room = HELD_MAX.saturating_sub(self.held.len()).min(BATCH);
+            if room == 0 {
+                self.look_at = clock::now() + LOOK_EVERY;
+                return;
+            }
+            let now = clock::unix_ms();
+            let taken = match home.lease_callbacks(self.node, now, now.saturating_add(ms(LEASE)), room).await {
+                Ok(taken) => taken,
+                Err(error) => return self.book_fails(&error),
+            };
+            let last = taken.len() < room;
+            self.begin(taken, now).await;
+            if last {
+                break;
+            }
+        }
+        match home.next_callback().await {
+            Ok(next) => {
+                self.book_answers();
+                let wait = next.map_or(LOOK_EVERY, |at| Duration::from_millis(at.saturating_sub(clock::unix_ms())));
+                self.look_at = clock::now() + wait.clamp(Duration::from_millis(1), LOOK_EVERY);
+            }
+            Err(error) => self.book_fails(&error),
+        }
+    }
+
+    /// What was just taken: a dead node's are put in order, the others have come due. All are written together.
+    async fn begin(&mut self, taken: Vec<KeptCallback>, now_unix_ms: u64) {
+        let mut writes = JoinSet::new();
+        for kept in taken {
+            let id = kept.callback.id();
+            let lines = &self.callbacks.lines;
+            let (tenant, queue) = (kept.callback.tenant(), kept.callback.queue());
+            let Some(line) = lines.iter().position(|line| line.tenant == tenant.0 && line.queue == queue.0) else {
+                debug!(callback = %id, queue = queue.0, "a call-back of a queue that calls nobody back: it stays in the book");
+                continue;
+            };
+            let mut callback = kept.callback.clone();
+            if let Some(line) = lines.get(line) {
+                bring_up_to_date(&mut callback, line, now_unix_ms);
+            }
+            let home = std::sync::Arc::clone(&self.callbacks.home);
+            let change = Change { callback, version: kept.version, held: true };
+            writes.spawn(async move { (line, home.change_callback(change).await) });
+        }
+        while let Some(written) = writes.join_next().await {
+            match written {
+                Ok((line, Ok(Changed::Done(kept)))) => self.wait_for_turn(line, kept),
+                Ok((_, Ok(Changed::Stale(_) | Changed::Missing))) => {}
+                Ok((_, Err(error))) => self.book_fails(&error),
+                Err(failure) => error!(%failure, "a write of the call-back book failed"),
+            }
+        }
+    }
+
+    fn wait_for_turn(&mut self, line: usize, kept: KeptCallback) {
+        let id = kept.callback.id();
+        self.callbacks.announce(id);
+        let state = kept.callback.state();
+        debug!(callback = %id, state = state.code(), "taken from the book");
+        if state.is_over() {
+            metric::count_with(Metric::CallbacksEnded, state.code());
+        }
+        if state == CallbackState::Queued
+            && let Some(queue) = self.queues.get_mut(line)
+        {
+            queue.waiting.add(id, kept.callback.wish().asked_unix_ms, kept.callback.wish().priority);
+            self.held.insert(id, Held::Waiting { line, kept, declined: Vec::new() });
+        }
+    }
+
+    /// Gives each queue's next call-backs to agents who are free.
+    async fn give_out(&mut self) {
+        if self.handed_over {
+            return;
+        }
+        let lines = std::sync::Arc::clone(&self.callbacks.lines);
+        for (at, line) in lines.iter().enumerate() {
+            self.end_pauses(at);
+            while self.give_one(at, line).await {}
+        }
+    }
+
+    fn end_pauses(&mut self, line: usize) {
+        let now = clock::now();
+        let Some(queue) = self.queues.get_mut(line) else { return };
+        let (over, still) = queue.paused.drain(..).partition(|(until, _)| *until <= now);
+        queue.paused = still;
+        let over: Vec<(Instant, CallbackId)> = over;
+        for (_, id) in over {
+            if let Some(Held::Waiting { kept, .. }) = self.held.get(&id) {
+                queue.waiting.add(id, kept.callback.wish().asked_unix_ms, kept.callback.wish().priority);
+            }
+        }
+    }
+
+    /// Gives out one; false when there is none, or nobody to give it to.
+    async fn give_one(&mut self, at: usize, line: &Line) -> bool {
+        let now = clock::unix_ms();
+        let Some(queue) = self.queues.get_mut(at).filter(|queue| queue.in_hand < line.config.at_once_max) else {
+            return false;
+        };
+        let Some(id) = queue.waiting.first(now) else { return false };
+        let Some(Held::Waiting { kept, declined, .. }) = self.held.get(&id) else {
+            queue.waiting.remove(id);
+            return true;
+        };
+        let wish = kept.callback.wish();
+        let Ok(number) = line.config.numbers.judge_again(&wish.number) else {
+            self.forbid(id).await;
+            return true;
+        };
+        let turn = CallbackTurn {
+            tags: wish.tags.clone(),
+            customer: line.customer(&number),
+            agent_first: line.config.agent_first,
+            declined: declined.clone(),
+            last_agent: None,
+        };
+        let spec = match line.context.desk.call_back(turn).await {
+            Ok(spec) => spec,
+            Err(refusal) => {
+                debug!(callback = %id, why = refusal.counter(), "nobody to call back now");
+                return false;
+            }
+        };
+        queue.waiting.remove(id);
+        queue.in_hand += 1;
+        let (words, inbox) = mpsc::channel(4);
+        if let Some(Held::Waiting { kept, declined, .. }) = self.held.insert(id, Held::InHand { line: at, words }) {
+            Hand::start(self.callbacks.clone(), at, kept, declined, spec, inbox);
+        }
+        true
+    }
+
+    /// The rules have changed since it was asked for.
+    async fn forbid(&mut self, id: CallbackId) {
+        let Some(Held::Waiting { kept, .. }) = self.held.get(&id) else { return };
+        let (mut callback, version) = (kept.callback.clone(), kept.version);
+        self.drop_waiting(id);
+        warn!(callback = %id, "not called: the rules for numbers do not allow this one any more");
+        if callback.forbid().is_ok() {
+            metric::count_with(Metric::CallbacksEnded, callback.state().code());
+            if let Err(error) = self.callbacks.home.change_callback(Change { callback, version, held: false }).await {
+                self.book_fails(&error);
+            }
+            self.callbacks.announce(id);
+        }
+    }
+
+    /// Puts back what only waits, for another node or the next start.
+    async fn hand_over(&mut self) {
+        self.handed_over = true;
+        let mut writes = JoinSet::new();
+        let waiting: Vec<CallbackId> = self
+            .held
+            .iter()
+            .filter_map(|(id, held)| matches!(held, Held::Waiting { .. }).then_some(*id))
+            .collect();
+        for id in waiting {
+            if let Some(Held::Waiting { kept, .. }) = self.held.remove(&id) {
+                let home = std::sync::Arc::clone(&self.callbacks.home);
+                let change = Change { callback: kept.callback, version: kept.version, held: false };
+                writes.spawn(async move { home.change_callback(change).await });
+            }
+        }
+        let mut count = 0;
+        while let Some(written) = writes.join_next().await {
+            count += usize::from(matches!(written, Ok(Ok(Changed::Done(_)))));
+        }
+        if count > 0 {
+            info!(count, "call-backs that waited are back in the book");
+        }
+    }
+
+    fn book_fails(&mut self, error: &store::StoreError) {
+        metric::count(Metric::CallbackStoreErrors);
+        if !std::mem::replace(&mut self.book_lost, true) {
+            error!(%error, "the call-back book cannot be had: nobody is called back until it can");
+        }
+        self.look_at = clock::now() + Duration::from_millis(500);
+    }
+
+    fn book_answers(&mut self) {
+        if std::mem::replace(&mut self.book_lost, false) {
+            info!("the call-back book is there again");
+        }
+    }
+}
+
+/// What a leased call-back has to hear first.
+fn bring_up_to_date(callback: &mut desk::Callback, line: &Line, now_unix_ms: u64) {
+    let zone = callback.wish().zone.clone();
+    let rules = &line.config.retry;
+    if matches!(callback.state(), CallbackState::Offered | CallbackState::Dialling | CallbackState::Connected) {
+        metric::count(Metric::CallbacksTakenOver);
+        warn!(callback = %callback.id(), state = callback.state().code(), "taken over from a node that died");
+        let _fits = callback.take_over(now_unix_ms, rules, line.allowed(&zone));
+    }
+    // The rules of a zone may have changed since: the promised time on his clock is what counts.
+    let wanted = callback.wish().wanted.as_ref().and_then(|wanted| wanted.reresolve().ok());
+    if let Some(wanted) = wanted
+        && callback.attempts().is_empty()
+        && wanted.unix_ms > now_unix_ms
+        && wanted.unix_ms > callback.wish().promised_unix_ms
+    {
+        let _fits = callback.reschedule(wanted.unix_ms, Some(wanted.clone()));
+    }
+    let _due_or_not = callback.come_due(now_unix_ms, rules);
+}
+
+pub(super) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn count(number: u64) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,316 @@
+//! The book as visitors reach it: asked for, shown, moved, called off; and the slots they choose from.
+
+use std::time::Duration;
+
+use call::{CallTags, QueueId, TagsDraft, TenantId};
+use desk::{
+    Callback, CallbackId, CallbackState, CancelledBy, Consent, NumberRefusal, OutOfTurn, SlotRefusal, Wanted, WhenError,
+    Wish, Zone,
+};
+use rand::Rng;
+use store::{Added, Change, Changed, KeptCallback, NewCallback, StoreError};
+use tokio::sync::broadcast;
+use tracing::{error, info};
+use web::backend::Refusal;
+use web::{AttemptView, CallbackAsk, CallbackMade, CallbackOffer, CallbackView, SlotView, SlotsAsk, SlotsView};
+
+use super::{Callbacks, Line};
+use crate::clock;
+use crate::observe::metric::{self, Metric};
+
+const DAY_MS: u64 = 86_400_000;
+/// Somebody who moves or calls off meets a node that changes the same row: so often it is read and tried again.
+const TRIES: usize = 5;
+/// Seats are counted so far beside the slots that are shown: the longest slot and its buffer.
+const BESIDE_MS: u64 = DAY_MS;
+
+const NOT_FOUND: Refusal = Refusal::new("not_found", 404);
+
+/// When a visitor wants to be called.
+enum When {
+    Asap,
+    At(Wanted),
+}
+
+impl Callbacks {
+    /// What a queue offers besides talking.
+    pub(crate) fn offer(&self, tenant: &str, queue: &str) -> CallbackOffer {
+        let Some(line) = self.line(tenant, queue) else { return CallbackOffer::default() };
+        let now = clock::unix_ms();
+        let callback_now = line.config.slots.may_ask_now(now);
+        let opens_at = line.hours.as_ref().filter(|_| !callback_now).and_then(|hours| {
+            hours.next_opening(now).and_then(|at| hours.zone().rfc3339(at))
+        });
+        CallbackOffer { callback: true, callback_now, opens_at, wait: None }
+    }
+
+    /// The slots a visitor may choose from.
+    pub(crate) async fn slots(&self, ask: SlotsAsk) -> Result<SlotsView, Refusal> {
+        let line = self.line(&ask.tenant, &ask.queue).ok_or(NOT_FOUND)?;
+        let site = line.hours.as_ref().map(|hours| hours.zone().clone());
+        let site = site.map_or_else(|| zone("UTC"), Ok)?;
+        let told_in = if ask.tz.is_empty() { site.clone() } else { zone(&ask.tz)? };
+        let now = clock::unix_ms();
+        let moment = |text: &str, otherwise: u64| {
+            if text.is_empty() { Ok(otherwise) } else { Wanted::parse(text, Some(told_in.name()), 0).map(|at| at.unix_ms) }
+        };
+        let from = moment(&ask.from, now).map_err(when_refusal)?.max(now);
+        let to = moment(&ask.to, u64::MAX).map_err(when_refusal)?;
+        let taken = self.taken(line, from, from.saturating_add(desk::Slots::LIST_DAYS * DAY_MS)).await?;
+        let page = line.config.slots.list(from, to, now, &taken);
+        let told = |at: u64| told_in.rfc3339(at).unwrap_or_default();
+        let slot = |slot: desk::Slot| SlotView {
+            start: told(slot.start_ms),
+            end: told(slot.end_ms),
+            seats_left: slot.seats_left,
+        };
+        Ok(SlotsView {
+            zone: site.name().to_owned(),
+            now: told(now),
+            slots: page.slots.into_iter().map(slot).collect(),
+            more_from: page.more_from_ms.map(told),
+            tz: told_in.name().to_owned(),
+        })
+    }
+
+    async fn taken(&self, line: &Line, from: u64, to: u64) -> Result<desk::Taken, Refusal> {
+        let queue = (TenantId(line.tenant.clone()), QueueId(line.queue.clone()));
+        let (from, to) = (from.saturating_sub(BESIDE_MS), to.saturating_add(BESIDE_MS));
+        self.home.promised_callbacks(queue, from, to).await.map_err(away)
+    }
+
+    /// Promises a call-back. When it answers, the promise is stored.
+    pub(crate) async fn ask(&self, ask: CallbackAsk) -> Result<CallbackMade, Refusal> {
+        let made = self.promise(ask).await;
+        match &made {
+            Ok(made) if !made.again => metric::count(Metric::CallbacksAsked),
+            Ok(_) => {}
+            Err(refusal) => metric::count_with(Metric::CallbacksRefused, refusal.code),
+        }
+        made
+    }
+
+    async fn promise(&self, ask: CallbackAsk) -> Result<CallbackMade, Refusal> {
+        let line = self.line(&ask.tenant, &ask.queue).ok_or(NOT_FOUND)?;
+        let number = line.config.numbers.judge(&ask.number, ask.country.as_deref()).map_err(number_refusal)?;
+        let Some((text_id, version)) = ask.consent.clone().filter(|(id, version)| !id.is_empty() && !version.is_empty())
+        else {
+            return Err(Refusal::new("consent_missing", 422));
+        };
+        let now = clock::unix_ms();
+        let when = self.when(line, &ask.when, &ask.tz, now).await?;
+        self.check_budgets(line, number.e164(), now).await?;
+        let (promised_unix_ms, wanted) = match when {
+            When::Asap => (now, None),
+            When::At(wanted) => (wanted.unix_ms, Some(wanted)),
+        };
+        let session = ask.session;
+        let tags = CallTags::new(TagsDraft {
+            tag: rand::rng().random(),
+            tenant: TenantId(ask.tenant),
+            queue: QueueId(ask.queue),
+            session: session.id,
+            page_url: session.page_url,
+            page_title: session.page_title,
+            referrer: session.referrer,
+            language: session.lang,
+            made_at_unix_ms: now,
+        });
+        let wish = Wish {
+            number: number.e164().to_owned(),
+            promised_unix_ms,
+            wanted,
+            zone: Zone::named(&ask.tz).map_or_else(|_| String::new(), |zone| zone.name().to_owned()),
+            consent: Some(Consent { text_id, version, at_unix_ms: now }),
+            asked_unix_ms: now,
+            priority: 0,
+            tags,
+        };
+        let callback = Callback::new(CallbackId::new(rand::rng().random()), wish);
+        let new = NewCallback { callback, manage: rand::rng().random(), request_key: ask.request_key };
+        let (kept, again) = self.add(new, line).await?;
+        info!(callback = %kept.callback.id(), number = %number.masked(), again, "a call-back is promised");
+        self.look();
+        Ok(CallbackMade {
+            manage: format!("{:032x}", kept.manage),
+            again,
+            number: number.international().to_owned(),
+            view: self.view(&kept),
+        })
+    }
+
+    /// Keeps it; or finds what was promised before to the same visitor.
+    async fn add(&self, new: NewCallback, line: &Line) -> Result<(KeptCallback, bool), Refusal> {
+        let wish = new.callback.wish().clone();
+        match self.home.add_callback(new).await.map_err(away)? {
+            Added::New(kept) => Ok((kept, false)),
+            Added::Same(kept) => Ok((kept, true)),
+            Added::Open(kept) => {
+                let session = &kept.callback.wish().tags.session;
+                // Who only knows the number must not learn, nor change, what somebody else has asked for.
+                if session.is_empty() || *session != wish.tags.session || line.tenant != kept.callback.tenant().0 {
+                    return Err(Refusal::new("duplicate_open", 409));
+                }
+                let moved = self.change(kept, |callback| {
+                    callback.reschedule(wish.promised_unix_ms, wish.wanted.clone())
+                });
+                Ok((moved.await?, true))
+            }
+        }
+    }
+
+    async fn when(&self, line: &Line, text: &str, tz: &str, now: u64) -> Result<When, Refusal> {
+        let slots = &line.config.slots;
+        if text == "asap" {
+            let closed = Refusal::new("closed", 409);
+            return if slots.may_ask_now(now) { Ok(When::Asap) } else { Err(closed) };
+        }
+        let tz = Some(tz).filter(|tz| !tz.is_empty());
+        let wanted = Wanted::parse(text, tz, now).map_err(when_refusal)?;
+        let taken = self.taken(line, wanted.unix_ms, wanted.unix_ms).await?;
+        slots.judge(wanted.unix_ms, now, &taken).map_err(slot_refusal)?;
+        Ok(When::At(wanted))
+    }
+
+    async fn check_budgets(&self, line: &Line, number: &str, now: u64) -> Result<(), Refusal> {
+        let asked = self.home.callbacks_to(number.to_owned(), now.saturating_sub(DAY_MS)).await.map_err(away)?;
+        if asked >= line.config.per_number_per_day_max {
+            return Err(Refusal::new("too_many_requests", 429).retry_after(86_400));
+        }
+        let open = self.home.open_callbacks(Some(TenantId(line.tenant.clone()))).await.map_err(away)?;
+        if open >= line.config.open_max {
+            return Err(Refusal::new("capacity_full", 503).retry_after(600));
+        }
+        Ok(())
+    }
+
+    /// How a call-back stands, for whoever has its key.
+    pub(crate) async fn show(&self, id: &str, key: &str) -> Result<CallbackView, Refusal> {
+        Ok(self.view(&self.opened(id, key).await?))
+    }
+
+    async fn opened(&self, id: &str, key: &str) -> Result<KeptCallback, Refusal> {
+        let id: CallbackId = id.parse().map_err(|_| NOT_FOUND)?;
+        let key: CallbackId = key.parse().map_err(|_| NOT_FOUND)?;
+        let kept = self.home.callback(id).await.map_err(away)?;
+        kept.filter(|kept| kept.manage == key.bits()).ok_or(NOT_FOUND)
+    }
+
+    /// Another time.
+    pub(crate) async fn reschedule(&self, id: &str, key: &str, when: &str, tz: &str) -> Result<CallbackView, Refusal> {
+        let kept = self.opened(id, key).await?;
+        let (tenant, queue) = (&kept.callback.tenant().0, &kept.callback.queue().0);
+        let line = self.line(tenant, queue).ok_or(NOT_FOUND)?;
+        let now = clock::unix_ms();
+        let when = self.when(line, when, tz, now).await?;
+        let moved = self.change(kept, |callback| match &when {
+            When::Asap => callback.reschedule(now, None),
+            When::At(wanted) => callback.reschedule(wanted.unix_ms, Some(wanted.clone())),
+        });
+        Ok(self.view(&moved.await?))
+    }
+
+    /// Called off by its visitor.
+    pub(crate) async fn cancel(&self, id: &str, key: &str) -> Result<CallbackView, Refusal> {
+        let kept = self.opened(id, key).await?;
+        if matches!(kept.callback.state(), CallbackState::Cancelled(_)) {
+            return Ok(self.view(&kept));
+        }
+        let cancelled = self.change(kept, |callback| callback.cancel(CancelledBy::Visitor)).await?;
+        metric::count_with(Metric::CallbacksEnded, cancelled.callback.state().code());
+        Ok(self.view(&cancelled))
+    }
+
+    /// Changes it as it stands now, also when its holder changes it at the same moment.
+    async fn change(
+        &self,
+        mut kept: KeptCallback,
+        edit: impl Fn(&mut Callback) -> Result<(), OutOfTurn>,
+    ) -> Result<KeptCallback, Refusal> {
+        for _ in 0..TRIES {
+            let mut callback = kept.callback.clone();
+            edit(&mut callback).map_err(|_| Refusal::new("gone", 409))?;
+            let change = Change { callback, version: kept.version, held: false };
+            match self.home.change_callback(change).await.map_err(away)? {
+                Changed::Done(kept) => {
+                    self.touched(kept.callback.id());
+                    return Ok(kept);
+                }
+                Changed::Stale(newer) => kept = newer,
+                Changed::Missing => return Err(NOT_FOUND),
+            }
+        }
+        Err(Refusal::new("gone", 409))
+    }
+
+    /// The ids of call-backs as they change.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<String> {
+        self.changes.subscribe()
+    }
+
+    fn view(&self, kept: &KeptCallback) -> CallbackView {
+        let callback = &kept.callback;
+        let (wish, state, now) = (callback.wish(), callback.state(), clock::unix_ms());
+        let line = self.line(&callback.tenant().0, &callback.queue().0);
+        let site = line.and_then(|line| line.hours.as_ref()).map(|hours| hours.zone().clone());
+        let his = Zone::named(&wish.zone).ok().or(site).or_else(|| Zone::named("UTC").ok());
+        let told = |at: u64| his.as_ref().and_then(|zone| zone.rfc3339(at)).unwrap_or_default();
+        let masked = line.and_then(|line| line.config.numbers.judge_again(&wish.number).ok());
+        CallbackView {
+            id: callback.id().to_string(),
+            tenant: callback.tenant().0.clone(),
+            queue: callback.queue().0.clone(),
+            state: state.code(),
+            detail: state.detail(),
+            asap: wish.wanted.is_none(),
+            promised_at: told(wish.promised_unix_ms),
+            due_at: callback.due_unix_ms().map(told),
+            tz: his.as_ref().map(|zone| zone.name().to_owned()).unwrap_or_default(),
+            number: masked.map(|number| number.masked()).unwrap_or_default(),
+            attempts: callback
+                .attempts()
+                .iter()
+                .map(|attempt| AttemptView {
+                    at: told(attempt.at_unix_ms),
+                    outcome: attempt.outcome.map(desk::Outcome::code),
+                })
+                .collect(),
+            can_cancel: callback.clone().cancel(CancelledBy::Visitor).is_ok(),
+            can_move: callback.clone().reschedule(now, None).is_ok(),
+            now: told(now),
+            wait: None,
+            sequence: kept.version,
+            promised_unix_ms: wish.promised_unix_ms,
+            is_over: state.is_over(),
+        }
+    }
+}
+
+fn zone(name: &str) -> Result<Zone, Refusal> {
+    Zone::named(name).map_err(|_| Refusal::new("tz_invalid", 422))
+}
+
+fn when_refusal(error: WhenError) -> Refusal {
+    Refusal::new(error.code(), 422)
+}
+
+fn slot_refusal(refusal: SlotRefusal) -> Refusal {
+    let status = match refusal {
+        SlotRefusal::Gone => 409,
+        SlotRefusal::Past | SlotRefusal::OutsideHours => 422,
+    };
+    Refusal::new(refusal.code(), status)
+}
+
+fn number_refusal(refusal: NumberRefusal) -> Refusal {
+    Refusal::new(refusal.code(), 422)
+}
+
+/// Nothing is promised that could not be stored.
+fn away(error: StoreError) -> Refusal {
+    metric::count(Metric::CallbackStoreErrors);
+    error!(%error, "the call-back book cannot be had");
+    Refusal::new("book_away", 503).retry_after(RETRY.as_secs().try_into().unwrap_or(u32::MAX))
+}
+
+const RETRY: Duration = Duration::from_secs(60);

@@ -1,0 +1,283 @@
+//! The hand: carries out one call-back, from the offer to what came of it, and writes down each step before the next.
+
+use std::time::{Duration, Instant};
+
+use call::{CallId, CallSpec, HangupCause, LegId, Party};
+use desk::{AttemptEnd, Callback, CallbackId, CallbackState, OutOfTurn, Outcome};
+use store::{Change, Changed, KeptCallback};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, debug, error, info, info_span, warn};
+
+use super::clerk::ms;
+use super::{Back, Callbacks, LEASE_MARGIN, Line, Word};
+use crate::clock;
+use crate::drive::call::{CallInput, CallbackLink, CallbackNews, start_callback};
+use crate::observe::metric::{self, Metric};
+
+/// News a call may have waiting for its hand.
+const NEWS_MAX: usize = 16;
+/// A step that the store did not take is tried again after this; somebody who took over meanwhile ends the trying.
+const WRITE_AGAIN: Duration = Duration::from_millis(500);
+
+/// What a hand is told.
+pub(super) enum HandWord {
+    /// The call-back was changed by somebody else, or the lease is lost.
+    Touched,
+}
+
+/// Why a step was not written.
+enum NotWritten {
+    /// It does not fit where the call-back stands.
+    OutOfTurn,
+    /// Somebody else has changed it: it is not this hand's any more.
+    Lost,
+    /// The store does not take it now.
+    Store,
+}
+
+pub(super) struct Hand {
+    callbacks: Callbacks,
+    line: usize,
+    id: CallbackId,
+    call: CallId,
+    /// As it was last written or read.
+    kept: KeptCallback,
+    declined: Vec<String>,
+    /// Who is asked.
+    agent: String,
+}
+
+/// Tells the clerk however the hand ends.
+struct Done {
+    words: mpsc::Sender<Word>,
+    id: CallbackId,
+    back: Option<Box<Back>>,
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        let word = Word::Done(self.id, self.back.take());
+        if let Err(mpsc::error::TrySendError::Full(word)) = self.words.try_send(word) {
+            let words = self.words.clone();
+            tokio::spawn(async move {
+                let _ended = words.send(word).await.is_err();
+            });
+        }
+    }
+}
+
+impl Hand {
+    /// Starts the call of `spec` for this call-back.
+    pub(super) fn start(
+        callbacks: Callbacks,
+        line: usize,
+        kept: KeptCallback,
+        declined: Vec<String>,
+        spec: CallSpec,
+        words: mpsc::Receiver<HandWord>,
+    ) {
+        let agent = std::iter::once(&spec.first).chain(&spec.second).find_map(|leg| leg.kind.extension());
+        let agent = agent.unwrap_or_default().to_owned();
+        let id = kept.callback.id();
+        let hand = Self { id, call: spec.id, line, kept, declined, agent, callbacks };
+        let span = info_span!("callback", id = %id);
+        tokio::spawn(
+            async move {
+                let mut done = Done { words: hand.callbacks.words.clone(), id, back: None };
+                done.back = hand.run(spec, words).await.map(Box::new);
+            }
+            .instrument(span),
+        );
+    }
+
+    async fn run(mut self, spec: CallSpec, words: mpsc::Receiver<HandWord>) -> Option<Back> {
+        let Some(line) = self.callbacks.lines.clone().get(self.line).map(|line| line.context.clone()) else {
+            return None;
+        };
+        let agent = self.agent.clone();
+        if self.write(|callback| callback.offer(&agent)).await.is_err() {
+            line.desk.forget(self.call).await;
+            return self.back_if_ours();
+        }
+        let (news_in, news) = mpsc::channel(NEWS_MAX);
+        let agent_first = matches!(spec.plan, call::Plan::CallBack { first: Party::Agent });
+        let customer = if agent_first { LegId(1) } else { LegId::FIRST };
+        let link = CallbackLink { customer, caller_id: self.line().and_then(|line| line.config.caller_id.clone()), news: news_in };
+        self.note_lateness();
+        info!(call = %self.call, agent = self.agent, "a call-back is offered");
+        if let Err(error) = start_callback(line.clone(), spec, link) {
+            warn!(%error, "a call-back's call could not start");
+            line.desk.forget(self.call).await;
+        } else {
+            self.follow(news, words).await;
+        }
+        self.finish().await
+    }
+
+    fn line(&self) -> Option<&Line> {
+        self.callbacks.lines.get(self.line)
+    }
+
+    fn note_lateness(&self) {
+        if self.kept.callback.attempts().is_empty() {
+            let promised = self.kept.callback.wish().promised_unix_ms;
+            metric::time(Metric::CallbackLateSeconds, since(promised));
+        }
+    }
+
+    /// Until the call is over.
+    async fn follow(&mut self, mut news: mpsc::Receiver<CallbackNews>, mut words: mpsc::Receiver<HandWord>) {
+        loop {
+            tokio::select! {
+                heard = news.recv() => match heard {
+                    Some(CallbackNews::MayDial(reply)) => self.may_dial(reply).await,
+                    Some(CallbackNews::Answered) => self.answered().await,
+                    Some(CallbackNews::Ended(end)) => {
+                        self.note_end(&end).await;
+                        return;
+                    }
+                    // The call's task died; its record says so.
+                    None => {
+                        error!("the call of this call-back is gone without a word");
+                        self.note_end(&AttemptEnd { agent_left: true, ..AttemptEnd::default() }).await;
+                        return;
+                    }
+                },
+                Some(HandWord::Touched) = words.recv() => self.look_again().await,
+            }
+        }
+    }
+
+    /// The customer's INVITE is about to leave: the attempt is written first, and the lease must be sure to last.
+    async fn may_dial(&mut self, reply: oneshot::Sender<Option<Instant>>) {
+        let (asked, now) = (clock::now(), clock::unix_ms());
+        let allowed = self.line().is_some_and(|line| {
+            line.config.numbers.judge_again(&self.kept.callback.wish().number).is_ok()
+        });
+        let call = self.call;
+        let written = if allowed { self.write(|callback| callback.dial(call, now)).await } else { Err(NotWritten::OutOfTurn) };
+        let not_after = match written {
+            Ok(()) => self.kept.lease.map(|lease| {
+                let left = lease.until_unix_ms.saturating_sub(now);
+                asked + Duration::from_millis(left).saturating_sub(LEASE_MARGIN)
+            }),
+            Err(NotWritten::Lost) => {
+                metric::count(Metric::CallbacksFenced);
+                None
+            }
+            Err(NotWritten::OutOfTurn | NotWritten::Store) => None,
+        };
+        let _call_over = reply.send(not_after);
+    }
+
+    async fn answered(&mut self) {
+        let promised = self.kept.callback.wish().promised_unix_ms;
+        metric::time(Metric::CallbackDelaySeconds, since(promised));
+        if self.write(Callback::connect).await.is_err() {
+            debug!("that they talk is written with the end");
+        }
+    }
+
+    /// Called off, or taken over: what still rings is stopped. Who talks is left to talk.
+    async fn look_again(&mut self) {
+        let found = match self.callbacks.home.callback(self.id).await {
+            Ok(found) => found,
+            Err(error) => {
+                debug!(%error, "the book does not say how this call-back stands");
+                return;
+            }
+        };
+        let ours = |kept: &KeptCallback| kept.lease.map(|lease| lease.node) == self.kept.lease.map(|lease| lease.node);
+        let stop = match &found {
+            Some(kept) => kept.callback.state().is_over() || !ours(kept),
+            None => true,
+        };
+        if stop && self.kept.callback.state() != CallbackState::Connected {
+            info!("a call-back is called off while it rings");
+            if let Some(line) = self.line() {
+                let hang_up = CallInput::HangUp(Party::Visitor, HangupCause::Cancelled);
+                line.context.calls.tell(&self.call, hang_up);
+            }
+        }
+        if let Some(kept) = found.filter(|kept| kept.callback.state().is_over()) {
+            self.kept = kept;
+        }
+    }
+
+    /// What came of the offer, or of the try.
+    async fn note_end(&mut self, end: &AttemptEnd) {
+        let Some(line) = self.line() else { return };
+        let (rules, zone) = (line.config.retry, self.kept.callback.wish().zone.clone());
+        if !matches!(self.kept.callback.state(), CallbackState::Dialling | CallbackState::Connected) {
+            // The customer was not dialled. An offer that came to nothing is no try.
+            self.declined.push(self.agent.clone());
+            self.write_surely(Callback::decline).await;
+            return;
+        }
+        let outcome = Outcome::of(end, rules.short_talk);
+        info!(outcome = outcome.code(), sip = end.sip, q850 = end.q850, "a try of a call-back is over");
+        metric::count_with(Metric::CallbackAttempts, outcome.code());
+        let lines = std::sync::Arc::clone(&self.callbacks.lines);
+        let Some(line) = lines.get(self.line) else { return };
+        let now = clock::unix_ms();
+        self.write_surely(|callback| callback.end_attempt(outcome, now, &rules, line.allowed(&zone))).await;
+    }
+
+    /// What waits on is given back to the clerk.
+    async fn finish(self) -> Option<Back> {
+        let state = self.kept.callback.state();
+        if state.is_over() {
+            metric::count_with(Metric::CallbacksEnded, state.code());
+            info!(state = state.code(), detail = state.detail(), "a call-back is over");
+        }
+        self.back_if_ours()
+    }
+
+    fn back_if_ours(self) -> Option<Back> {
+        let waits = self.kept.callback.state() == CallbackState::Queued && self.kept.lease.is_some();
+        waits.then_some(Back { kept: self.kept, declined: self.declined })
+    }
+
+    /// Writes a step; what was written is what this hand goes on from.
+    async fn write(&mut self, step: impl FnOnce(&mut Callback) -> Result<(), OutOfTurn>) -> Result<(), NotWritten> {
+        let mut callback = self.kept.callback.clone();
+        step(&mut callback).map_err(|_| NotWritten::OutOfTurn)?;
+        let change = Change { callback, version: self.kept.version, held: true };
+        match self.callbacks.home.change_callback(change).await {
+            Ok(Changed::Done(kept)) => {
+                self.kept = kept;
+                self.callbacks.announce(self.id);
+                Ok(())
+            }
+            Ok(Changed::Stale(newer)) => {
+                if newer.callback.state().is_over() {
+                    self.kept = newer;
+                }
+                Err(NotWritten::Lost)
+            }
+            Ok(Changed::Missing) => Err(NotWritten::Lost),
+            Err(error) => {
+                metric::count(Metric::CallbackStoreErrors);
+                debug!(%error, "a step of a call-back is not written");
+                Err(NotWritten::Store)
+            }
+        }
+    }
+
+    /// Writes a step as soon as the store takes it, unless somebody else has taken over meanwhile.
+    async fn write_surely(&mut self, step: impl Fn(&mut Callback) -> Result<(), OutOfTurn>) {
+        let tries = usize::try_from(ms(Duration::from_secs(3_600)) / ms(WRITE_AGAIN)).unwrap_or(1);
+        for _ in 0..tries {
+            match self.write(&step).await {
+                Ok(()) => return,
+                Err(NotWritten::Store) => tokio::time::sleep(WRITE_AGAIN).await,
+                Err(NotWritten::OutOfTurn | NotWritten::Lost) => break,
+            }
+        }
+        debug!("what came of this call-back is somebody else's to write");
+    }
+}
+
+fn since(unix_ms: u64) -> Duration {
+    Duration::from_millis(clock::unix_ms().saturating_sub(unix_ms))
+}

@@ -1,0 +1,170 @@
+//! Call-backs as the edge speaks of them: what a page asks, what it is told. Times are RFC 3339 in the visitor's zone.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::SessionInfo;
+
+pub(crate) mod api;
+pub(crate) mod calendar;
+pub(crate) mod events;
+
+/// A visitor asks to be called. His token and origin are good.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CallbackAsk {
+    /// The tenant in the token.
+    pub tenant: String,
+    /// The queue in the token.
+    pub queue: String,
+    /// The number as typed.
+    pub number: String,
+    /// Which country a number without a plus is of, as the page guesses.
+    pub country: Option<String>,
+    /// `asap`, or a date and time (RFC 3339, RFC 9557).
+    pub when: String,
+    /// His time zone, an IANA name; empty when the page does not know.
+    pub tz: String,
+    /// What he agreed to: the text's id and its version.
+    pub consent: Option<(String, String)>,
+    /// His `Idempotency-Key`.
+    pub request_key: Option<String>,
+    /// What the page says about itself.
+    pub session: SessionInfo,
+    /// Where he connects from, behind trusted proxies.
+    pub source: IpAddr,
+}
+
+/// A call-back promised.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CallbackMade {
+    /// His key to it.
+    pub manage: String,
+    /// It was there before: the same request, or the same number of the same visitor.
+    pub again: bool,
+    /// The number in full, as he may check it.
+    pub number: String,
+    /// How it stands.
+    pub view: CallbackView,
+}
+
+/// How a call-back stands, as its visitor may see it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct CallbackView {
+    /// Its id.
+    pub id: String,
+    /// Whose site.
+    pub tenant: String,
+    /// Which queue.
+    pub queue: String,
+    /// `scheduled queued offered dialling connected completed cancelled expired failed`
+    pub state: &'static str,
+    /// By whom it was cancelled, or why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'static str>,
+    /// He asked for as soon as possible.
+    pub asap: bool,
+    /// The promised moment.
+    pub promised_at: String,
+    /// When the next try is made, while it waits for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<String>,
+    /// His time zone.
+    pub tz: String,
+    /// The number, masked.
+    pub number: String,
+    /// What was tried.
+    pub attempts: Vec<AttemptView>,
+    /// He may call it off.
+    pub can_cancel: bool,
+    /// He may choose another time.
+    pub can_move: bool,
+    /// The time here.
+    pub now: String,
+    /// How long it will probably take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<WaitView>,
+    /// Grows with each change; the `SEQUENCE` of its calendar entry.
+    pub sequence: u64,
+    /// The promised moment, milliseconds since 1970.
+    #[serde(skip)]
+    pub promised_unix_ms: u64,
+    /// Nothing will happen any more.
+    #[serde(skip)]
+    pub is_over: bool,
+}
+
+/// One try.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct AttemptView {
+    /// When the phone was dialled.
+    pub at: String,
+    /// What came of it; none while it lasts.
+    pub outcome: Option<&'static str>,
+}
+
+/// A range that holds in four cases of ten, seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct WaitView {
+    /// Half of those who wait wait no longer.
+    pub p50_s: u64,
+    /// Nine of ten wait no longer.
+    pub p90_s: u64,
+}
+
+/// What a queue offers besides talking.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct CallbackOffer {
+    /// It calls back at all.
+    pub callback: bool,
+    /// As soon as possible is possible.
+    pub callback_now: bool,
+    /// When it opens, if it is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<String>,
+    /// How long it would probably take now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<WaitView>,
+}
+
+/// Which slots a page wants to show.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SlotsAsk {
+    /// Whose site.
+    pub tenant: String,
+    /// Which queue.
+    pub queue: String,
+    /// In whose zone they are told; the site's own when empty.
+    pub tz: String,
+    /// From this moment on; now when empty.
+    pub from: String,
+    /// Before this moment; as far as may be chosen when empty.
+    pub to: String,
+}
+
+/// Slots to choose from.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct SlotsView {
+    /// The site's zone.
+    pub zone: String,
+    /// The zone the times are told in.
+    pub tz: String,
+    /// The time here.
+    pub now: String,
+    /// By their start.
+    pub slots: Vec<SlotView>,
+    /// Where to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_from: Option<String>,
+}
+
+/// A slot.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct SlotView {
+    /// When it starts.
+    pub start: String,
+    /// When it is over.
+    pub end: String,
+    /// How many may still choose it.
+    pub seats_left: u32,
+}

@@ -1,0 +1,314 @@
+//! `/v1/slots` and `/v1/callbacks`: JSON in, checked and bounded; JSON out.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{
+        Path, Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{CallbackAsk, CallbackMade, CallbackView, SlotsAsk, WaitView};
+use crate::{
+    Door, Lang, Refusal,
+    api::{ORIGIN_REFUSED, QUEUE_UNKNOWN, REQUEST_INVALID, is_json, known, readable_by},
+    edge::{Asked, Caller, Edge},
+    origin::Origin,
+    protocol,
+    sentence,
+    talk::redeemed,
+};
+
+/// Longest number a person types, blanks and brackets included.
+const NUMBER_BYTES: usize = 64;
+/// Longest `Idempotency-Key`; a UUID has 36 characters.
+const KEY_BYTES: usize = 128;
+/// Longest date and time, zone, id of a text.
+const WORD_BYTES: usize = 128;
+
+#[derive(Deserialize)]
+struct AskJson {
+    token: String,
+    number: String,
+    country: Option<String>,
+    when: String,
+    #[serde(default)]
+    tz: String,
+    #[serde(default)]
+    lang: String,
+    #[serde(default)]
+    session: SessionJson,
+    consent: Option<ConsentJson>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SessionJson {
+    id: String,
+    page: PageJson,
+    referrer: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PageJson {
+    url: String,
+    title: String,
+}
+
+#[derive(Deserialize)]
+struct ConsentJson {
+    text_id: String,
+    version: String,
+}
+
+#[derive(Serialize)]
+struct MadeJson {
+    id: String,
+    manage_token: String,
+    page_url: String,
+    ics_url: String,
+    events_url: String,
+    state: &'static str,
+    asap: bool,
+    promised_at: String,
+    tz: String,
+    number: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait: Option<WaitView>,
+}
+
+#[derive(Serialize)]
+struct ViewJson<'a> {
+    #[serde(flatten)]
+    view: &'a CallbackView,
+    sentence: &'static str,
+}
+
+#[derive(Deserialize)]
+struct MoveJson {
+    when: String,
+    #[serde(default)]
+    tz: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SlotsQuery {
+    tenant: String,
+    queue: String,
+    #[serde(default)]
+    tz: String,
+    #[serde(default)]
+    from: String,
+    #[serde(default)]
+    to: String,
+}
+
+/// The visitor's key where no header can be set: `EventSource`, a link.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct KeyQuery {
+    token: String,
+}
+
+type Body = Result<Bytes, BytesRejection>;
+
+/// `GET /v1/slots`.
+pub(crate) async fn slots(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    query: Result<Query<SlotsQuery>, QueryRejection>,
+) -> Response {
+    let origin = match reader(&edge, &caller) {
+        Ok(origin) => origin,
+        Err(refusal) => return edge.refuse(Door::Callback, refusal, caller.lang),
+    };
+    let found = async {
+        let Query(SlotsQuery { tenant, queue, tz, from, to }) = query.map_err(|_| REQUEST_INVALID)?;
+        if origin.as_ref().is_some_and(|origin| !edge.backend.origin_allowed(&tenant, origin.as_str())) {
+            return Err(ORIGIN_REFUSED);
+        }
+        if !edge.backend.queue_exists(&tenant, &queue) {
+            return Err(QUEUE_UNKNOWN);
+        }
+        if [&tz, &from, &to].into_iter().any(|text| text.len() > WORD_BYTES) {
+            return Err(REQUEST_INVALID);
+        }
+        edge.backend.slots(SlotsAsk { tenant, queue, tz, from, to }).await
+    };
+    finish(&edge, &caller, origin.as_ref(), found.await.map(|slots| Json(slots).into_response()))
+}
+
+/// `POST /v1/callbacks`.
+pub(crate) async fn ask(State(edge): State<Arc<Edge>>, caller: Caller, headers: HeaderMap, body: Body) -> Response {
+    let origin = match known(&edge, &caller) {
+        Ok(origin) => origin,
+        Err(refusal) => return edge.refuse(Door::Callback, refusal, caller.lang),
+    };
+    let made = match read_ask(&edge, &caller, &origin, &headers, body) {
+        Ok(ask) => edge.backend.ask_callback(ask).await,
+        Err(refusal) => Err(refusal),
+    };
+    let answer = made.map(|made| {
+        let status = if made.again { StatusCode::OK } else { StatusCode::CREATED };
+        (status, Json(made_json(&edge, made))).into_response()
+    });
+    finish(&edge, &caller, Some(&origin), answer)
+}
+
+fn read_ask(
+    edge: &Edge,
+    caller: &Caller,
+    origin: &Origin,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<CallbackAsk, Refusal> {
+    let ask: AskJson = read(headers, body)?;
+    let grant = redeemed(edge, &ask.token, origin)?;
+    let request_key = match headers.get("idempotency-key").map(|key| key.to_str().unwrap_or_default()) {
+        None => None,
+        Some(key) if (1..=KEY_BYTES).contains(&key.len()) => Some(key.to_owned()),
+        Some(_) => return Err(REQUEST_INVALID),
+    };
+    let consent = ask.consent.map(|consent| (consent.text_id, consent.version));
+    let words = [Some(&ask.when), Some(&ask.tz), ask.country.as_ref()];
+    let consent_words = consent.iter().flat_map(|(id, version)| [id, version]);
+    if ask.number.len() > NUMBER_BYTES {
+        return Err(Refusal::new("number_invalid", 422));
+    }
+    if words.into_iter().flatten().chain(consent_words).any(|word| word.len() > WORD_BYTES) {
+        return Err(REQUEST_INVALID);
+    }
+    let SessionJson { id, page, referrer } = ask.session;
+    let session = protocol::session(id, page.url, page.title, referrer, ask.lang).map_err(|_| REQUEST_INVALID)?;
+    Ok(CallbackAsk {
+        tenant: grant.tenant,
+        queue: grant.queue,
+        number: ask.number,
+        country: ask.country,
+        when: ask.when,
+        tz: ask.tz,
+        consent,
+        request_key,
+        session,
+        source: caller.source,
+    })
+}
+
+fn made_json(edge: &Edge, made: CallbackMade) -> MadeJson {
+    let CallbackMade { manage, number, view, .. } = made;
+    let base = edge.config.public_url.as_deref().unwrap_or_default();
+    let own = format!("{base}/v1/callbacks/{}", view.id);
+    MadeJson {
+        page_url: format!("{base}/callback/{}#{manage}", view.id),
+        ics_url: format!("{own}/calendar.ics?token={manage}"),
+        events_url: format!("{own}/events?token={manage}"),
+        id: view.id,
+        manage_token: manage,
+        state: view.state,
+        asap: view.asap,
+        promised_at: view.promised_at,
+        tz: view.tz,
+        number,
+        wait: view.wait,
+    }
+}
+
+/// `GET /v1/callbacks/{id}`.
+pub(crate) async fn show(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<KeyQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let view = edge.backend.callback(id, key(&headers, query)).await;
+    answer_view(&edge, &caller, view)
+}
+
+/// `PATCH /v1/callbacks/{id}`: another time.
+pub(crate) async fn change(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<KeyQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let view = match read::<MoveJson>(&headers, body) {
+        Ok(MoveJson { when, tz }) if when.len() <= WORD_BYTES && tz.len() <= WORD_BYTES => {
+            edge.backend.move_callback(id, key(&headers, query), when, tz).await
+        }
+        Ok(_) => Err(REQUEST_INVALID),
+        Err(refusal) => Err(refusal),
+    };
+    answer_view(&edge, &caller, view)
+}
+
+/// `DELETE /v1/callbacks/{id}`: called off.
+pub(crate) async fn cancel(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<KeyQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let view = edge.backend.cancel_callback(id, key(&headers, query)).await;
+    answer_view(&edge, &caller, view)
+}
+
+fn answer_view(edge: &Edge, caller: &Caller, view: Result<CallbackView, Refusal>) -> Response {
+    // The key is what counts; an origin is only named so that its pages may read the answer.
+    let origin = known(edge, caller).ok();
+    let answer = view.map(|view| Json(view_json(&view, caller.lang)).into_response());
+    finish(edge, caller, origin.as_ref(), answer)
+}
+
+/// The body of a call-back, with its state in words.
+pub(crate) fn view_json(view: &CallbackView, lang: Lang) -> impl Serialize {
+    ViewJson { view, sentence: sentence(&format!("callback-{}", view.state), lang) }
+}
+
+/// `Authorization: Bearer KEY`, or `?token=KEY`.
+pub(crate) fn key(headers: &HeaderMap, query: KeyQuery) -> String {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match bearer.and_then(|value| value.strip_prefix("Bearer ")) {
+        Some(key) => key.trim().to_owned(),
+        None => query.token,
+    }
+}
+
+fn read<T: for<'a> Deserialize<'a>>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+    // A form or text/plain post needs no preflight: it would be the cross-site way in (SECURITY W2).
+    if !is_json(headers) {
+        return Err(Refusal::new("json-expected", 415));
+    }
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new("too-big", 413),
+        _ => REQUEST_INVALID,
+    })?;
+    serde_json::from_slice(&body).map_err(|_| REQUEST_INVALID)
+}
+
+/// Who may read without a token: pages of a listed origin, our own, and what is no browser.
+fn reader(edge: &Edge, caller: &Caller) -> Result<Option<Origin>, Refusal> {
+    match &caller.origin {
+        Asked::Missing => Ok(None),
+        Asked::From(origin) if edge.is_own(origin, caller.host.as_deref()) => Ok(None),
+        Asked::Bad | Asked::From(_) => known(edge, caller).map(Some),
+    }
+}
+
+fn finish(edge: &Edge, caller: &Caller, origin: Option<&Origin>, answer: Result<Response, Refusal>) -> Response {
+    let response = answer.unwrap_or_else(|refusal| edge.refuse(Door::Callback, refusal, caller.lang));
+    match origin {
+        Some(origin) => readable_by(origin, response),
+        None => response,
+    }
+}

@@ -1,0 +1,122 @@
+//! `/v1/callbacks/{id}/events`: how a call-back stands, at once and at each change, as server-sent events.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use super::CallbackView;
+use super::api::{KeyQuery, key, view_json};
+use crate::{
+    Door, Lang, Refusal,
+    api::{known, readable_by},
+    edge::{Caller, Edge, SocketGuard},
+};
+
+/// Another node says nothing: the page looks again by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What one page follows.
+struct Follow {
+    edge: Arc<Edge>,
+    id: String,
+    key: String,
+    lang: Lang,
+    changes: Receiver<String>,
+    /// What the page was told last.
+    told: Option<u64>,
+    over: bool,
+    _place: SocketGuard,
+}
+
+/// `GET /v1/callbacks/{id}/events`.
+pub(crate) async fn events(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<KeyQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let key = key(&headers, query);
+    // Before the first look, so that no change falls between.
+    let changes = edge.backend.callback_changes();
+    if let Err(refusal) = edge.backend.callback(id.clone(), key.clone()).await {
+        return edge.refuse(Door::Callback, refusal, caller.lang);
+    }
+    let Some(place) = edge.admit_socket(Door::Callback) else {
+        return edge.refuse(Door::Callback, Refusal::new("too-many-sockets", 503).retry_after(10), caller.lang);
+    };
+    let follow = Follow {
+        edge: Arc::clone(&edge),
+        id,
+        key,
+        lang: caller.lang,
+        changes,
+        told: None,
+        over: false,
+        _place: place,
+    };
+    let stream = stream::unfold(follow, |mut follow| async move {
+        follow.next().await.map(|view| (event(&view, follow.lang), follow))
+    });
+    let mut response = Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response();
+    // A proxy that waits for more would keep the news.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match known(&edge, &caller) {
+        Ok(origin) => readable_by(&origin, response),
+        Err(_) => response,
+    }
+}
+
+fn event(view: &CallbackView, lang: Lang) -> Result<Event, axum::Error> {
+    Event::default().event("callback").json_data(view_json(view, lang))
+}
+
+impl Follow {
+    /// The next news; `None` when there will be none.
+    async fn next(&mut self) -> Option<CallbackView> {
+        while !self.over {
+            if self.told.is_some() {
+                self.wait().await?;
+            }
+            match self.edge.backend.callback(self.id.clone(), self.key.clone()).await {
+                Ok(view) if self.told != Some(view.sequence) => {
+                    self.told = Some(view.sequence);
+                    self.over = view.is_over;
+                    return Some(view);
+                }
+                Ok(_) => {}
+                Err(refusal) if refusal.status == 404 => return None,
+                // The book cannot be had: the page keeps what it has.
+                Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+        None
+    }
+
+    /// Until this one may have changed; `None` when the gateway ends.
+    async fn wait(&mut self) -> Option<()> {
+        let look = tokio::time::sleep(LOOK_EVERY);
+        let mut look = std::pin::pin!(look);
+        loop {
+            tokio::select! {
+                () = &mut look => return Some(()),
+                changed = self.changes.recv() => match changed {
+                    Ok(id) if id == self.id => return Some(()),
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => return Some(()),
+                    Err(RecvError::Closed) => return None,
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Call-backs over HTTP: asked with a token, shown to whoever has the key, followed, moved, called off.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::{House, PATIENCE, SHOP};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const KEY: (&str, &str) = ("authorization", "Bearer 5ec7e7");
+
+async fn token(house: &House) -> String {
+    house.ask_token(SHOP, "shop", "support").await.json()["token"].as_str().unwrap().to_owned()
+}
+
+fn wish(token: &str, number: &str) -> serde_json::Value {
+    json!({
+        "token": token, "number": number, "country": "FR", "when": "asap", "tz": "Europe/Paris", "lang": "fr-FR",
+        "session": {"id": "s1", "page": {"url": "https://shop.fr/cart", "title": "Panier"}, "referrer": ""},
+        "consent": {"text_id": "callback-v1", "version": "1"},
+    })
+}
+
+async fn ask(house: &House, body: &serde_json::Value, key: &str) -> super::client::Reply {
+    let headers = [("origin", SHOP), JSON, ("idempotency-key", key), ("accept-language", "fr")];
+    house.ask("POST", "/v1/callbacks", &headers, &body.to_string()).await
+}
+
+#[tokio::test]
+async fn a_call_back_is_promised_with_all_that_the_page_said() {
+    let house = House::plain().await;
+    let made = ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await;
+    assert_eq!((made.status, made.header("access-control-allow-origin")), (201, Some(SHOP)));
+    let answer = made.json();
+    assert_eq!((&answer["id"], &answer["manage_token"]), (&json!("cb1"), &json!("5ec7e7")));
+    assert!(answer["page_url"].as_str().unwrap().ends_with("/callback/cb1#5ec7e7"), "{answer}");
+    let (asked, _) = house.fake.book.lock().unwrap().clone().unwrap();
+    assert_eq!((asked.tenant.as_str(), asked.queue.as_str(), asked.number.as_str()), ("shop", "support", "06 12 34 56 78"));
+    assert_eq!((asked.session.id.as_str(), asked.session.page_title.as_str()), ("s1", "Panier"));
+    assert_eq!((asked.session.referrer, asked.session.lang.as_str()), (None, "fr-FR"));
+    assert_eq!(asked.consent, Some(("callback-v1".into(), "1".into())));
+    assert_eq!((asked.request_key.as_deref(), asked.when.as_str()), (Some("k1"), "asap"));
+    let again = ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await;
+    assert_eq!((again.status, &again.json()["id"]), (200, &json!("cb1")));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_in_the_visitors_language() {
+    let house = House::plain().await;
+    let refused = ask(&house, &wish(&token(&house).await, "112"), "k1").await;
+    assert_eq!((refused.status, refused.code().as_str()), (422, "number_not_dialable"));
+    assert!(refused.json()["sentence"].as_str().unwrap().contains("fixe ou un mobile"));
+    assert_eq!(refused.header("access-control-allow-origin"), Some(SHOP), "the page may read why");
+    let spent = token(&house).await;
+    ask(&house, &wish(&spent, "112"), "k2").await;
+    assert_eq!(ask(&house, &wish(&spent, "112"), "k3").await.code(), "token-used");
+    let long = "1".repeat(65);
+    assert_eq!(ask(&house, &wish(&token(&house).await, &long), "k4").await.code(), "number_invalid");
+    let mut endless = wish(&token(&house).await, "06");
+    endless["when"] = json!("x".repeat(200));
+    assert_eq!(ask(&house, &endless, "k5").await.code(), "request-invalid");
+    assert_eq!(ask(&house, &wish(&token(&house).await, "06"), &"k".repeat(200)).await.code(), "request-invalid");
+    let form = house.ask("POST", "/v1/callbacks", &[("origin", SHOP)], "number=06").await;
+    assert_eq!((form.status, form.code().as_str()), (415, "json-expected"));
+    let foreign = house.ask("POST", "/v1/callbacks", &[("origin", "https://evil.fr"), JSON], "{}").await;
+    assert_eq!((foreign.status, foreign.code().as_str()), (403, "origin-refused"));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn only_the_key_opens_it() {
+    let house = House::plain().await;
+    ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await;
+    for (method, path) in [("GET", "/v1/callbacks/cb1"), ("DELETE", "/v1/callbacks/cb1"), ("GET", "/v1/callbacks/cb1/events"), ("GET", "/v1/callbacks/cb1/calendar.ics?token=wrong")] {
+        assert_eq!(house.ask(method, path, &[], "").await.code(), "not_found", "{method} {path}");
+    }
+    let shown = house.ask("GET", "/v1/callbacks/cb1", &[KEY, ("accept-language", "fr")], "").await;
+    assert_eq!((shown.status, &shown.json()["state"]), (200, &json!("scheduled")));
+    assert_eq!(shown.json()["sentence"], "Nous vous appellerons à l’heure indiquée.");
+    let moved = house.ask("PATCH", "/v1/callbacks/cb1", &[KEY, JSON], r#"{"when": "2026-11-19T10:00"}"#).await;
+    assert_eq!(moved.json()["promised_at"], "2026-11-19T10:00");
+    let gone = house.ask("DELETE", "/v1/callbacks/cb1", &[KEY], "").await;
+    assert_eq!((gone.status, &gone.json()["state"]), (200, &json!("cancelled")));
+    let entry = house.ask("GET", "/v1/callbacks/cb1/calendar.ics?token=5ec7e7", &[], "").await;
+    assert_eq!(entry.header("content-type"), Some("text/calendar; charset=utf-8"));
+    assert!(entry.body.contains("METHOD:CANCEL"), "{}", entry.body);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_page_follows_it_to_its_end() {
+    let house = House::plain().await;
+    ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await;
+    let mut line = TcpStream::connect(house.address).await.unwrap();
+    let head = "GET /v1/callbacks/cb1/events?token=5ec7e7 HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n";
+    line.write_all(head.as_bytes()).await.unwrap();
+    let mut heard = String::new();
+    for state in ["scheduled", "dialling", "completed"] {
+        if state != "scheduled" {
+            house.fake.change(|view| (view.state, view.is_over) = (state, state == "completed"));
+        }
+        let news = format!("\"state\":\"{state}\"");
+        while !heard.contains(&news) {
+            let mut bytes = [0; 4_096];
+            let count = timeout(PATIENCE, line.read(&mut bytes)).await.unwrap().unwrap();
+            assert!(count > 0, "{heard}");
+            heard.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        }
+    }
+    assert!(heard.contains("text/event-stream") && heard.contains("event: callback"), "{heard}");
+    // The last chunk of the stream: there is nothing more to follow.
+    let mut rest = Vec::new();
+    let ended = timeout(Duration::from_secs(5), async {
+        while !rest.ends_with(b"0\r\n\r\n") {
+            if line.read_buf(&mut rest).await.unwrap() == 0 {
+                break;
+            }
+        }
+    });
+    assert!(heard.ends_with("0\r\n\r\n") || ended.await.is_ok());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn slots_and_the_offer_are_read_by_the_tenants_pages() {
+    let house = House::plain().await;
+    let path = "/v1/slots?tenant=shop&queue=support&tz=Asia/Tokyo&from=2026-11-18T00:00";
+    let slots = house.ask("GET", path, &[("origin", SHOP)], "").await;
+    assert_eq!((slots.status, &slots.json()["tz"], &slots.json()["slots"]), (200, &json!("Asia/Tokyo"), &json!([])));
+    let unknown = house.ask("GET", "/v1/slots?tenant=shop&queue=none", &[("origin", SHOP)], "").await;
+    assert_eq!(unknown.code(), "queue-unknown");
+    let foreign = house.ask("GET", path, &[("origin", "https://bank.fr")], "").await;
+    assert_eq!(foreign.code(), "origin-refused");
+    let offer = house.ask("GET", "/v1/availability?tenant=shop&queue=support", &[("origin", SHOP)], "").await;
+    assert_eq!((&offer.json()["callback"], &offer.json()["callback_now"]), (&json!(true), &json!(false)));
+    house.close().await;
+}
