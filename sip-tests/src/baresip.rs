@@ -156,8 +156,8 @@ fn connect(port: u16, running: &Running) -> Result<TcpStream, String> {
 fn account(phone: &Phone<'_>) -> String {
     let Phone { user, registrar, transport, password, codecs, .. } = phone;
     let mode = if phone.auto_answer { "auto" } else { "manual" };
-    // Without a password it is a subscriber's phone, which its network finds by itself.
-    let regint = if password.is_empty() { 0 } else { 60 };
+    // A number for a user: a subscriber's phone, which its network finds by itself.
+    let regint = if user.starts_with('+') { 0 } else { 60 };
     format!(
         "<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};answermode={mode};regint={regint};audio_codecs={codecs}\n"
     )

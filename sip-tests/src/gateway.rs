@@ -119,7 +119,7 @@ impl Gateway {
     ///
     /// # Errors
     /// When the command fails.
-    pub fn calls(&self) -> Result<Vec<serde_json::Value>, String> {
+    pub fn calls(&self) -> Result<Vec<Value>, String> {
         let output = Command::new(binary())
             .args(["calls", "--json", "--limit", "1000", "--config"])
             .arg(self.folder.join("passerelle.toml"))

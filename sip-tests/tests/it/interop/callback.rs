@@ -40,7 +40,7 @@ impl Street {
         agent.wait_registered().unwrap();
         let customer = Phone {
             user: CUSTOMER,
-            password: "",
+            password: "none",
             codecs: "PCMA/8000/1",
             tone_hz: CUSTOMER_HZ,
             ..phone(customer_at, "127.0.0.1".to_owned(), "", "", setting)
@@ -104,8 +104,8 @@ fn the_agent_is_rung_then_the_customer_and_they_hear_each_other() {
     assert_eq!(over["attempts"].as_array().map(Vec::len), Some(1), "{over}");
     assert_eq!(over["attempts"][0]["outcome"], "reached");
     let record = street.gateway.calls().unwrap().remove(0);
-    assert_eq!((&record["cause"], &record["tags"]["page_title"]), (&json!("normal"), &json!("Panier")), "{record}");
+    assert_eq!((&record["cause"], &record["page"]["title"]), (&json!("normal"), &json!("Panier")), "{record}");
     let codecs: Vec<&Value> = record["legs"].as_array().unwrap().iter().map(|leg| &leg["codec"]).collect();
-    assert_eq!(codecs, ["pcmu", "pcma"].map(|codec| json!(codec)).iter().collect::<Vec<_>>(), "{record}");
+    assert_eq!(codecs, ["PCMU", "PCMA"].map(|codec| json!(codec)).iter().collect::<Vec<_>>(), "{record}");
     assert_eq!(street.gateway.metric("passerelle_callbacks_held"), Some(0.0));
 }
