@@ -2,6 +2,7 @@
 //
 // On the script tag or the element:  data-tenant  data-queue     who is called
 //   data-lang    fr | en             else the page's lang, else the browser's
+//   data-country FR …  of a number typed without one; else the page's lang (fr-CA), else the gateway's own
 //   data-label   words on the button            data-phone   a number shown when the call cannot be had
 //   data-side    left | right                   data-theme   light | dark, else as the visitor's system
 //   data-direct  the button calls at once       data-audio   raw: no echo cancelling, for measuring
@@ -14,6 +15,7 @@ import { BUTTON, chooseLanguage, speakerOf } from './widget/language.js';
 /** @typedef {import('./widget/machine.js').State} State */
 /** @typedef {import('./widget/talk.js').Talk} Talk */
 /** @typedef {{ queue?: string, mode?: 'open' | 'hold' }} TalkOptions */
+/** @typedef {import('./widget/callback.js').Asked} CallBackOptions */
 
 /** Where the gateway is: beside this script. */
 const BASE = new URL('.', import.meta.url);
@@ -49,7 +51,7 @@ button { font: inherit; color: inherit; cursor: pointer; -webkit-tap-highlight-c
 .launcher:active { transform: none; }
 .launcher[aria-busy=true] .icon { animation: breathe 1s ease-in-out infinite; }
 .launcher .clock { font-variant-numeric: tabular-nums; font-weight: 500; opacity: .9; }
-:host([state=closed]) .launcher { background: var(--surface); color: var(--text); border-color: var(--edge); }
+:host([state=closed]:not([callback])) .launcher { background: var(--surface); color: var(--text); border-color: var(--edge); }
 :host(:is([state=asking],[state=connecting],[state=ringing],[state=talking],[state=held],[state=reattaching])) .launcher .icon { animation: breathe 1.6s ease-in-out infinite; }
 :host([floating][open]) .launcher { visibility: hidden; }
 @keyframes breathe { 50% { opacity: .45; } }
@@ -87,6 +89,8 @@ export class PasserelleTalk extends HTMLElement {
     /** @type {Talk | undefined} */
     this.talker = undefined;
     this.asked_ms = -Infinity;
+    /** The gateway's last word on who can answer, and when. @type {any} */
+    this.offer = {};
   }
 
   connectedCallback() {
@@ -122,6 +126,7 @@ export class PasserelleTalk extends HTMLElement {
       tenant: this.setting('tenant') ?? 'default',
       queue: this.said.queue ?? this.setting('queue') ?? 'default',
       lang: this.lang_,
+      country: this.setting('country'),
       raw: this.setting('audio') === 'raw',
       said: this.said,
     };
@@ -147,6 +152,16 @@ export class PasserelleTalk extends HTMLElement {
     const spoken = this.load().then((talk) => talk.talk(options));
     spoken.catch(() => {}); // The state says it too: a page that does not care gets no noise in its console.
     return spoken;
+  }
+
+  /**
+   * Asks for a call-back, without the form. Rejects with `code` and the gateway's sentence.
+   * @param {CallBackOptions} options
+   */
+  callBack(options) {
+    const asked = import('./widget/callback.js').then(({ callBack }) => callBack(this.settings(), options));
+    asked.then((answer) => this.announce('callback', { ...answer }), () => {});
+    return asked.then(({ id, page_url, promised_at }) => ({ id, page_url, promised_at }));
   }
 
   hangUp() {
@@ -193,8 +208,10 @@ export class PasserelleTalk extends HTMLElement {
    */
   name(state, running) {
     const say = speaker(this.lang_);
-    this.label.textContent = running ?? (state === 'closed' ? say('shut') : this.setting('label') ?? say('talk'));
-    setIcon(this.picture, state === 'closed' ? 'clock' : 'phone');
+    const shut = state === 'closed' && this.offer.callback !== true;
+    const idle = state === 'closed' ? say(shut ? 'shut' : 'callBack') : this.setting('label') ?? say('talk');
+    this.label.textContent = running ?? idle;
+    setIcon(this.picture, shut ? 'clock' : 'phone');
   }
 
   /** Asks whether anybody can answer; no answer at all leaves the button open, for the call itself says more. */
@@ -207,8 +224,13 @@ export class PasserelleTalk extends HTMLElement {
       .catch(() => null);
     if (answer === null || queue !== this.settings().queue) return;
     const open = answer.talk_now !== false;
+    this.offer = answer;
+    this.toggleAttribute('callback', answer.callback === true);
     if (this.talker) this.talker.available(open, answer.reason, answer.sentence);
-    else this.become(open ? 'idle' : 'closed', { code: open ? '' : String(answer.reason ?? 'closed'), sentence: answer.sentence ?? '' });
+    else {
+      this.become(open ? 'idle' : 'closed', { code: open ? '' : String(answer.reason ?? 'closed'), sentence: answer.sentence ?? '' });
+      this.speak();
+    }
   }
 
   /** Asks again after a while, when somebody is looking and it may have changed. */
@@ -280,7 +302,7 @@ const api = Object.freeze({
   setContext: (context) => main().setContext(context),
   figures: () => main().figures(),
   /**
-   * @param {'state' | 'digit' | 'mute'} event
+   * @param {'state' | 'digit' | 'mute' | 'callback'} event
    * @param {(detail: any) => void} handler
    * @returns {() => void} takes the handler away again
    */
@@ -293,7 +315,8 @@ const api = Object.freeze({
     return main().state;
   },
   identify: () => Promise.reject(notYet('identify')),
-  callBack: () => Promise.reject(notYet('callBack')),
+  /** @param {CallBackOptions} options */
+  callBack: (options) => main().callBack(options),
 });
 
 function start() {

@@ -25,6 +25,8 @@ enum Kind {
     Widget,
     /// The agents' console.
     Agent,
+    /// The page on which a visitor follows his call-back.
+    Callback,
     /// The demo shop, served only when the demo is on.
     Demo,
 }
@@ -71,8 +73,19 @@ static ASSETS: LazyLock<Vec<Asset>> = table![
     Agent "agent/mark.svg" at "/agent/mark.svg",
     Agent "agent/phone.js" at "/agent/phone.js",
     Agent "agent/words.js" at "/agent/words.js",
+    Callback "callback/callback.css" at "/callback/callback.css",
+    Callback "callback/callback.js" at "/callback/callback.js",
+    Callback "callback/follow.js" at "/callback/follow.js",
+    Callback "callback/index.html" at "/callback/",
+    Callback "callback/mark.svg" at "/callback/mark.svg",
+    Callback "callback/told.js" at "/callback/told.js",
+    Callback "callback/words.js" at "/callback/words.js",
     Widget "widget.js" at "/widget.js",
     Widget "widget/call.js" at "/widget/call.js",
+    Widget "widget/callback.js" at "/widget/callback.js",
+    Widget "widget/callback_style.js" at "/widget/callback_style.js",
+    Widget "widget/callback_time.js" at "/widget/callback_time.js",
+    Widget "widget/callback_words.js" at "/widget/callback_words.js",
     Widget "widget/dom.js" at "/widget/dom.js",
     Widget "widget/hold.js" at "/widget/hold.js",
     Widget "widget/keypad.js" at "/widget/keypad.js",
@@ -90,8 +103,11 @@ static ASSETS: LazyLock<Vec<Asset>> = table![
     Widget "widget/talk.js" at "/widget/talk.js",
     Widget "widget/trouble.js" at "/widget/trouble.js",
     Widget "widget/view_call.js" at "/widget/view_call.js",
+    Widget "widget/view_callback.js" at "/widget/view_callback.js",
     Widget "widget/view_over.js" at "/widget/view_over.js",
     Widget "widget/view_ready.js" at "/widget/view_ready.js",
+    Widget "widget/when.js" at "/widget/when.js",
+    Widget "widget/when_style.js" at "/widget/when_style.js",
     Widget "widget/words.js" at "/widget/words.js",
     Demo "demo/art/atelier.svg" at "/art/atelier.svg",
     Demo "demo/art/brume.svg" at "/art/brume.svg",
@@ -136,11 +152,16 @@ pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request) -> Re
         (Kind::Widget, Asked::From(origin)) if edge.backend.origin_known(origin.as_str()) => {
             readable_by(&origin, response)
         }
-        (Kind::Widget | Kind::Agent | Kind::Demo, _) => response,
+        (Kind::Widget | Kind::Agent | Kind::Callback | Kind::Demo, _) => response,
     }
 }
 
 fn find(path: &str, demo: bool) -> Option<&'static Asset> {
+    // One page for every call-back: it reads from its own address which one it shows.
+    let path = match path.strip_prefix("/callback/") {
+        Some(id) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => "/callback/",
+        Some(_) | None => path,
+    };
     let is = |asset: &&Asset| {
         let named = asset.path == path || asset.path.strip_suffix(".html") == Some(path);
         named && (demo || asset.kind != Kind::Demo)
@@ -174,7 +195,7 @@ fn dress(asset: &'static Asset, asked: &HeaderMap) -> Response {
         Kind::Widget => {
             headers.insert(policy, HeaderValue::from_static("cross-origin"));
         }
-        Kind::Agent | Kind::Demo => {
+        Kind::Agent | Kind::Callback | Kind::Demo => {
             headers.insert(policy, HeaderValue::from_static("same-origin"));
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
         }
@@ -243,6 +264,7 @@ mod tests {
         let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
         let mut expected = BTreeSet::from(["/widget.js".to_owned()]);
         files(&assets.join("agent"), "/agent", &mut expected);
+        files(&assets.join("callback"), "/callback", &mut expected);
         files(&assets.join("widget"), "/widget", &mut expected);
         files(&assets.join("demo"), "", &mut expected);
         let file = |asset: &Asset| match asset.path.strip_suffix('/') {
@@ -290,6 +312,9 @@ mod tests {
         assert!(find("/agent/", false).is_some());
         assert!(find("/agent/../agent/", true).is_none());
         assert!(find("/agent/agent", true).is_none(), "only pages may leave out their ending");
+        assert_eq!(find("/callback/cb-7d1f", false).unwrap().path, "/callback/");
+        assert_eq!(find("/callback/callback.js", false).unwrap().path, "/callback/callback.js");
+        assert!(find("/callback/cb-7d1f/", false).is_none() && find("/callback/none.js", false).is_none());
         for asset in ASSETS.iter().filter(|asset| asset.kind == Kind::Demo) {
             assert!(find(asset.path, true).is_some() && find(asset.path, false).is_none(), "{}", asset.path);
         }

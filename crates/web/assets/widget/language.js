@@ -5,8 +5,8 @@
 
 /** @type {Table} */
 export const BUTTON = {
-  en: { talk: 'Talk to us', shut: 'Closed just now', unreachable: 'We could not be reached' },
-  fr: { talk: 'Parlez-nous', shut: 'Fermé pour l’instant', unreachable: 'Nous n’avons pas pu être joints' },
+  en: { talk: 'Talk to us', shut: 'Closed just now', callBack: 'Be called back', unreachable: 'We could not be reached' },
+  fr: { talk: 'Parlez-nous', shut: 'Fermé pour l’instant', callBack: 'Être rappelé', unreachable: 'Nous n’avons pas pu être joints' },
 };
 
 /**

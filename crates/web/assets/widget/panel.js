@@ -9,6 +9,7 @@ import { ReadyView } from './view_ready.js';
 
 /** @typedef {import('./machine.js').Model} Model */
 /** @typedef {'ready' | 'call' | 'over'} ViewName */
+/** @typedef {import('./view_callback.js').CallbackView} Form */
 
 /** Which of the three views a state shows. @type {Record<import('./machine.js').State, ViewName>} */
 const VIEW = {
@@ -24,6 +25,9 @@ export class Panel {
     const { labels } = this;
     this.call = new CallView(talk, labels);
     this.views = { ready: new ReadyView(talk, labels), call: this.call, over: new OverView(talk, labels) };
+    /** @type {Form | undefined} */
+    this.form = undefined;
+    this.title = el('h2', { id: 'title', part: 'title' });
     this.minimise = labels.name(el('button', { type: 'button', class: 'plain', part: 'minimise', onclick: () => talk.close() }, icon('down')), 'minimise');
     this.trouble = { title: el('b'), more: el('span') };
     const retry = labels.button('retry', 'plain small', () => void talk.call.recoverMicrophone());
@@ -35,7 +39,7 @@ export class Panel {
     this.node = el(
       'section',
       { class: 'panel', part: 'panel', role: 'dialog', 'aria-labelledby': 'title', tabindex: '-1', hidden: true },
-      el('header', { part: 'header' }, labels.text('h2', 'title', { id: 'title', part: 'title' }), this.minimise),
+      el('header', { part: 'header' }, this.title, this.minimise),
       this.notice, this.sound, ...Object.values(this.views).map((view) => view.node),
     );
     this.node.addEventListener('keydown', (event) => this.#key(event));
@@ -48,6 +52,19 @@ export class Panel {
     if (focus) this.#focusMain();
   }
 
+  /** @param {Form} form */
+  addForm(form) {
+    this.form = form;
+    this.node.append(form.node);
+    form.speak();
+    return form;
+  }
+
+  /** @param {boolean} busy */
+  busy(busy) {
+    this.node.setAttribute('aria-busy', String(busy));
+  }
+
   hide() {
     this.node.hidden = true;
   }
@@ -57,17 +74,24 @@ export class Panel {
     this.node.lang = this.talk.language;
     this.labels.speak(this.talk.say);
     for (const view of Object.values(this.views)) view.speak();
+    this.form?.speak();
   }
 
   /** @param {Model} model */
   render(model) {
-    const shown = VIEW[model.state];
+    const asking = this.form !== undefined && this.talk.formShown;
+    const shown = asking ? undefined : VIEW[model.state];
     const focused = /** @type {ShadowRoot} */ (this.talk.host.shadowRoot).activeElement;
     const ours = focused !== null && this.node.contains(focused);
     this.node.dataset.state = model.state;
     for (const [name, view] of Object.entries(this.views)) {
       view.node.hidden = name !== shown;
       if (name === shown) view.render(model);
+    }
+    this.title.textContent = this.talk.say(asking ? 'callBack' : 'title');
+    if (this.form) {
+      this.form.node.hidden = !asking;
+      if (asking) this.form.render();
     }
     if (!isLive(model.state)) this.call.keypad.clear();
     const trouble = this.talk.microphoneTold();
@@ -110,6 +134,7 @@ export class Panel {
   }
 
   #focusMain() {
-    this.views[VIEW[this.talk.model.state]].main().focus({ preventScroll: true });
+    const view = this.talk.formShown && this.form ? this.form : this.views[VIEW[this.talk.model.state]];
+    view.main().focus({ preventScroll: true });
   }
 }

@@ -25,8 +25,9 @@ export async function fetchToken(base, { tenant, queue, lang }) {
 /**
  * @param {URL} url
  * @param {RequestInit} init
+ * @returns {Promise<any>} rejects with a `Trouble`: the gateway's code and sentence, or `unreachable`
  */
-async function askJson(url, init) {
+export async function askJson(url, init) {
   const limit = AbortSignal.timeout?.(OPEN_LIMIT_MS);
   /** @type {Response} */
   let response;
@@ -35,8 +36,10 @@ async function askJson(url, init) {
   } catch {
     throw new Trouble('unreachable');
   }
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Trouble(String(body.code ?? 'unreachable'), String(body.sentence ?? ''));
+  const body = await response.json().catch(() => null);
+  // An answer cut short on its way is none, whatever its first line said.
+  if (body === null || typeof body !== 'object') throw new Trouble('unreachable');
+  if (!response.ok) throw new Trouble(String(body.code ?? 'unreachable'), String(body.sentence ?? ''), response.status);
   return body;
 }
 

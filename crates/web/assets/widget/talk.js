@@ -30,6 +30,10 @@ export class Talk {
     /** @type {string | undefined} */
     this.queue = undefined;
     this.ownEnd = false;
+    /** The call-back's form, once fetched. @type {import('./view_callback.js').CallbackView | undefined} */
+    this.form = undefined;
+    /** Whether the form stands in the panel in place of what the state shows. */
+    this.formShown = false;
     this.call = new Call(
       () => ({ ...host.settings(), ...(this.queue === undefined ? {} : { queue: this.queue }) }),
       {
@@ -60,11 +64,45 @@ export class Talk {
     this.host.launcher.setAttribute('aria-expanded', 'true');
     this.panel.show(focus);
     if (this.model.state === 'closed') void this.host.askAvailability();
+    // Where nobody can talk, the call-back is the first choice; one already asked for is what the visitor comes back to.
+    const first = this.model.state === 'closed' && this.offersCallback;
+    if (first || (this.model.state === 'idle' && this.form?.answer !== undefined)) void this.showForm();
+  }
+
+  get offersCallback() {
+    return this.host.offer.callback === true;
+  }
+
+  /** The call-back's form, fetched at its first opening. */
+  async showForm() {
+    this.panel.busy(true);
+    const from = this.model.state;
+    try {
+      const { CallbackView } = await import('./view_callback.js');
+      this.form ??= this.panel.addForm(new CallbackView(this));
+      // A call begun or failed meanwhile, or the panel put away, has the last word.
+      const failed = this.model.state === 'failed' && from !== 'failed';
+      if (failed || isLive(this.model.state) || !this.host.hasAttribute('open')) return;
+      this.formShown = true;
+      this.form.offered();
+      this.#show(this.model);
+    } catch (error) {
+      console.error('passerelle:', error);
+      this.announce(this.say('unreachable'));
+    } finally {
+      this.panel.busy(false);
+    }
+  }
+
+  leaveForm() {
+    this.formShown = false;
+    this.#show(this.model);
   }
 
   /** Puts the panel away; a call goes on. */
   close(focus = true) {
     if (!isLive(this.model.state)) this.call.tell({ type: 'dismiss' });
+    if (this.formShown) this.leaveForm();
     this.host.removeAttribute('open');
     this.host.launcher.setAttribute('aria-expanded', 'false');
     this.panel.hide();
@@ -127,6 +165,8 @@ export class Talk {
    */
   available(open, code, sentence) {
     this.call.tell({ type: 'availability', open, code, sentence });
+    this.form?.offered();
+    this.#show(this.model);
   }
 
   /** Puts everything into the language of the moment. */
@@ -165,7 +205,7 @@ export class Talk {
     }
     if (model.microphone !== before.microphone) {
       const trouble = this.microphoneTold();
-      this.#announce(trouble === null ? this.say('liveNow') : `${trouble.title}. ${trouble.more}`);
+      this.announce(trouble === null ? this.say('liveNow') : `${trouble.title}. ${trouble.more}`);
     }
     this.#show(model);
   }
@@ -178,8 +218,9 @@ export class Talk {
     const { code, sentence, agent, call, talk_s } = model;
     const { title, more } = this.told();
     if (!isLive(model.state)) this.#silence();
+    else this.formShown = false;
     this.host.become(model.state, { code, sentence: sentence || (code ? more : ''), agent, call, talk_s });
-    if (model.state !== 'idle') this.#announce(`${title}. ${more}`);
+    if (model.state !== 'idle') this.announce(`${title}. ${more}`);
     if (model.state === 'talking') this.waiting?.resolve({ call });
     else if (!isLive(model.state)) this.waiting?.reject(this.#trouble(code || 'cancelled', sentence || title));
     if (model.state === 'talking' || !isLive(model.state)) this.waiting = undefined;
@@ -220,11 +261,11 @@ export class Talk {
   /** @param {string} digit */
   #digit(digit) {
     this.host.announce('digit', { digit });
-    this.#announce(this.say('received', { digit }));
+    this.announce(this.say('received', { digit }));
   }
 
   /** @param {string} text */
-  #announce(text) {
+  announce(text) {
     this.host.live.textContent = text;
   }
 

@@ -14,6 +14,7 @@ export class ReadyView {
   constructor(talk, labels) {
     this.talk = talk;
     this.start = labels.button('start', 'main', () => void talk.talk(), 'phone');
+    this.callBack = labels.button('callBack', 'second', () => void talk.showForm());
     this.inputs = { open: this.#radio('open'), hold: this.#radio('hold') };
     this.shared = el('span');
     this.hint = el('p', { class: 'hint', id: 'mode-hint' });
@@ -26,7 +27,7 @@ export class ReadyView {
         el('div', { class: 'modes' }, this.#label('open', 'phone', 'modeOpen', labels), this.#label('hold', 'hold', 'modeHold', labels)),
         this.hint,
       ),
-      this.start,
+      this.start, this.callBack,
       el('p', { class: 'small' }, icon('mic'), labels.text('span', 'explain')),
       el('p', { class: 'small' }, icon('page'), this.shared),
     );
@@ -34,6 +35,7 @@ export class ReadyView {
 
   /** @param {import('./machine.js').Model} model */
   render(model) {
+    this.callBack.hidden = !this.talk.offersCallback;
     this.inputs.open.checked = model.mode === 'open';
     this.inputs.hold.checked = model.mode === 'hold';
     this.hint.textContent = this.talk.say(model.mode === 'hold' ? byHand('modeHoldHint') : 'modeOpenHint');

@@ -1,4 +1,5 @@
-// Two measures of WCAG 2.2 AA, run inside the page over the widget's shadow tree: contrast (1.4.3) and target size (2.5.8).
+// Two measures of WCAG 2.2 AA, run inside the page: contrast (1.4.3) and target size (2.5.8), over the widget's shadow tree,
+// or over the whole page where it carries no widget.
 
 /** Visible text whose contrast with what lies behind it is too low. @returns {string[]} */
 export function contrastFailures() {
@@ -21,10 +22,11 @@ export function contrastFailures() {
     return [255, 255, 255, 255];
   };
   const failures = [];
-  for (const host of document.querySelectorAll('passerelle-talk')) {
-    for (const node of host.shadowRoot.querySelectorAll('*')) {
+  const hosts = [...document.querySelectorAll('passerelle-talk')];
+  for (const root of hosts.length > 0 ? hosts.map((host) => host.shadowRoot) : [document.body]) {
+    for (const node of root.querySelectorAll('*')) {
       const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim() !== '');
-      if (!own || !node.checkVisibility({ visibilityProperty: true }) || node.closest('.unseen')) continue;
+      if (!own || !node.checkVisibility({ visibilityProperty: true }) || node.closest('.unseen, .spoken')) continue;
       const style = getComputedStyle(node);
       const [light, dark] = [luminance(rgba(style.color)), luminance(behind(node))].sort((a, b) => b - a);
       const ratio = (light + 0.05) / (dark + 0.05);
@@ -39,8 +41,9 @@ export function contrastFailures() {
 /** Visible buttons and choices smaller than 24 by 24 px. @returns {string[]} */
 export function targetsTooSmall() {
   const small = [];
-  for (const host of document.querySelectorAll('passerelle-talk')) {
-    for (const node of host.shadowRoot.querySelectorAll('button, input, a')) {
+  const hosts = [...document.querySelectorAll('passerelle-talk')];
+  for (const root of hosts.length > 0 ? hosts.map((host) => host.shadowRoot) : [document.body]) {
+    for (const node of root.querySelectorAll('button, input, a')) {
       if (!node.checkVisibility({ visibilityProperty: true })) continue;
       const { width, height } = node.getBoundingClientRect();
       if (width < 24 || height < 24) small.push(`${node.textContent || node.getAttribute('value')}: ${width} × ${height}`);

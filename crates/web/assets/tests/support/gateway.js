@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Callbacks } from './callbacks.js';
 import { ServerSocket } from './socket.js';
 
 const ASSETS = fileURLToPath(new URL('../../', import.meta.url));
@@ -16,6 +17,7 @@ export class Gateway {
     this.sockets = [];
     /** @type {{ tenant: string, queue: string }[]} */
     this.tokens = [];
+    this.callbacks = new Callbacks();
     this.reset();
     /** Pages made up by a test: path, then headers and body. @type {Map<string, { headers?: Record<string, string>, body: string }>} */
     this.pages = new Map();
@@ -31,6 +33,7 @@ export class Gateway {
   reset() {
     this.refusal = /** @type {null | { status: number, code: string, sentence: string }} */ (null);
     this.availability = /** @type {Record<string, unknown>} */ ({ talk_now: true });
+    this.callbacks.reset();
   }
 
   async start() {
@@ -62,7 +65,7 @@ export class Gateway {
    */
   async #serve(request, response) {
     const url = new URL(request.url ?? '/', this.origin);
-    const cors = { 'access-control-allow-origin': request.headers.origin ?? '*', 'access-control-allow-headers': 'content-type, accept-language' };
+    const cors = { 'access-control-allow-origin': request.headers.origin ?? '*', 'access-control-allow-headers': 'content-type, accept-language, idempotency-key' };
     const json = (/** @type {number} */ status, /** @type {object} */ body) => response.writeHead(status, { ...cors, 'content-type': 'application/json' }).end(JSON.stringify(body));
     if (request.method === 'OPTIONS') return response.writeHead(204, cors).end();
     if (url.pathname === '/v1/token') {
@@ -73,10 +76,11 @@ export class Gateway {
       return json(200, { token: 'a'.repeat(32), expires_in_s: 180 });
     }
     if (url.pathname === '/v1/availability') return json(200, this.availability);
+    if (await this.callbacks.serve(request, response, url, json)) return undefined;
     const page = this.pages.get(url.pathname);
     if (page) return response.writeHead(200, { 'content-type': TYPES['.html'], ...page.headers }).end(page.body);
     const path = normalize(url.pathname);
-    const file = path === '/widget.js' || path.startsWith('/widget/') ? join(ASSETS, path) : join(ASSETS, 'demo', path === '/' ? 'index.html' : path);
+    const file = fileOf(path);
     try {
       const type = TYPES[/** @type {keyof typeof TYPES} */ (extname(file))] ?? 'application/octet-stream';
       const bytes = await readFile(file);
@@ -99,6 +103,13 @@ export class Gateway {
       this.onMessage(socket, message);
     };
   }
+}
+
+/** Where a path lies: the page of a call-back is one for every id. @param {string} path */
+function fileOf(path) {
+  if (path === '/widget.js' || path.startsWith('/widget/')) return join(ASSETS, path);
+  if (path.startsWith('/callback/')) return join(ASSETS, extname(path) === '' ? 'callback/index.html' : path);
+  return join(ASSETS, 'demo', path === '/' ? 'index.html' : path);
 }
 
 /** What a careful shop would send: no inline code, no inline style, nothing from elsewhere. */

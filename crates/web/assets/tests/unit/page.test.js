@@ -30,10 +30,11 @@ test('the loader with all it needs before the click is at most 10 kB gzipped', (
   assert.ok(files.length > 1, 'the imports were followed');
   assert.ok(bytes <= LOADER_LIMIT_BYTES, `${bytes}`);
   assert.ok(!files.some((file) => file.endsWith('call.js')), 'the call code waits for the click');
+  assert.ok(!files.some((file) => file.includes('callback')), 'the call-back’s form waits for its own');
 });
 
 test('every module is short and says first what it is for', () => {
-  for (const folder of ['widget', 'demo', 'tests/unit', 'tests/browser', 'tests/support']) {
+  for (const folder of ['widget', 'callback', 'demo', 'tests/unit', 'tests/browser', 'tests/support']) {
     for (const name of readdirSync(ROOT + folder).filter((name) => name.endsWith('.js'))) {
       const text = readFileSync(`${ROOT}${folder}/${name}`, 'utf8');
       assert.match(text, /^\/\/ [A-Z].{20,}/, name);
@@ -45,7 +46,8 @@ test('every module is short and says first what it is for', () => {
 test('pages and widget ask nobody but their own origin, and hold nothing inline', () => {
   const demo = readdirSync(`${ROOT}demo`, { recursive: true }).map((name) => `demo/${name}`);
   const widget = readdirSync(`${ROOT}widget`).map((name) => `widget/${name}`);
-  for (const name of [...demo, ...widget, 'widget.js'].filter((name) => /\.(js|html|css|svg)$/.test(name))) {
+  const callback = readdirSync(`${ROOT}callback`).map((name) => `callback/${name}`);
+  for (const name of [...demo, ...widget, ...callback, 'widget.js'].filter((name) => /\.(js|html|css|svg)$/.test(name))) {
     const text = readFileSync(ROOT + name, 'utf8').replaceAll('http://www.w3.org/2000/svg', '').replace(/^\/\/.*|^ ?\*.*|\/\*\*.*?\*\//gm, '');
     assert.doesNotMatch(text, /(?:src|href|url|import|fetch)\W{1,3}https?:/i, name);
     assert.doesNotMatch(text, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function/, name);

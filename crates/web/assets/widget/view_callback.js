@@ -1,0 +1,207 @@
+// The panel's form for a call-back, then its confirmation. Fetched when it is first opened.
+
+import { fetchSlots, offerOf, prepare, sameWish, send } from './callback.js';
+import { localeOf, siteTime, waitWords, whenWords, zoneHere } from './callback_time.js';
+import { CALLBACK_STYLE } from './callback_style.js';
+import { callbackSpeaker } from './callback_words.js';
+import { addStyle, el, icon } from './dom.js';
+import { Labels } from './labels.js';
+import { Trouble } from './trouble.js';
+import { WhenPicker } from './when.js';
+
+/** @typedef {import('./callback.js').Answer} Answer */
+/** @typedef {import('./callback.js').Request} Request */
+
+/** Refusals that another number may mend. */
+const OF_NUMBER = /^(number_|country_not_served$|duplicate_open$)/;
+/** Refusals that another time may mend. */
+const OF_TIME = /^(slot_|when_invalid$|tz_invalid$|closed$|capacity_full$)/;
+
+export class CallbackView {
+  /** @param {import('./talk.js').Talk} talk */
+  constructor(talk) {
+    this.talk = talk;
+    addStyle(/** @type {ShadowRoot} */ (talk.host.shadowRoot), CALLBACK_STYLE);
+    this.labels = new Labels();
+    this.say = callbackSpeaker(talk.language);
+    /** @type {import('./callback_time.js').Reader} */
+    this.reader = { zone: zoneHere(), locale: talk.language };
+    this.busy = false;
+    /** The one not yet answered: pressing the button again repeats it. @type {Request | undefined} */
+    this.request = undefined;
+    /** @type {Answer | undefined} */
+    this.answer = undefined;
+    this.picker = new WhenPicker((from) => fetchSlots(talk.host.settings(), zoneHere(), from), () => this.render());
+    this.ask = askParts(this.labels, () => this.#wrong(''));
+    this.back = this.labels.button('back', 'second', () => talk.leaveForm());
+    // Our own sentences in the visitor's language, not the browser's bubbles.
+    this.form = el(
+      'form', { class: 'stack', novalidate: true, part: 'form', onsubmit: (event) => void this.#submit(event) },
+      this.ask.lead, this.ask.field, this.picker.node, this.ask.end, this.back,
+    );
+    this.done = doneParts(this.labels, () => this.#fresh());
+    this.node = el('div', { class: 'view callback', hidden: true }, this.form, this.done.node);
+  }
+
+  /** What the gateway offers just now. */
+  offered() {
+    void this.picker.offered(offerOf(this.talk.host.offer));
+    this.render();
+  }
+
+  render() {
+    const { ask, picker, say } = this;
+    const shut = this.talk.model.state === 'closed' ? this.talk.model.sentence : '';
+    this.form.hidden = this.answer !== undefined;
+    this.done.node.hidden = this.answer === undefined;
+    ask.field.hidden = ask.end.hidden = picker.empty;
+    ask.lead.textContent = [shut, picker.empty ? '' : say('lead')].filter(Boolean).join(' ');
+    ask.lead.hidden = ask.lead.textContent === '';
+    ask.word.textContent = say(this.busy ? 'sending' : 'submit');
+    ask.submit.setAttribute('aria-disabled', String(this.busy));
+    if (this.answer) this.#renderDone(this.answer);
+  }
+
+  /** @param {Answer} answer */
+  #renderDone(answer) {
+    const { say, reader, done, picker } = this;
+    const { base, lang } = this.talk.host.settings();
+    const site = answer.asap || picker.zone === '' ? '' : siteTime(answer.promised_at, picker.zone, reader, say);
+    const asap = answer.wait ? say('asapWait', { wait: waitWords(answer.wait, say) }) : say('asap');
+    const when = answer.asap ? asap : whenWords(answer.promised_at, Date.now(), reader, say);
+    done.number.textContent = answer.number;
+    done.when.replaceChildren(when.slice(0, 1).toUpperCase() + when.slice(1), ...(site ? [el('small', {}, site)] : []));
+    const page = new URL(answer.page_url, base);
+    // The page speaks the language the visitor has been spoken to in.
+    page.searchParams.set('lang', lang);
+    done.follow.href = page.href;
+    done.calendar.hidden = answer.asap;
+    done.calendar.href = new URL(answer.ics_url, base).href;
+  }
+
+  speak() {
+    this.say = callbackSpeaker(this.talk.language);
+    this.reader = { zone: zoneHere(), locale: localeOf(this.talk.language, navigator.languages) };
+    this.labels.speak(this.say);
+    this.picker.speak(this.say, this.reader);
+    this.render();
+  }
+
+  main() {
+    if (this.answer) return this.done.follow;
+    return this.picker.empty ? this.back : this.ask.number;
+  }
+
+  /** @param {Event} event */
+  async #submit(event) {
+    event.preventDefault();
+    const number = this.ask.number.value.trim();
+    const when = this.picker.value;
+    if (this.busy) return;
+    if (number === '') return this.#wrong(this.say('numberMissing'), true);
+    if (when === '') {
+      this.#wrong(this.say('timeMissing'));
+      return this.picker.focus();
+    }
+    const request = prepare(this.talk.host.settings(), { number, when });
+    if (!sameWish(this.request, request)) this.request = request;
+    this.#wrong('');
+    this.#setBusy(true);
+    try {
+      this.#answered(await send(this.request ?? request));
+    } catch (error) {
+      if (!(error instanceof Trouble)) console.error('passerelle:', error);
+      this.#refused(error instanceof Trouble ? error : new Trouble('bug'));
+    }
+  }
+
+  /** @param {Answer} answer */
+  #answered(answer) {
+    this.request = undefined;
+    this.answer = answer;
+    this.#setBusy(false);
+    this.talk.host.announce('callback', { ...answer });
+    const when = [...this.done.when.childNodes].map(({ textContent }) => textContent).join(', ');
+    this.talk.announce(`${this.say('doneTitle')}. ${when}. ${answer.number}`);
+    this.main().focus({ preventScroll: true });
+  }
+
+  /** @param {Trouble} trouble */
+  #refused({ code, sentence, status }) {
+    // Lost on the way, or in the gateway itself: nobody knows whether it counts, so the next press repeats it.
+    if (code !== 'unreachable' && status < 500) this.request = undefined;
+    this.#setBusy(false);
+    this.#wrong(sentence || this.say(code === 'unreachable' ? 'unreachable' : 'wrong'), OF_NUMBER.test(code));
+    if (!OF_TIME.test(code)) return;
+    void this.talk.host.askAvailability();
+    if (this.picker.state !== 'unread') void this.picker.read().then(() => this.picker.focus());
+  }
+
+  /**
+   * @param {string} sentence
+   * @param {boolean} [ofNumber]
+   */
+  #wrong(sentence, ofNumber = false) {
+    const { wrong, number, field, end } = this.ask;
+    // Beside what it is about: on a telephone the rest is under the keyboard.
+    const place = ofNumber ? field : end;
+    if (sentence !== '' && wrong.parentElement !== place) place.insertBefore(wrong, ofNumber ? number.nextSibling : end.firstChild);
+    wrong.textContent = sentence;
+    number.setAttribute('aria-invalid', String(ofNumber));
+    if (ofNumber) number.focus();
+  }
+
+  /** @param {boolean} busy */
+  #setBusy(busy) {
+    this.busy = busy;
+    this.render();
+  }
+
+  #fresh() {
+    this.answer = undefined;
+    this.ask.number.value = '';
+    if (this.picker.state === 'read') void this.picker.read();
+    this.render();
+    this.main().focus();
+  }
+}
+
+/**
+ * What stands around the choice of a time: the number above it, the button and the consent below.
+ * @param {Labels} labels
+ * @param {() => void} onType
+ */
+function askParts(labels, onType) {
+  const number = el('input', {
+    id: 'number', name: 'tel', type: 'tel', autocomplete: 'tel', inputmode: 'tel', enterkeyhint: 'go', required: true, maxlength: '40',
+    'aria-describedby': 'number-hint wrong', part: 'number', oninput: onType,
+  });
+  const wrong = el('p', { class: 'wrong', id: 'wrong', role: 'alert', part: 'wrong' });
+  const word = el('span');
+  const submit = el('button', { type: 'submit', class: 'main', part: 'action submit' }, icon('phone'), word);
+  const consent = el('p', { class: 'small' }, icon('lock'), labels.text('span', 'consent', { part: 'consent' }));
+  const field = el('div', { class: 'field' }, labels.text('label', 'number', { for: 'number' }), number, labels.text('p', 'numberHint', { id: 'number-hint' }));
+  return { lead: el('p', { class: 'lead' }), field, number, wrong, word, submit, end: el('div', { class: 'stack' }, wrong, submit, consent) };
+}
+
+/**
+ * @param {Labels} labels
+ * @param {() => void} onAnother
+ */
+function doneParts(labels, onAnother) {
+  const number = el('dd', { part: 'number-said' });
+  const when = el('dd', { part: 'when-said' });
+  const tab = { target: '_blank', rel: 'noopener noreferrer' };
+  const newTab = el('span', { class: 'unseen' }, ' ', labels.text('span', 'newTab'));
+  const follow = el('a', { class: 'main', part: 'action follow', ...tab }, labels.text('span', 'follow'), newTab);
+  const calendar = el('a', { class: 'second', part: 'action calendar' }, icon('calendar'), labels.text('span', 'calendar'));
+  const node = el(
+    'div', { class: 'stack over', hidden: true },
+    el('div', { class: 'badge', 'aria-hidden': 'true' }, icon('check')),
+    labels.text('h3', 'doneTitle', { part: 'status' }),
+    el('dl', { class: 'facts' }, el('div', {}, labels.text('dt', 'doneNumber'), number), el('div', {}, labels.text('dt', 'doneWhen'), when)),
+    labels.text('p', 'doneKeep', { class: 'more' }),
+    follow, calendar, labels.button('another', 'second', onAnother),
+  );
+  return { node, number, when, follow, calendar };
+}
