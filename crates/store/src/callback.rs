@@ -168,5 +168,10 @@ pub(crate) fn wake(callback: &Callback, lease: Option<&Lease>) -> Option<u64> {
 
 /// The lease after a change.
 pub(crate) fn lease_after(callback: &Callback, held: bool, lease: Option<Lease>) -> Option<Lease> {
-    lease.filter(|_| held && !callback.state().is_over() && callback.state() != CallbackState::Scheduled)
+    lease.filter(|_| keeps_lease(callback, held))
+}
+
+/// Whether a lease, if there is one, goes on.
+pub(crate) fn keeps_lease(callback: &Callback, held: bool) -> bool {
+    held && !callback.state().is_over() && callback.state() != CallbackState::Scheduled
 }
