@@ -5,7 +5,7 @@
 //! through its lease finds another version and sends nothing.
 //!
 //! **One time.** A row that is not over has a moment at which somebody must look at it: while it is scheduled, when it
-//! is due; while a node holds it, when its lease ends. [`CallbackBook::lease`] gives whatever has come to its moment.
+//! is due; while a node holds it, when its lease ends. [`CallbackBook::lease_callbacks`] gives whatever has come to its moment.
 
 use call::TenantId;
 use desk::{Callback, CallbackId, CallbackState};
