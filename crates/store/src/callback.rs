@@ -5,7 +5,7 @@
 //! through its lease finds another version and sends nothing.
 //!
 //! **One time.** A row that is not over has a moment at which somebody must look at it: while it is scheduled, when it
-//! is due; while a node holds it, when its lease ends. [`CallbackBook::lease`] gives whatever has come to its moment.
+//! is due; while a node holds it, when its lease ends. [`CallbackBook::lease_callbacks`] gives whatever has come to its moment.
 
 use call::TenantId;
 use desk::{Callback, CallbackId, CallbackState};
@@ -168,5 +168,10 @@ pub(crate) fn wake(callback: &Callback, lease: Option<&Lease>) -> Option<u64> {
 
 /// The lease after a change.
 pub(crate) fn lease_after(callback: &Callback, held: bool, lease: Option<Lease>) -> Option<Lease> {
-    lease.filter(|_| held && !callback.state().is_over() && callback.state() != CallbackState::Scheduled)
+    lease.filter(|_| keeps_lease(callback, held))
+}
+
+/// Whether a lease, if there is one, goes on.
+pub(crate) fn keeps_lease(callback: &Callback, held: bool) -> bool {
+    held && !callback.state().is_over() && callback.state() != CallbackState::Scheduled
 }

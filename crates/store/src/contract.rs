@@ -8,6 +8,7 @@ use call::{
 };
 
 use crate::embedded::tests::Folder;
+use crate::redis::tests::server::Server;
 use crate::{CallQuery, Embedded, EmbeddedOptions, Home, Memory, OpenCall};
 
 pub(crate) mod callbacks;
@@ -89,6 +90,9 @@ fn on_every_home<T: Future<Output = ()>>(test: impl Fn(Arc<dyn Home>) -> T) {
     let embedded = Embedded::open(&folder.file("calls.db"), EmbeddedOptions::default()).unwrap();
     runtime.block_on(test(Arc::new(Memory::default())));
     runtime.block_on(test(Arc::new(embedded)));
+    if let Some(server) = Server::start(module_path!()) {
+        runtime.block_on(test(Arc::new(server.home())));
+    }
 }
 
 async fn listed(store: &Arc<dyn Home>, query: CallQuery) -> Vec<u128> {

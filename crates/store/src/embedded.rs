@@ -2,7 +2,6 @@
 
 mod callbacks;
 mod calls;
-mod counters;
 mod reader;
 mod schema;
 mod writer;
@@ -18,13 +17,13 @@ use desk::CallbackId;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
+use crate::counters::Counters;
 use crate::record::{Unreadable, encode_open, encode_record};
 use crate::{
     Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId,
     OpenCall, Promised, Store, StoreError, StoreHealth,
 };
 use calls::Row;
-use counters::Counters;
 use reader::{Question, question};
 use writer::{Job, Written, job};
 

@@ -24,6 +24,10 @@ pub enum StoreError {
     Full(String),
     /// Any other fault of the disk or the file system.
     Disk(String),
+    /// Nobody answers at the store's address: nothing was done.
+    Unreachable(String),
+    /// The server of the store is there and says no: nothing was done.
+    Refused(String),
     /// Too many writes wait already.
     Overloaded,
     /// No answer in time; the write may still be done, and may be asked for again.
@@ -37,7 +41,9 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadUrl(url) => write!(f, "\"{url}\" is no store: write \"sqlite:PATH\" or \"memory:\""),
+            Self::BadUrl(url) => {
+                write!(f, "\"{url}\" is no store: write \"sqlite:PATH\", \"redis://HOST:PORT/DB\" or \"memory:\"")
+            }
             Self::NoSuchFile(path) => write!(f, "nothing to read at {path}"),
             Self::InUse(path) => write!(
                 f,
@@ -49,6 +55,8 @@ impl fmt::Display for StoreError {
             Self::Damaged(text) => write!(f, "the store is damaged: {text}"),
             Self::Full(text) => write!(f, "no room left for the store: {text}"),
             Self::Disk(text) => write!(f, "the store's disk fails: {text}"),
+            Self::Unreachable(text) => write!(f, "the store cannot be reached: {text}"),
+            Self::Refused(text) => write!(f, "the store refuses: {text}"),
             Self::Overloaded => f.write_str("too many writes wait for the store"),
             Self::Slow => f.write_str("the store does not answer"),
             Self::ReadOnly => f.write_str("the store was opened for reading"),

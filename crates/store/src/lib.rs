@@ -9,18 +9,22 @@ mod callback;
 mod callback_row;
 #[cfg(test)]
 mod contract;
+mod counters;
 mod embedded;
 mod error;
 mod memory;
 mod open_call;
 mod record;
+mod redis;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use self::redis::Address;
 use call::{CallId, CallRecord, TenantId};
 
+pub use self::redis::{Redis, RedisOptions, shown_url};
 pub use callback::{
     Added, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised,
 };
@@ -88,8 +92,9 @@ pub trait Store: Send + Sync {
     /// One call that has ended.
     fn call(&self, id: CallId) -> Answer<'_, Option<CallRecord>>;
 
-    /// Closes every call a dead process left open, as interrupted at this moment; says how many. To
-    /// be called once at the start, before the first `open_call`.
+    /// Closes every call that this process or a dead one left open, as interrupted at this moment; says
+    /// how many. To be called once at the start, before the first `open_call`. In a home that several
+    /// processes share, the calls of those that live stay open.
     fn close_interrupted(&self, at_unix_ms: u64) -> Answer<'_, u64>;
 
     /// How the store is, proven by a write where there is a disk.
@@ -101,12 +106,14 @@ pub trait Home: Store + CallbackBook {}
 
 impl<T: Store + CallbackBook> Home for T {}
 
-/// Opens the store of the configuration: `sqlite:data/passerelle.db` or `memory:`. An embedded store
-/// belongs to one process at a time.
+/// Opens the store of the configuration: `sqlite:data/passerelle.db`, `redis://127.0.0.1:6379/0` or
+/// `memory:`. An embedded store belongs to one process at a time; a Redis may be shared, and need not
+/// be there yet.
 pub fn open(url: &str) -> Result<Arc<dyn Home>, StoreError> {
     match Url::parse(url)? {
         Url::Memory => Ok(Arc::new(Memory::default())),
         Url::Embedded(path) => Ok(Arc::new(Embedded::open(path.as_ref(), EmbeddedOptions::default())?)),
+        Url::Redis(address) => Ok(Arc::new(Redis::at(*address, RedisOptions::default())?)),
     }
 }
 
@@ -116,6 +123,7 @@ pub fn open_reader(url: &str) -> Result<Arc<dyn Home>, StoreError> {
     match Url::parse(url)? {
         Url::Memory => Err(StoreError::NoSuchFile("memory: is gone with its process".into())),
         Url::Embedded(path) => Ok(Arc::new(Embedded::open_reader(path.as_ref())?)),
+        Url::Redis(address) => Ok(Arc::new(Redis::reader_at(*address, RedisOptions::default())?)),
     }
 }
 
@@ -127,6 +135,7 @@ pub fn check_url(url: &str) -> Result<(), StoreError> {
 enum Url {
     Memory,
     Embedded(String),
+    Redis(Box<Address>),
 }
 
 impl Url {
@@ -134,7 +143,8 @@ impl Url {
         match url.split_once(':') {
             Some(("memory", "")) => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Embedded(path.to_owned())),
-            Some(_) | None => Err(StoreError::BadUrl(url.to_owned())),
+            Some(("redis", _)) => Ok(Self::Redis(Box::new(Address::parse(url)?))),
+            Some(_) | None => Err(StoreError::BadUrl(shown_url(url))),
         }
     }
 }

@@ -28,25 +28,31 @@ pub(crate) fn callback(id: u128, promised_unix_ms: u64) -> Callback {
     Callback::new(CallbackId::new(id), wish)
 }
 
-fn new(id: u128, promised_unix_ms: u64) -> NewCallback {
+/// To be kept, without a request key.
+pub(crate) fn new_callback(id: u128, promised_unix_ms: u64) -> NewCallback {
     NewCallback { callback: callback(id, promised_unix_ms), manage: id << 8, request_key: None }
 }
 
+/// The same, to this number.
+pub(crate) fn of_number(new: NewCallback, number: &str) -> NewCallback {
+    let parts = new.callback.parts().clone();
+    let wish = Wish { number: number.to_owned(), ..parts.wish.clone() };
+    NewCallback { callback: Callback::from_parts(desk::CallbackParts { wish, ..parts }), ..new }
+}
+
 async fn add(home: &Arc<dyn Home>, id: u128, promised_unix_ms: u64) -> KeptCallback {
-    match home.add_callback(new(id, promised_unix_ms)).await.unwrap() {
-        Added::New(kept) => kept,
-        other => panic!("{other:?}"),
-    }
+    let added = home.add_callback(new_callback(id, promised_unix_ms)).await.unwrap();
+    let Added::New(kept) = added else { panic!("{added:?}") };
+    kept
 }
 
 /// Changes the newest version.
 async fn change(home: &Arc<dyn Home>, kept: &KeptCallback, held: bool, edit: impl Fn(&mut Callback)) -> KeptCallback {
     let mut callback = kept.callback.clone();
     edit(&mut callback);
-    match home.change_callback(Change { callback, version: kept.version, held }).await.unwrap() {
-        Changed::Done(kept) => kept,
-        other => panic!("{other:?}"),
-    }
+    let changed = home.change_callback(Change { callback, version: kept.version, held }).await.unwrap();
+    let Changed::Done(kept) = changed else { panic!("{changed:?}") };
+    kept
 }
 
 fn ids(kept: &[KeptCallback]) -> Vec<u128> {
@@ -104,14 +110,14 @@ fn every_state_reads_back() {
 #[test]
 fn the_same_request_and_the_same_number_make_one_callback() {
     on_every_home(|home| async move {
-        let keyed = |id, key: &str| NewCallback { request_key: Some(key.to_owned()), ..new(id, 5_000) };
+        let keyed = |id, key: &str| NewCallback { request_key: Some(key.to_owned()), ..new_callback(id, 5_000) };
         let Added::New(first) = home.add_callback(keyed(1, "k1")).await.unwrap() else { panic!("not new") };
         assert_eq!(
             home.add_callback(keyed(2, "k1")).await,
             Ok(Added::Same(first.clone())),
             "another id, the same request"
         );
-        let mut again = new(3, 9_000);
+        let mut again = new_callback(3, 9_000);
         let parts = again.callback.parts().clone();
         let wish = Wish { number: first.callback.wish().number.clone(), ..parts.wish.clone() };
         again.callback = Callback::from_parts(desk::CallbackParts { wish: wish.clone(), ..parts.clone() });
@@ -246,10 +252,9 @@ async fn random_step(home: &Arc<dyn Home>, rng: &mut SmallRng, now: &mut u64, st
     match rng.random_range(0..10) {
         0..=3 => {
             let key = rng.random_bool(0.3).then(|| format!("k{}", rng.random_range(0..20)));
-            let mut new = NewCallback { request_key: key, ..new(step, *now + rng.random_range(0..60_000)) };
-            let parts = new.callback.parts().clone();
-            let wish = Wish { number: format!("+3361234567{}", rng.random_range(0..30)), ..parts.wish.clone() };
-            new.callback = Callback::from_parts(desk::CallbackParts { wish, ..parts });
+            let new = new_callback(step, *now + rng.random_range(0..60_000));
+            let new = of_number(new, &format!("+3361234567{}", rng.random_range(0..30)));
+            let new = NewCallback { request_key: key, ..new };
             format!("{:?}", home.add_callback(new).await)
         }
         4..=5 => format!("{:?}", home.lease_callbacks(node, *now, *now + 15_000, rng.random_range(1..6)).await),

@@ -6,11 +6,11 @@ use desk::{Callback, CallbackId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::counters::Counters;
 use super::to_column;
 use super::writer::Written;
 use crate::callback::{lease_after, wake};
 use crate::callback_row::{self, VERSION};
+use crate::counters::Counters;
 use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised, StoreError};
 
 /// What a kept call-back is read from.

@@ -4,9 +4,9 @@ use call::CallRecord;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::counters::Counters;
 use super::to_column;
 use super::writer::Written;
+use crate::counters::Counters;
 use crate::{CallQuery, StoreError, record};
 
 /// A row of `calls`.

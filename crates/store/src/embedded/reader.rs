@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::counters::Counters;
 use crate::StoreError;
+use crate::counters::Counters;
 
 /// One question, which answers whoever waits for it.
 pub(super) type Question = Box<dyn FnOnce(&Connection, &Counters) + Send>;

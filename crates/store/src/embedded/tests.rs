@@ -116,11 +116,12 @@ fn a_file_of_a_newer_program_is_refused_by_both_doors() {
 
 #[test]
 fn addresses_are_checked() {
-    for bad in ["", "sqlite:", "sqlite", "redis://127.0.0.1", "memory:x", "/data/calls.db"] {
+    for bad in ["", "sqlite:", "sqlite", "rediss://127.0.0.1", "redis:", "memory:x", "/data/calls.db"] {
         assert_eq!(crate::check_url(bad), Err(StoreError::BadUrl(bad.to_owned())));
     }
     assert_eq!(crate::check_url("sqlite:data/passerelle.db"), Ok(()));
     assert_eq!(crate::check_url("memory:"), Ok(()));
+    assert_eq!(crate::check_url("redis://shop:secret@127.0.0.1:6379/3"), Ok(()));
 }
 
 #[test]

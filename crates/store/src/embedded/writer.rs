@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::counters::Counters;
 use crate::StoreError;
+use crate::counters::Counters;
 
 /// At most so many writes share a commit: bounds what one fault can touch.
 const BATCH_MAX: usize = 512;

@@ -1,4 +1,4 @@
-//! What the writer has done, read by `health` from any thread.
+//! What a home has written and what failed, read by `health` from any thread.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use crate::{StoreError, StoreHealth};
 
 /// Counts since the store was opened.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     rows: AtomicU64,
     commits: AtomicU64,
     failed: AtomicU64,
@@ -17,12 +17,12 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn committed(&self) {
+    pub(crate) fn committed(&self) {
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A write was answered.
-    pub(super) fn note(&self, outcome: &Result<u64, StoreError>) {
+    pub(crate) fn note(&self, outcome: &Result<u64, StoreError>) {
         match outcome {
             Ok(rows) => {
                 self.rows.fetch_add(*rows, Ordering::Relaxed);
@@ -33,17 +33,17 @@ impl Counters {
     }
 
     /// A write was not done.
-    pub(super) fn refused(&self, error: &StoreError) {
+    pub(crate) fn refused(&self, error: &StoreError) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         self.set_error(Some(error.to_string()));
     }
 
-    pub(super) fn unreadable(&self, id: &str, why: &Unreadable) {
+    pub(crate) fn unreadable(&self, id: &str, why: &Unreadable) {
         self.unreadable.fetch_add(1, Ordering::Relaxed);
         tracing::error!(id, why = why.0, "a stored row cannot be read");
     }
 
-    pub(super) fn health(&self, waiting: u64) -> StoreHealth {
+    pub(crate) fn health(&self, waiting: u64) -> StoreHealth {
         let error = self.error.lock().map_or_else(|_| Some("the writer has failed".to_owned()), |error| error.clone());
         StoreHealth {
             ok: error.is_none(),

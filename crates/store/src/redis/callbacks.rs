@@ -1,0 +1,303 @@
+//! The call-back book in Redis. Every change is one script, so that of two nodes one wins; what is found by follows from
+//! the row and is written with it.
+
+use std::sync::LazyLock;
+
+use call::{QueueId, TenantId};
+use desk::{Callback, CallbackId};
+use redis::{Script, ScriptInvocation};
+
+use super::keys::{key, prefix};
+use super::link::Session;
+use super::{PAGE, Written, damaged, newest};
+use crate::callback::{keeps_lease, wake};
+use crate::callback_row::{self, VERSION};
+use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised, StoreError};
+
+static ADD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/add_callback.lua")));
+static CHANGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/change_callback.lua")));
+static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/forget_callback.lua")));
+static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/lease_callbacks.lua")));
+static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/renew_callbacks.lua")));
+
+/// How often room is made for one more before it is refused.
+const ROOM_TRIES: u32 = 8;
+/// A row that cannot be read is put aside for an hour: it must not stop the others.
+const ASIDE_MS: u64 = 3_600_000;
+
+/// What a kept call-back is read from; the scripts give the same, in this order.
+const FIELDS: [&str; 7] = ["id", "manage", "change", "node", "until", "version", "row"];
+type Fields = Vec<Option<String>>;
+
+/// The keys a call-back is found by.
+struct Found {
+    hash: String,
+    waiting: String,
+    wake: String,
+    asked: [String; 2],
+    open: [String; 2],
+    number: String,
+    promised: String,
+}
+
+impl Found {
+    fn of(callback: &Callback) -> Self {
+        let (tenant, number) = (callback.tenant().0.as_str(), callback.wish().number.as_str());
+        Self {
+            hash: key(&["callback", &callback.id().to_string()]),
+            waiting: key(&["waiting", tenant, number]),
+            wake: key(&["wake"]),
+            asked: [key(&["asked"]), key(&["asked", tenant])],
+            open: [key(&["open"]), key(&["open", tenant])],
+            number: key(&["number", number]),
+            promised: key(&["promised", tenant, &callback.queue().0]),
+        }
+    }
+}
+
+/// Keeps a new one, unless the same request came before or the number has an open one.
+pub(super) async fn add(session: &Session, new: &NewCallback) -> Written<Added> {
+    let script = added(new, session.0.options.max_callbacks)?;
+    for _ in 0..ROOM_TRIES {
+        let (what, fields): (String, Fields) = session.script(&script).await?;
+        return match what.as_str() {
+            "new" => {
+                let (callback, manage) = (new.callback.clone(), new.manage);
+                Ok((1, Added::New(KeptCallback { callback, manage, version: 1, lease: None })))
+            }
+            "same" => Ok((0, Added::Same(promised_one(session, &fields)?))),
+            "open" => Ok((0, Added::Open(promised_one(session, &fields)?))),
+            // Full: the oldest that is over goes, and it is tried again.
+            _ => match fields.into_iter().flatten().next() {
+                Some(oldest) => {
+                    forget(session, &oldest).await?;
+                    continue;
+                }
+                None => Err(StoreError::Overloaded),
+            },
+        };
+    }
+    Err(StoreError::Overloaded)
+}
+
+fn added(new: &NewCallback, max_callbacks: u64) -> Result<ScriptInvocation<'static>, StoreError> {
+    let (callback, wish) = (&new.callback, new.callback.wish());
+    let (tenant, found) = (callback.tenant().0.as_str(), Found::of(callback));
+    let is_over = callback.state().is_over();
+    let request = new.request_key.as_deref();
+    let mut script = ADD.key(found.hash);
+    script.key(request.map_or_else(String::new, |request| key(&["request", tenant, request])));
+    script.key(found.waiting).key(found.wake).key(&found.asked).key(&found.open).key(found.number).key(found.promised);
+    script.arg(callback.id().to_string()).arg(u8::from(is_over)).arg(wake(callback, None).unwrap_or(0));
+    script.arg(wish.asked_unix_ms).arg(wish.promised_unix_ms).arg(max_callbacks).arg(prefix("callback"));
+    script.arg("id").arg(callback.id().to_string()).arg("manage").arg(hex(new.manage)).arg("change").arg(1);
+    script.arg("tenant").arg(tenant).arg("queue").arg(&callback.queue().0).arg("number").arg(&wish.number);
+    request.iter().for_each(|request| {
+        script.arg("request").arg(request);
+    });
+    script.arg("version").arg(VERSION).arg("row").arg(encode(callback)?);
+    Ok(script)
+}
+
+/// Makes room: this one is over.
+async fn forget(session: &Session, id: &str) -> Result<(), StoreError> {
+    let hash = key(&["callback", id]);
+    let mut command = redis::cmd("HMGET");
+    command.arg(&hash).arg(&["tenant", "number", "request"]);
+    let (tenant, number, request): (Option<String>, Option<String>, Option<String>) = session.command(&command).await?;
+    let tenant = tenant.unwrap_or_default();
+    let mut script = FORGET.key(hash);
+    script.key(request.map_or_else(String::new, |request| key(&["request", &tenant, &request])));
+    script.key(key(&["asked"])).key(key(&["asked", &tenant])).key(key(&["number", &number.unwrap_or_default()]));
+    script.key(key(&["open"])).arg(id);
+    session.script::<u64>(&script).await.map(|_| ())
+}
+
+/// Keeps a change, if it was made from the newest version.
+pub(super) async fn change(session: &Session, change: &Change) -> Written<Changed> {
+    let (callback, found) = (&change.callback, Found::of(&change.callback));
+    let mut script = CHANGE.key(found.hash);
+    script.key(found.waiting).key(found.wake).key(&found.open).key(found.promised);
+    script.arg(callback.id().to_string()).arg(change.version).arg(u8::from(keeps_lease(callback, change.held)));
+    script.arg(u8::from(callback.state().is_over())).arg(wake(callback, None).unwrap_or(0));
+    script.arg(callback.wish().asked_unix_ms).arg(callback.wish().promised_unix_ms);
+    script.arg("version").arg(VERSION).arg("row").arg(encode(callback)?);
+    let (what, fields): (String, Fields) = session.script(&script).await?;
+    match what.as_str() {
+        "done" => {
+            let (manage, version, lease) = beside(&fields);
+            Ok((1, Changed::Done(KeptCallback { callback: callback.clone(), manage, version, lease })))
+        }
+        "stale" => Ok((0, Changed::Stale(promised_one(session, &fields)?))),
+        _ => Ok((0, Changed::Missing)),
+    }
+}
+
+/// Takes what has come to its moment; a page a script, so that no other command waits long.
+pub(super) async fn lease(
+    session: &Session,
+    lease: Lease,
+    now_unix_ms: u64,
+    limit: usize,
+) -> Written<Vec<KeptCallback>> {
+    let limit = limit.min(CallbackQuery::LIMIT_MAX);
+    let mut taken: Vec<KeptCallback> = Vec::new();
+    let mut asked = 0;
+    while asked < limit {
+        let page = (limit - asked).min(PAGE);
+        let mut script = LEASE.key(key(&["wake"]));
+        script.arg(now_unix_ms).arg(hex(lease.node.0)).arg(lease.until_unix_ms).arg(page).arg(prefix("callback"));
+        let rows: Vec<Fields> = match session.script(&script).await {
+            Ok(rows) => rows,
+            // What was taken before is this node's, and it must know.
+            Err(_) if !taken.is_empty() => break,
+            Err(error) => return Err(error),
+        };
+        for fields in &rows {
+            match kept(session, fields) {
+                Some(kept) => taken.push(kept),
+                None => put_aside(session, fields, now_unix_ms).await?,
+            }
+        }
+        asked += page;
+        // A lease that is over already would be taken again and again.
+        if rows.len() < page || lease.until_unix_ms <= now_unix_ms {
+            break;
+        }
+    }
+    Ok((taken.len() as u64, taken))
+}
+
+async fn put_aside(session: &Session, fields: &Fields, now_unix_ms: u64) -> Result<(), StoreError> {
+    let id = text(fields, 0);
+    let mut commands = redis::pipe();
+    commands.atomic().zadd(key(&["wake"]), id, now_unix_ms.saturating_add(ASIDE_MS));
+    commands.hdel(key(&["callback", id]), &["node", "until"]);
+    session.pipeline::<()>(commands.ignore()).await
+}
+
+/// Holds on to what is still this node's.
+pub(super) async fn renew(session: &Session, lease: Lease, ids: &[CallbackId]) -> Written<Vec<CallbackId>> {
+    let mut held = Vec::new();
+    for page in ids.chunks(PAGE) {
+        let mut script = RENEW.key(key(&["wake"]));
+        script.arg(hex(lease.node.0)).arg(lease.until_unix_ms).arg(prefix("callback"));
+        page.iter().for_each(|id| {
+            script.arg(id.to_string());
+        });
+        let ours: Vec<String> = session.script(&script).await?;
+        held.extend(ours.iter().filter_map(|id| id.parse::<CallbackId>().ok()));
+    }
+    Ok((held.len() as u64, held))
+}
+
+/// One call-back.
+pub(super) async fn one(session: &Session, id: CallbackId) -> Result<Option<KeptCallback>, StoreError> {
+    let hash = key(&["callback", &id.to_string()]);
+    let fields: Fields = session.command(redis::cmd("HMGET").arg(hash).arg(&FIELDS)).await?;
+    if fields.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    promised_one(session, &fields).map(Some)
+}
+
+/// The newest first.
+pub(super) async fn list(session: &Session, query: &CallbackQuery) -> Result<Vec<KeptCallback>, StoreError> {
+    let kind = if query.open_only { "open" } else { "asked" };
+    let order = match &query.tenant {
+        Some(tenant) => key(&[kind, &tenant.0]),
+        None => key(&[kind]),
+    };
+    let limit = query.limit.min(CallbackQuery::LIMIT_MAX);
+    let ids: Vec<String> = session.command(&newest(&order, query.since_unix_ms, limit)).await?;
+    let mut found = Vec::new();
+    for page in ids.chunks(PAGE) {
+        let mut commands = redis::pipe();
+        for id in page {
+            commands.cmd("HMGET").arg(key(&["callback", id])).arg(&FIELDS);
+        }
+        let rows: Vec<Fields> = session.pipeline(&commands).await?;
+        // One that is gone since has no fields.
+        found.extend(rows.iter().filter(|row| row.iter().any(Option::is_some)).filter_map(|row| kept(session, row)));
+    }
+    // One may have ended while the rows were read.
+    found.retain(|kept| !(query.open_only && kept.callback.state().is_over()));
+    Ok(found)
+}
+
+/// When the next one must be looked at.
+pub(super) async fn next(session: &Session) -> Result<Option<u64>, StoreError> {
+    let mut command = redis::cmd("ZRANGE");
+    command.arg(key(&["wake"])).arg(0).arg(0).arg("WITHSCORES");
+    let first: Vec<(String, f64)> = session.command(&command).await?;
+    // Whole numbers all of them, exact until far beyond the year 200,000.
+    Ok(first.first().map(|(_, at)| *at as u64))
+}
+
+/// Seats taken, by promised moment.
+pub(super) async fn promised(
+    session: &Session,
+    (tenant, queue): &(TenantId, QueueId),
+    from_unix_ms: u64,
+    to_unix_ms: u64,
+) -> Result<Promised, StoreError> {
+    let mut command = redis::cmd("ZRANGEBYSCORE");
+    command.arg(key(&["promised", &tenant.0, &queue.0])).arg(from_unix_ms).arg(format!("({to_unix_ms}"));
+    let found: Vec<(String, f64)> = session.command(command.arg("WITHSCORES")).await?;
+    let mut seats = Promised::new();
+    for (_, at) in found {
+        *seats.entry(at as u64).or_default() += 1;
+    }
+    Ok(seats)
+}
+
+/// How often this number was asked for.
+pub(super) async fn count_to(session: &Session, number: &str, since_unix_ms: u64) -> Result<u64, StoreError> {
+    session.command(redis::cmd("ZCOUNT").arg(key(&["number", number])).arg(since_unix_ms).arg("+inf")).await
+}
+
+/// How many are open.
+pub(super) async fn count_open(session: &Session, tenant: Option<&TenantId>) -> Result<u64, StoreError> {
+    let open = tenant.map_or_else(|| key(&["open"]), |tenant| key(&["open", &tenant.0]));
+    session.command(redis::cmd("ZCARD").arg(open)).await
+}
+
+/// As if it were not there, it would be promised twice.
+fn promised_one(session: &Session, fields: &Fields) -> Result<KeptCallback, StoreError> {
+    kept(session, fields).ok_or_else(|| StoreError::Damaged("a kept call-back cannot be read".to_owned()))
+}
+
+fn kept(session: &Session, fields: &Fields) -> Option<KeptCallback> {
+    let (manage, version, lease) = beside(fields);
+    match callback_row::decode(text(fields, 5).parse().unwrap_or(0), text(fields, 6)) {
+        Ok(callback) => Some(KeptCallback { callback, manage, version, lease }),
+        Err(why) => {
+            session.0.counters.unreadable(text(fields, 0), &why);
+            None
+        }
+    }
+}
+
+/// What stands beside the row: the visitor's key, the version, the lease.
+fn beside(fields: &Fields) -> (u128, u64, Option<Lease>) {
+    let lease = bits(text(fields, 3))
+        .zip(text(fields, 4).parse().ok())
+        .map(|(node, until_unix_ms)| Lease { node: NodeId(node), until_unix_ms });
+    (bits(text(fields, 1)).unwrap_or_default(), text(fields, 2).parse().unwrap_or(0), lease)
+}
+
+fn text(fields: &Fields, index: usize) -> &str {
+    fields.get(index).and_then(Option::as_deref).unwrap_or_default()
+}
+
+fn encode(callback: &Callback) -> Result<String, StoreError> {
+    callback_row::encode(callback).map_err(damaged)
+}
+
+fn hex(bits: u128) -> String {
+    format!("{bits:032x}")
+}
+
+fn bits(text: &str) -> Option<u128> {
+    u128::from_str_radix(text, 16).ok()
+}

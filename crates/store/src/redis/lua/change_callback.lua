@@ -1,0 +1,31 @@
+-- Keeps a change, if it was made from the newest version.
+-- KEYS: its hash, waiting, wake, open, open of tenant, promised
+-- ARGV: id, version it was made from, does its lease go on, is it over, due, asked, promised, then fields and values
+-- Gives 'missing', 'stale' and what is kept, or 'done' and the fields that are not the caller's.
+local was = redis.call('HGET', KEYS[1], 'change')
+local function kept()
+  return redis.call('HMGET', KEYS[1], 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
+end
+if not was then return { 'missing', {} } end
+if was ~= ARGV[2] then return { 'stale', kept() } end
+
+redis.call('HSET', KEYS[1], unpack(ARGV, 8))
+redis.call('HINCRBY', KEYS[1], 'change', 1)
+local wake = ARGV[5]
+if ARGV[3] == '1' then
+  wake = redis.call('HGET', KEYS[1], 'until') or wake
+else
+  redis.call('HDEL', KEYS[1], 'node', 'until')
+end
+if ARGV[4] == '0' then
+  redis.call('ZADD', KEYS[3], wake, ARGV[1])
+  redis.call('ZADD', KEYS[4], ARGV[6], ARGV[1])
+  redis.call('ZADD', KEYS[5], ARGV[6], ARGV[1])
+  redis.call('ZADD', KEYS[6], ARGV[7], ARGV[1])
+  redis.call('SET', KEYS[2], ARGV[1])
+else
+  for index = 3, 6 do redis.call('ZREM', KEYS[index], ARGV[1]) end
+  -- A change of one that was over already: the number may have another by now.
+  if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+end
+return { 'done', redis.call('HMGET', KEYS[1], 'id', 'manage', 'change', 'node', 'until') }
