@@ -71,6 +71,8 @@ pub struct CallbackView {
     pub due_at: Option<String>,
     /// His time zone.
     pub tz: String,
+    /// The site's time zone.
+    pub zone: String,
     /// The number, masked.
     pub number: String,
     /// What was tried.

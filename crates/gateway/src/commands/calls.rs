@@ -48,12 +48,14 @@ fn listed(source: &Source, limit: u32, json: bool) -> Result<String, String> {
         Source::Demo => glance(None)?,
         Source::Store(url) => url.clone(),
     };
-    let failed = |error: &dyn std::fmt::Display| format!("passerelle: the calls in {url} cannot be read: {error}\n");
+    // An address may hold a password.
+    let shown = store::shown_url(&url);
+    let failed = |error: &dyn std::fmt::Display| format!("passerelle: the calls in {shown} cannot be read: {error}\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
     let store = match store::open_reader(&url) {
         Err(StoreError::NoSuchFile(_)) => {
             return Err(format!(
-                "passerelle: there is no store at {url} yet: a gateway makes it when it first starts. A relative path counts from \
+                "passerelle: there is no store at {shown} yet: a gateway makes it when it first starts. A relative path counts from \
                  where this command is started\n"
             ));
         }
@@ -64,7 +66,7 @@ fn listed(source: &Source, limit: u32, json: bool) -> Result<String, String> {
     Ok(if json {
         records.iter().map(|record| format!("{}\n", object(record))).collect()
     } else if records.is_empty() {
-        format!("No call has ended yet in {url}.\n")
+        format!("No call has ended yet in {shown}.\n")
     } else {
         table(&records, &TimeZone::system())
     })
@@ -103,7 +105,7 @@ fn row(record: &CallRecord, zone: &TimeZone) -> [String; HEAD.len()] {
         record.id.to_string().chars().take(8).collect(),
         dash(format!("{}/{}", record.tenant, record.queue).trim_end_matches('/')),
         dash(&cut(path(&record.tags.page_url), 24)),
-        last.map_or_else(|| "-".to_owned(), peer),
+        record.legs.iter().find(|leg| leg.kind.extension().is_some()).or(last).map_or_else(|| "-".to_owned(), peer),
         span(record.wait_ms),
         record.answered_unix_ms.map_or_else(|| "-".to_owned(), |_| span(record.talk_ms)),
         end.to_owned(),

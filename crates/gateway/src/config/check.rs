@@ -71,17 +71,18 @@ impl Checker<'_> {
     pub(super) fn store(&mut self, store: &file::Store) -> Store {
         let url = text(&store.url, "sqlite:data/passerelle.db");
         if let Some(key) = &store.url {
-            let mend = "write \"sqlite:data/passerelle.db\" (a file, made when missing) or \"memory:\" (nothing survives the end of the program)";
-            match url.split_once(':') {
-                Some(("sqlite", path)) if !path.is_empty() => {}
-                Some(("memory", "")) => {
+            match store::check_url(url) {
+                Ok(()) if url == "memory:" => {
                     let problem = Problem::warning(key.span(), "records kept in memory are gone when the gateway ends");
                     self.problems.push(problem.help("for trials only; else \"sqlite:data/passerelle.db\""));
                 }
-                Some(("redis" | "rediss", _)) => {
-                    self.error(key, "redis is not in this version", "write \"sqlite:data/passerelle.db\"");
-                }
-                Some(_) | None => self.error(key, "no such store", mend),
+                Ok(()) => {}
+                Err(_) => self.error(
+                    key,
+                    "no such store",
+                    "write \"sqlite:data/passerelle.db\" (a file, made when missing), \"redis://127.0.0.1:6379/0\" (shared by \
+                     several gateways) or \"memory:\" (nothing survives the end of the program)",
+                ),
             }
         }
         Store { url: url.to_owned() }

@@ -136,6 +136,7 @@ mod tests {
             promised_at: String::new(),
             due_at: None,
             tz: "Europe/Paris".into(),
+            zone: "Europe/Paris".into(),
             number: "+33 6 ** ** ** 78".into(),
             attempts: Vec::new(),
             can_cancel: true,

@@ -51,6 +51,7 @@ fn callback_view(state: &'static str) -> CallbackView {
         promised_at: "2026-11-18T11:26:40+01:00".into(),
         due_at: None,
         tz: "Europe/Paris".into(),
+        zone: "Europe/Paris".into(),
         number: "+33 6 ** ** ** 78".into(),
         attempts: Vec::new(),
         can_cancel: true,

@@ -8,8 +8,10 @@ use sip_tests::baresip::{Baresip, Phone, sip_port};
 use sip_tests::gateway::{Gateway, address, folder};
 
 use super::need_peers;
-use super::scene::{AGENT_HZ, SOON, Setting, phone, wait_share};
+use super::scene::{AGENT_HZ, SOON, Setting, phone, visit, wait_share};
 
+/// As a French visitor types it.
+const NUMBER: &str = "06 12 34 56 78";
 const CUSTOMER: &str = "+33612345678";
 const CUSTOMER_HZ: u32 = 700;
 /// A shorter talk may be nobody: it is tried again.
@@ -21,16 +23,17 @@ struct Street {
     agent: Baresip,
     customer: Baresip,
     folder: PathBuf,
+    more: String,
 }
 
 impl Street {
-    fn new(setting: Setting<'_>, callback: &str) -> Self {
+    fn new(setting: Setting<'_>, customer_answers: bool) -> Self {
         let folder = folder(setting.name);
         let (number, customer_at) = (setting.number, address(setting.number, 3));
         let more = format!(
             "[[trunk]]\nname = \"pstn\"\nuri = \"sip:127.0.0.1:{}\"\ncodecs = [\"pcma\"]\ncaller_ids = [\"+33123456789\"]\n\
              [[queue]]\nid = \"support\"\ntenant = \"shop\"\nagents = [\"1001\"]\nseat = \"phone\"\nring_limit_s = 8\n\
-             [queue.callback]\ntrunk = \"pstn\"\ncaller_id = \"+33123456789\"\nring_limit_s = 8\n{callback}\n",
+             [queue.callback]\ntrunk = \"pstn\"\ncaller_id = \"+33123456789\"\nring_limit_s = 8\n",
             sip_port(customer_at)
         );
         let gateway = Gateway::start(&folder, address(number, 1), &more).unwrap();
@@ -43,10 +46,11 @@ impl Street {
             password: "none",
             codecs: "PCMA/8000/1",
             tone_hz: CUSTOMER_HZ,
+            auto_answer: customer_answers,
             ..phone(customer_at, "127.0.0.1".to_owned(), "", "", setting)
         };
         let customer = Baresip::start(&folder.join("customer"), &customer).unwrap();
-        Self { gateway, agent, customer, folder }
+        Self { gateway, agent, customer, folder, more }
     }
 
     fn ask(&self, number: &str, when: &str) -> (u16, Value) {
@@ -57,6 +61,21 @@ impl Street {
             "consent": {"text_id": "callback-v1", "version": "1"},
         });
         self.gateway.api("POST", "/v1/callbacks", "", &wish).unwrap()
+    }
+
+    fn hear_each_other(&self) {
+        let (at_agent, at_customer) =
+            (wait_share(&self.agent, f64::from(CUSTOMER_HZ)), wait_share(&self.customer, f64::from(AGENT_HZ)));
+        assert!(at_agent > 0.8 && at_customer > 0.8, "shares of the other's tone: {at_agent:.2} and {at_customer:.2}");
+    }
+
+    /// Up to the moment when the customer's phone rings.
+    fn ring(&mut self) -> Value {
+        let (status, made) = self.ask(NUMBER, "asap");
+        assert_eq!(status, 201, "{made}");
+        self.agent.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+        self.customer.wait_event("CALL_INCOMING", SOON).unwrap();
+        made
     }
 
     fn shown(&self, made: &Value) -> Value {
@@ -88,16 +107,14 @@ impl Drop for Street {
 #[test]
 fn the_agent_is_rung_then_the_customer_and_they_hear_each_other() {
     need_peers!();
-    let mut street = Street::new(Setting::new("callback", 71), "");
-    let (status, made) = street.ask("06 12 34 56 78", "asap");
+    let mut street = Street::new(Setting::new("callback", 71), true);
+    let (status, made) = street.ask(NUMBER, "asap");
     assert_eq!((status, &made["number"]), (201, &json!("+33 6 12 34 56 78")), "{made}");
     street.agent.wait_event("CALL_ESTABLISHED", SOON).unwrap();
     street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
     let talking = street.wait_state(&made, "connected");
     assert_eq!((&talking["number"], &talking["can_move"]), (&json!("+33 6 ** ** ** 78"), &json!(false)));
-    let (at_agent, at_customer) =
-        (wait_share(&street.agent, f64::from(CUSTOMER_HZ)), wait_share(&street.customer, f64::from(AGENT_HZ)));
-    assert!(at_agent > 0.8 && at_customer > 0.8, "shares of the other's tone: {at_agent:.2} and {at_customer:.2}");
+    street.hear_each_other();
     std::thread::sleep(TALK);
     street.customer.command("hangup", "").unwrap();
     let over = street.wait_state(&made, "completed");
@@ -108,4 +125,83 @@ fn the_agent_is_rung_then_the_customer_and_they_hear_each_other() {
     let codecs: Vec<&Value> = record["legs"].as_array().unwrap().iter().map(|leg| &leg["codec"]).collect();
     assert_eq!(codecs, ["PCMU", "PCMA"].map(|codec| json!(codec)).iter().collect::<Vec<_>>(), "{record}");
     assert_eq!(street.gateway.metric("passerelle_callbacks_held"), Some(0.0));
+}
+
+#[test]
+fn a_visitor_fills_the_form_and_follows_it_on_its_page() {
+    need_peers!();
+    let mut street = Street::new(Setting::new("callback-form", 72), true);
+    let mut visitor = visit(&street.folder, address(72, 1), &street.gateway);
+    for step in ["click button:has-text('Talk to us')", "click button:has-text('Be called back')"] {
+        visitor.act(step).unwrap();
+    }
+    visitor.act(&format!("fill #number {NUMBER}")).unwrap();
+    visitor.act("click button:has-text('Call me back')").unwrap();
+    let done = visitor.act("see h3:has-text('We will call you')").unwrap();
+    assert!(done["text"].as_str().is_some(), "{done}");
+    let link = "document.querySelector('passerelle-talk').shadowRoot.querySelector('a[href*=\"/callback/\"]').href";
+    let link = visitor.act(&format!("eval {link}")).unwrap();
+    street.agent.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    visitor.act(&format!("goto {}", link["value"].as_str().unwrap())).unwrap();
+    visitor.act("see h1:has-text('on the line')").unwrap();
+    street.hear_each_other();
+    std::thread::sleep(TALK);
+    street.agent.command("hangup", "").unwrap();
+    let over = visitor.act("see h1:has-text('taken place')").unwrap();
+    assert!(over["text"].as_str().is_some_and(|text| !text.is_empty()), "{over}");
+    let record = street.gateway.calls().unwrap().remove(0);
+    assert_eq!(record["page"]["title"], "Basket \u{2014} the \"shop\"", "{record}");
+    assert_eq!(record["hung_up_by"], "agent");
+}
+
+#[test]
+fn a_busy_customer_is_called_again_in_three_minutes_and_a_wrong_wish_is_refused() {
+    need_peers!();
+    let mut street = Street::new(Setting::new("callback-busy", 73), false);
+    for (number, code) in [("112", "number_not_dialable"), ("+1 212 555 0100", "country_not_served"), ("06", "number_not_dialable")] {
+        let (status, problem) = street.ask(number, "asap");
+        assert_eq!((status, &problem["code"]), (422, &json!(code)), "{problem}");
+    }
+    assert_eq!(street.ask(NUMBER, "2020-01-01T10:00").1["code"], "slot_past");
+    let made = street.ring();
+    street.customer.command("hangup", "").unwrap();
+    let shown = street.wait_state(&made, "scheduled");
+    assert_eq!(shown["attempts"][0]["outcome"], "busy", "{shown}");
+    let late = |key: &str| shown[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let pause = late("due_at").duration_since(late("now")).as_secs();
+    assert!((170..=180).contains(&pause), "{shown}");
+    street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
+    // The same visitor again: his promise moves to now, and he has one all the same.
+    let (status, again) = street.ask(NUMBER, "asap");
+    assert_eq!((status, &again["id"]), (200, &made["id"]), "{again}");
+    street.customer.wait_event("CALL_INCOMING", SOON).unwrap();
+}
+
+#[test]
+fn called_off_while_it_rings_both_phones_are_quiet() {
+    need_peers!();
+    let mut street = Street::new(Setting::new("callback-off", 74), false);
+    let made = street.ring();
+    let path = format!("/v1/callbacks/{}", made["id"].as_str().unwrap());
+    let (status, gone) = street.gateway.api("DELETE", &path, made["manage_token"].as_str().unwrap(), &Value::Null).unwrap();
+    assert_eq!((status, &gone["state"], &gone["detail"]), (200, &json!("cancelled"), &json!("visitor")));
+    street.customer.wait_event("CALL_CLOSED", SOON).unwrap();
+    street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
+    assert_eq!(street.shown(&made)["state"], "cancelled");
+    assert_eq!(street.gateway.api("GET", &path, "wrong", &Value::Null).unwrap().0, 404);
+}
+
+#[test]
+fn killed_while_the_customers_phone_rings_it_is_in_doubt_and_rung_once() {
+    need_peers!();
+    let mut street = Street::new(Setting::new("callback-killed", 75), false);
+    let made = street.ring();
+    street.gateway.running.signal("KILL").unwrap();
+    street.gateway.running.wait_end(SOON).unwrap();
+    street.gateway = Gateway::start(&street.folder, address(75, 1), &street.more).unwrap();
+    let shown = street.wait_state(&made, "scheduled");
+    assert_eq!(shown["attempts"][0]["outcome"], "in-doubt", "{shown}");
+    assert_eq!(street.gateway.metric("passerelle_callbacks_taken_over_total"), Some(1.0));
+    assert!(street.customer.wait_event("CALL_INCOMING", Duration::from_secs(4)).is_err(), "rung twice");
 }

@@ -253,7 +253,7 @@ impl Callbacks {
         let (wish, state, now) = (callback.wish(), callback.state(), clock::unix_ms());
         let line = self.line(&callback.tenant().0, &callback.queue().0);
         let site = line.and_then(|line| line.hours.as_ref()).map(|hours| hours.zone().clone());
-        let his = Zone::named(&wish.zone).ok().or(site).or_else(|| Zone::named("UTC").ok());
+        let his = Zone::named(&wish.zone).ok().or(site.clone()).or_else(|| Zone::named("UTC").ok());
         let told = |at: u64| his.as_ref().and_then(|zone| zone.rfc3339(at)).unwrap_or_default();
         let masked = line.and_then(|line| line.config.numbers.judge_again(&wish.number).ok());
         CallbackView {
@@ -266,6 +266,7 @@ impl Callbacks {
             promised_at: told(wish.promised_unix_ms),
             due_at: callback.due_unix_ms().map(told),
             tz: his.as_ref().map(|zone| zone.name().to_owned()).unwrap_or_default(),
+            zone: site.map_or_else(|| "UTC".to_owned(), |zone| zone.name().to_owned()),
             number: masked.map(|number| number.masked()).unwrap_or_default(),
             attempts: callback
                 .attempts()
