@@ -166,10 +166,7 @@ pub fn router(config: WebConfig, backend: Arc<dyn Backend>) -> Router {
         .route("/v1/callbacks", post(callback::api::ask).options(api::preflight))
         .route(
             "/v1/callbacks/{id}",
-            get(callback::api::show)
-                .patch(callback::api::change)
-                .delete(callback::api::cancel)
-                .options(api::preflight),
+            get(callback::api::show).patch(callback::api::change).delete(callback::api::cancel).options(api::preflight),
         )
         .route("/v1/callbacks/{id}/events", get(callback::events::events).options(api::preflight))
         .route("/v1/callbacks/{id}/calendar.ics", get(callback::calendar::calendar))

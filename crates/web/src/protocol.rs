@@ -31,8 +31,8 @@ mod visitor;
 
 pub use agent::AgentMessage;
 pub(crate) use agent::{AgentReply, CardJson};
-pub(crate) use visitor::{VisitorReply, session};
 pub use visitor::{VisitorHello, VisitorMessage};
+pub(crate) use visitor::{VisitorReply, session};
 
 /// The version spoken here.
 pub const VERSION: u64 = 1;

@@ -153,16 +153,8 @@ const ROWS: &[Row] = &[
         "Nous ne pouvons pas appeler ce type de numéro. Indiquez un fixe ou un mobile.",
     ),
     row("number_blocked", "We cannot call this number.", "Nous ne pouvons pas appeler ce numéro."),
-    row(
-        "country_not_served",
-        "We cannot call numbers of this country.",
-        "Nous n’appelons pas les numéros de ce pays.",
-    ),
-    row(
-        "duplicate_open",
-        "A call to this number is already planned.",
-        "Un rappel est déjà prévu à ce numéro.",
-    ),
+    row("country_not_served", "We cannot call numbers of this country.", "Nous n’appelons pas les numéros de ce pays."),
+    row("duplicate_open", "A call to this number is already planned.", "Un rappel est déjà prévu à ce numéro."),
     row(
         "slot_gone",
         "This time has just been taken. Please choose another.",
@@ -200,7 +192,11 @@ const ROWS: &[Row] = &[
     ),
     // How a call-back stands (`desk::CallbackState::code`).
     row("callback-scheduled", "We will call you at the time shown.", "Nous vous appellerons à l’heure indiquée."),
-    row("callback-queued", "It is your turn soon: keep your phone at hand.", "C’est bientôt à vous : gardez votre téléphone à portée."),
+    row(
+        "callback-queued",
+        "It is your turn soon: keep your phone at hand.",
+        "C’est bientôt à vous : gardez votre téléphone à portée.",
+    ),
     row("callback-offered", "We are asking an adviser to call you.", "Nous demandons à un conseiller de vous appeler."),
     row("callback-dialling", "We are calling you now.", "Nous vous appelons maintenant."),
     row("callback-connected", "You are talking with an adviser.", "Vous êtes en ligne avec un conseiller."),

@@ -20,8 +20,7 @@ use crate::{
     api::{ORIGIN_REFUSED, QUEUE_UNKNOWN, REQUEST_INVALID, is_json, known, readable_by},
     edge::{Asked, Caller, Edge},
     origin::Origin,
-    protocol,
-    sentence,
+    protocol, sentence,
     talk::redeemed,
 };
 

@@ -154,7 +154,13 @@ mod tests {
         let text = entry(&view("scheduled", false), "https://voice.shop.example/callback/1#2", 0, Lang::Fr);
         assert!(text.starts_with("BEGIN:VCALENDAR\r\n") && text.ends_with("END:VCALENDAR\r\n"), "{text}");
         assert!(text.lines().all(|line| line.len() <= LINE_OCTETS), "{text}");
-        for line in ["METHOD:PUBLISH", "SEQUENCE:3", "DTSTART:20261118T110640Z", "DTEND:20261118T112140Z", "DTSTAMP:19700101T000000Z"] {
+        for line in [
+            "METHOD:PUBLISH",
+            "SEQUENCE:3",
+            "DTSTART:20261118T110640Z",
+            "DTEND:20261118T112140Z",
+            "DTSTAMP:19700101T000000Z",
+        ] {
             assert!(text.lines().any(|known| known == line), "{line} in {text}");
         }
         let unfolded = text.replace("\r\n ", "");

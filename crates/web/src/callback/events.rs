@@ -54,16 +54,8 @@ pub(crate) async fn events(
     let Some(place) = edge.admit_socket(Door::Callback) else {
         return edge.refuse(Door::Callback, Refusal::new("too-many-sockets", 503).retry_after(10), caller.lang);
     };
-    let follow = Follow {
-        edge: Arc::clone(&edge),
-        id,
-        key,
-        lang: caller.lang,
-        changes,
-        told: None,
-        over: false,
-        _place: place,
-    };
+    let follow =
+        Follow { edge: Arc::clone(&edge), id, key, lang: caller.lang, changes, told: None, over: false, _place: place };
     let stream = stream::unfold(follow, |mut follow| async move {
         follow.next().await.map(|view| (event(&view, follow.lang), follow))
     });

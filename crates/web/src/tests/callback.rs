@@ -40,7 +40,10 @@ async fn a_call_back_is_promised_with_all_that_the_page_said() {
     assert_eq!((&answer["id"], &answer["manage_token"]), (&json!("cb1"), &json!("5ec7e7")));
     assert!(answer["page_url"].as_str().unwrap().ends_with("/callback/cb1#5ec7e7"), "{answer}");
     let (asked, _) = house.fake.book.lock().unwrap().clone().unwrap();
-    assert_eq!((asked.tenant.as_str(), asked.queue.as_str(), asked.number.as_str()), ("shop", "support", "06 12 34 56 78"));
+    assert_eq!(
+        (asked.tenant.as_str(), asked.queue.as_str(), asked.number.as_str()),
+        ("shop", "support", "06 12 34 56 78")
+    );
     assert_eq!((asked.session.id.as_str(), asked.session.page_title.as_str()), ("s1", "Panier"));
     assert_eq!((asked.session.referrer, asked.session.lang.as_str()), (None, "fr-FR"));
     assert_eq!(asked.consent, Some(("callback-v1".into(), "1".into())));
@@ -77,7 +80,12 @@ async fn what_is_wrong_is_said_in_the_visitors_language() {
 async fn only_the_key_opens_it() {
     let house = House::plain().await;
     ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await;
-    for (method, path) in [("GET", "/v1/callbacks/cb1"), ("DELETE", "/v1/callbacks/cb1"), ("GET", "/v1/callbacks/cb1/events"), ("GET", "/v1/callbacks/cb1/calendar.ics?token=wrong")] {
+    for (method, path) in [
+        ("GET", "/v1/callbacks/cb1"),
+        ("DELETE", "/v1/callbacks/cb1"),
+        ("GET", "/v1/callbacks/cb1/events"),
+        ("GET", "/v1/callbacks/cb1/calendar.ics?token=wrong"),
+    ] {
         assert_eq!(house.ask(method, path, &[], "").await.code(), "not_found", "{method} {path}");
     }
     let shown = house.ask("GET", "/v1/callbacks/cb1", &[KEY, ("accept-language", "fr")], "").await;

@@ -85,7 +85,10 @@ async fn a_preflight_is_answered_for_listed_origins() {
         assert_eq!(reply.status, 204);
         assert_eq!(reply.header("access-control-allow-origin"), Some(origin));
         assert_eq!(reply.header("access-control-allow-methods"), Some("GET, POST, PATCH, DELETE"));
-        assert_eq!(reply.header("access-control-allow-headers"), Some("content-type, accept-language, authorization, idempotency-key"));
+        assert_eq!(
+            reply.header("access-control-allow-headers"),
+            Some("content-type, accept-language, authorization, idempotency-key")
+        );
     }
     house.close().await;
 }

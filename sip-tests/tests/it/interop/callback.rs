@@ -159,7 +159,9 @@ fn a_visitor_fills_the_form_and_follows_it_on_its_page() {
 fn a_busy_customer_is_called_again_in_three_minutes_and_a_wrong_wish_is_refused() {
     need_peers!();
     let mut street = Street::new(Setting::new("callback-busy", 73), false);
-    for (number, code) in [("112", "number_not_dialable"), ("+1 212 555 0100", "country_not_served"), ("06", "number_not_dialable")] {
+    for (number, code) in
+        [("112", "number_not_dialable"), ("+1 212 555 0100", "country_not_served"), ("06", "number_not_dialable")]
+    {
         let (status, problem) = street.ask(number, "asap");
         assert_eq!((status, &problem["code"]), (422, &json!(code)), "{problem}");
     }
@@ -184,7 +186,8 @@ fn called_off_while_it_rings_both_phones_are_quiet() {
     let mut street = Street::new(Setting::new("callback-off", 74), false);
     let made = street.ring();
     let path = format!("/v1/callbacks/{}", made["id"].as_str().unwrap());
-    let (status, gone) = street.gateway.api("DELETE", &path, made["manage_token"].as_str().unwrap(), &Value::Null).unwrap();
+    let (status, gone) =
+        street.gateway.api("DELETE", &path, made["manage_token"].as_str().unwrap(), &Value::Null).unwrap();
     assert_eq!((status, &gone["state"], &gone["detail"]), (200, &json!("cancelled"), &json!("visitor")));
     street.customer.wait_event("CALL_CLOSED", SOON).unwrap();
     street.agent.wait_event("CALL_CLOSED", SOON).unwrap();

@@ -120,10 +120,13 @@ impl Checker<'_> {
             NumberPolicyError::NoKind => (&callback.kinds, None),
             NumberPolicyError::BadPrefix(word) => (&callback.blocked_prefixes, Some(word)),
         };
-        let span = list.as_ref().map_or_else(|| table.span(), |list| {
-            let item = list.get_ref().iter().find(|item| Some(item.get_ref()) == word);
-            item.map_or_else(|| list.span(), Spanned::span)
-        });
+        let span = list.as_ref().map_or_else(
+            || table.span(),
+            |list| {
+                let item = list.get_ref().iter().find(|item| Some(item.get_ref()) == word);
+                item.map_or_else(|| list.span(), Spanned::span)
+            },
+        );
         self.problems.push(crate::config::problem::Problem::error(span, error.to_string()));
     }
 
@@ -154,9 +157,8 @@ impl Checker<'_> {
     fn caller_id(&mut self, file: &File, callback: &file::Callback) -> Option<String> {
         let key = callback.caller_id.as_ref()?;
         let trunk = callback.trunk.as_ref().map(|key| key.get_ref().as_str())?;
-        let is_named = |table: &&Spanned<file::Trunk>| {
-            table.get_ref().name.as_ref().is_some_and(|name| name.get_ref() == trunk)
-        };
+        let is_named =
+            |table: &&Spanned<file::Trunk>| table.get_ref().name.as_ref().is_some_and(|name| name.get_ref() == trunk);
         let ids = file.trunk.iter().find(is_named).and_then(|table| table.get_ref().caller_ids.as_ref());
         let listed = ids.is_some_and(|ids| ids.get_ref().iter().any(|id| id.get_ref() == key.get_ref()));
         if !listed {

@@ -38,7 +38,7 @@ impl CallTask {
     }
 
     /// Asks leave to dial; the attempt is journalled when it is given.
-    pub(super) async fn leave_to_dial(&mut self) -> Result<Option<Instant>, HangupCause> {
+    pub(super) async fn leave_to_dial(&self) -> Result<Option<Instant>, HangupCause> {
         let Some(link) = &self.callback else { return Ok(None) };
         let (reply, answer) = oneshot::channel();
         if link.news.send(CallbackNews::MayDial(reply)).await.is_err() {
@@ -74,7 +74,7 @@ impl CallTask {
         }
     }
 
-    pub(super) async fn tell_holder(&mut self, event: &CallEvent) {
+    pub(super) async fn tell_holder(&self, event: &CallEvent) {
         let Some(link) = &self.callback else { return };
         let news = match event {
             CallEvent::Answered { .. } => CallbackNews::Answered,
@@ -93,7 +93,8 @@ impl CallTask {
     fn end_of_attempt(&self, customer: LegId, record: &CallRecord) -> AttemptEnd {
         let leg = record.legs.iter().find(|leg| leg.id == customer);
         let answered = record.answered_unix_ms.is_some();
-        let rang_out = leg.is_some_and(|leg| leg.cause == Some(HangupCause::NoAnswer)) && self.customer_end.sip.is_none();
+        let rang_out =
+            leg.is_some_and(|leg| leg.cause == Some(HangupCause::NoAnswer)) && self.customer_end.sip.is_none();
         AttemptEnd {
             rang_out,
             agent_left: !answered && record.hung_up_by == Party::Agent,

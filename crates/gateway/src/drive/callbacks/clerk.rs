@@ -48,7 +48,7 @@ struct Queue {
 }
 
 enum Held {
-    Waiting { line: usize, kept: KeptCallback, declined: Vec<String> },
+    Waiting { line: usize, kept: Box<KeptCallback>, declined: Vec<String> },
     InHand { line: usize, words: mpsc::Sender<HandWord> },
 }
 
@@ -143,7 +143,7 @@ impl Clerk {
         } else {
             queue.waiting.add(id, kept.callback.wish().asked_unix_ms, kept.callback.wish().priority);
         }
-        self.held.insert(id, Held::Waiting { line, kept, declined });
+        self.held.insert(id, Held::Waiting { line, kept: Box::new(kept), declined });
         if self.handed_over {
             self.hand_over().await;
         }
@@ -156,7 +156,7 @@ impl Clerk {
             Err(error) => return self.book_fails(&error),
         };
         match (found, self.held.get_mut(&id)) {
-            (Some(newer), Some(Held::Waiting { kept, .. })) => *kept = newer,
+            (Some(newer), Some(Held::Waiting { kept, .. })) => **kept = newer,
             (_, _) => self.drop_waiting(id),
         }
     }
@@ -270,7 +270,7 @@ impl Clerk {
             && let Some(queue) = self.queues.get_mut(line)
         {
             queue.waiting.add(id, kept.callback.wish().asked_unix_ms, kept.callback.wish().priority);
-            self.held.insert(id, Held::Waiting { line, kept, declined: Vec::new() });
+            self.held.insert(id, Held::Waiting { line, kept: Box::new(kept), declined: Vec::new() });
         }
     }
 
@@ -333,7 +333,7 @@ impl Clerk {
         queue.in_hand += 1;
         let (words, inbox) = mpsc::channel(4);
         if let Some(Held::Waiting { kept, declined, .. }) = self.held.insert(id, Held::InHand { line: at, words }) {
-            Hand::start(self.callbacks.clone(), at, kept, declined, spec, inbox);
+            Hand::start(self.callbacks.clone(), at, *kept, declined, spec, inbox);
         }
         true
     }
@@ -357,11 +357,8 @@ impl Clerk {
     async fn hand_over(&mut self) {
         self.handed_over = true;
         let mut writes = JoinSet::new();
-        let waiting: Vec<CallbackId> = self
-            .held
-            .iter()
-            .filter_map(|(id, held)| matches!(held, Held::Waiting { .. }).then_some(*id))
-            .collect();
+        let waiting: Vec<CallbackId> =
+            self.held.iter().filter_map(|(id, held)| matches!(held, Held::Waiting { .. }).then_some(*id)).collect();
         for id in waiting {
             if let Some(Held::Waiting { kept, .. }) = self.held.remove(&id) {
                 let home = std::sync::Arc::clone(&self.callbacks.home);
@@ -409,7 +406,7 @@ fn bring_up_to_date(callback: &mut desk::Callback, line: &Line, now_unix_ms: u64
         && wanted.unix_ms > now_unix_ms
         && wanted.unix_ms > callback.wish().promised_unix_ms
     {
-        let _fits = callback.reschedule(wanted.unix_ms, Some(wanted.clone()));
+        let _fits = callback.reschedule(wanted.unix_ms, Some(wanted));
     }
     let _due_or_not = callback.come_due(now_unix_ms, rules);
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use call::{CallTags, QueueId, TagsDraft, TenantId};
 use desk::{
-    Callback, CallbackId, CallbackState, CancelledBy, Consent, NumberRefusal, OutOfTurn, SlotRefusal, Wanted, WhenError,
-    Wish, Zone,
+    Callback, CallbackId, CallbackState, CancelledBy, Consent, NumberRefusal, OutOfTurn, SlotRefusal, Wanted,
+    WhenError, Wish, Zone,
 };
 use rand::Rng;
 use store::{Added, Change, Changed, KeptCallback, NewCallback, StoreError};
@@ -38,9 +38,11 @@ impl Callbacks {
         let Some(line) = self.line(tenant, queue) else { return CallbackOffer::default() };
         let now = clock::unix_ms();
         let callback_now = line.config.slots.may_ask_now(now);
-        let opens_at = line.hours.as_ref().filter(|_| !callback_now).and_then(|hours| {
-            hours.next_opening(now).and_then(|at| hours.zone().rfc3339(at))
-        });
+        let opens_at = line
+            .hours
+            .as_ref()
+            .filter(|_| !callback_now)
+            .and_then(|hours| hours.next_opening(now).and_then(|at| hours.zone().rfc3339(at)));
         CallbackOffer { callback: true, callback_now, opens_at, wait: None }
     }
 
@@ -52,7 +54,11 @@ impl Callbacks {
         let told_in = if ask.tz.is_empty() { site.clone() } else { zone(&ask.tz)? };
         let now = clock::unix_ms();
         let moment = |text: &str, otherwise: u64| {
-            if text.is_empty() { Ok(otherwise) } else { Wanted::parse(text, Some(told_in.name()), 0).map(|at| at.unix_ms) }
+            if text.is_empty() {
+                Ok(otherwise)
+            } else {
+                Wanted::parse(text, Some(told_in.name()), 0).map(|at| at.unix_ms)
+            }
         };
         let from = moment(&ask.from, now).map_err(when_refusal)?.max(now);
         let to = moment(&ask.to, u64::MAX).map_err(when_refusal)?;
@@ -93,7 +99,8 @@ impl Callbacks {
     async fn promise(&self, ask: CallbackAsk) -> Result<CallbackMade, Refusal> {
         let line = self.line(&ask.tenant, &ask.queue).ok_or(NOT_FOUND)?;
         let number = line.config.numbers.judge(&ask.number, ask.country.as_deref()).map_err(number_refusal)?;
-        let Some((text_id, version)) = ask.consent.clone().filter(|(id, version)| !id.is_empty() && !version.is_empty())
+        let Some((text_id, version)) =
+            ask.consent.clone().filter(|(id, version)| !id.is_empty() && !version.is_empty())
         else {
             return Err(Refusal::new("consent_missing", 422));
         };
@@ -151,9 +158,8 @@ impl Callbacks {
                 if session.is_empty() || *session != wish.tags.session || line.tenant != kept.callback.tenant().0 {
                     return Err(Refusal::new("duplicate_open", 409));
                 }
-                let moved = self.change(kept, |callback| {
-                    callback.reschedule(wish.promised_unix_ms, wish.wanted.clone())
-                });
+                let moved =
+                    self.change(kept, |callback| callback.reschedule(wish.promised_unix_ms, wish.wanted.clone()));
                 Ok((moved.await?, true))
             }
         }
@@ -253,7 +259,7 @@ impl Callbacks {
         let (wish, state, now) = (callback.wish(), callback.state(), clock::unix_ms());
         let line = self.line(&callback.tenant().0, &callback.queue().0);
         let site = line.and_then(|line| line.hours.as_ref()).map(|hours| hours.zone().clone());
-        let his = Zone::named(&wish.zone).ok().or(site.clone()).or_else(|| Zone::named("UTC").ok());
+        let his = Zone::named(&wish.zone).ok().or_else(|| site.clone()).or_else(|| Zone::named("UTC").ok());
         let told = |at: u64| his.as_ref().and_then(|zone| zone.rfc3339(at)).unwrap_or_default();
         let masked = line.and_then(|line| line.config.numbers.judge_again(&wish.number).ok());
         CallbackView {

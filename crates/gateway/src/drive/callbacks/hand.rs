@@ -91,9 +91,7 @@ impl Hand {
     }
 
     async fn run(mut self, spec: CallSpec, words: mpsc::Receiver<HandWord>) -> Option<Back> {
-        let Some(line) = self.callbacks.lines.clone().get(self.line).map(|line| line.context.clone()) else {
-            return None;
-        };
+        let line = self.line()?.context.clone();
         let agent = self.agent.clone();
         if self.write(|callback| callback.offer(&agent)).await.is_err() {
             line.desk.forget(self.call).await;
@@ -102,7 +100,11 @@ impl Hand {
         let (news_in, news) = mpsc::channel(NEWS_MAX);
         let agent_first = matches!(spec.plan, call::Plan::CallBack { first: Party::Agent });
         let customer = if agent_first { LegId(1) } else { LegId::FIRST };
-        let link = CallbackLink { customer, caller_id: self.line().and_then(|line| line.config.caller_id.clone()), news: news_in };
+        let link = CallbackLink {
+            customer,
+            caller_id: self.line().and_then(|line| line.config.caller_id.clone()),
+            news: news_in,
+        };
         self.note_lateness();
         info!(call = %self.call, agent = self.agent, "a call-back is offered");
         if let Err(error) = start_callback(line.clone(), spec, link) {
@@ -111,7 +113,7 @@ impl Hand {
         } else {
             self.follow(news, words).await;
         }
-        self.finish().await
+        self.finish()
     }
 
     fn line(&self) -> Option<&Line> {
@@ -151,11 +153,11 @@ impl Hand {
     /// The customer's INVITE is about to leave: the attempt is written first, and the lease must be sure to last.
     async fn may_dial(&mut self, reply: oneshot::Sender<Option<Instant>>) {
         let (asked, now) = (clock::now(), clock::unix_ms());
-        let allowed = self.line().is_some_and(|line| {
-            line.config.numbers.judge_again(&self.kept.callback.wish().number).is_ok()
-        });
+        let allowed =
+            self.line().is_some_and(|line| line.config.numbers.judge_again(&self.kept.callback.wish().number).is_ok());
         let call = self.call;
-        let written = if allowed { self.write(|callback| callback.dial(call, now)).await } else { Err(NotWritten::OutOfTurn) };
+        let written =
+            if allowed { self.write(|callback| callback.dial(call, now)).await } else { Err(NotWritten::OutOfTurn) };
         let not_after = match written {
             Ok(()) => self.kept.lease.map(|lease| {
                 let left = lease.until_unix_ms.saturating_sub(now);
@@ -224,7 +226,7 @@ impl Hand {
     }
 
     /// What waits on is given back to the clerk.
-    async fn finish(self) -> Option<Back> {
+    fn finish(self) -> Option<Back> {
         let state = self.kept.callback.state();
         if state.is_over() {
             metric::count_with(Metric::CallbacksEnded, state.code());
