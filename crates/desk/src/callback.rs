@@ -314,6 +314,11 @@ pub struct CallbackParts {
 /// Attempts kept in a row: those that count are few, those spoilt by trunks are cut at the oldest.
 const ATTEMPTS_KEPT: usize = 16;
 
+/// From the dialling: after this, a talk cut by a crash has had its time.
+const LONG_TALK: Duration = Duration::from_secs(120);
+/// Tries of one call-back that may have rung his phone.
+const RINGS_MAX: usize = 6;
+
 /// A change that does not fit where the call-back stands, such as cancelling one that is over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OutOfTurn {
@@ -457,8 +462,10 @@ impl Callback {
             Outcome::Reached => CallbackState::Completed,
             Outcome::Declined | Outcome::NotMe => CallbackState::Cancelled(CancelledBy::Recipient),
             Outcome::BadNumber => CallbackState::Failed(FailReason::BadNumber),
-            // The customer waits no longer for an agent who went away.
-            Outcome::AgentGone => CallbackState::Queued,
+            _ if self.is_disturbed() => CallbackState::Failed(FailReason::NotReached),
+            // The customer waits no longer for an agent who went away; who leaves again and again must not ring him
+            // again and again.
+            Outcome::AgentGone if self.times(Outcome::AgentGone) <= 1 => CallbackState::Queued,
             Outcome::ShortTalk | Outcome::Busy | Outcome::NoAnswer | Outcome::Voicemail | Outcome::InDoubt
                 if self.is_used_up(rules) =>
             {
@@ -469,6 +476,7 @@ impl Callback {
             | Outcome::NoAnswer
             | Outcome::Voicemail
             | Outcome::InDoubt
+            | Outcome::AgentGone
             | Outcome::TrunkFault
             | Outcome::TrunkRefuses => self.schedule_again(outcome, now_unix_ms, rules, allowed),
         };
@@ -485,8 +493,13 @@ impl Callback {
     ) -> Result<(), OutOfTurn> {
         match self.0.state {
             CallbackState::Offered => self.decline(),
-            CallbackState::Dialling | CallbackState::Connected => {
-                self.end_attempt(Outcome::InDoubt, now_unix_ms, rules, allowed)
+            CallbackState::Dialling => self.end_attempt(Outcome::InDoubt, now_unix_ms, rules, allowed),
+            // That he answered is certain. Whoever had a while to talk is not called again unasked.
+            CallbackState::Connected => {
+                let dialled = self.0.attempts.last().map_or(0, |attempt| attempt.at_unix_ms);
+                let long_ago = now_unix_ms.saturating_sub(dialled) >= ms(LONG_TALK);
+                let outcome = if long_ago { Outcome::Reached } else { Outcome::ShortTalk };
+                self.end_attempt(outcome, now_unix_ms, rules, allowed)
             }
             CallbackState::Scheduled
             | CallbackState::Queued
@@ -495,6 +508,43 @@ impl Callback {
             | CallbackState::Expired
             | CallbackState::Failed(_) => Ok(()),
         }
+    }
+
+    /// He whom another node took for dead was not: what came of his try is known after all.
+    pub fn settle_doubt(
+        &mut self,
+        call: CallId,
+        outcome: Outcome,
+        now_unix_ms: u64,
+        rules: &RetryRules,
+        allowed: impl Fn(u64) -> Option<u64>,
+    ) -> Result<(), OutOfTurn> {
+        let last = self.0.attempts.last();
+        let is_doubted = last.is_some_and(|last| last.call == call && last.outcome == Some(Outcome::InDoubt));
+        self.only_if(is_doubted && self.0.state == CallbackState::Scheduled)?;
+        self.0.state = CallbackState::Dialling;
+        self.end_attempt(outcome, now_unix_ms, rules, allowed)
+    }
+
+    /// Its turn came too late: past its window it expires; outside `allowed` hours it waits for them.
+    pub fn put_off(
+        &mut self,
+        now_unix_ms: u64,
+        rules: &RetryRules,
+        allowed: impl Fn(u64) -> Option<u64>,
+    ) -> Result<(), OutOfTurn> {
+        self.only_if(self.0.state == CallbackState::Queued)?;
+        let next =
+            allowed(now_unix_ms).filter(|at| *at <= self.last_moment(rules) && now_unix_ms <= self.last_moment(rules));
+        match next {
+            Some(at) if at > now_unix_ms => {
+                self.0.due_unix_ms = at;
+                self.0.state = CallbackState::Scheduled;
+            }
+            Some(_) => {}
+            None => self.0.state = CallbackState::Expired,
+        }
+        Ok(())
     }
 
     /// It may not be called any more.
@@ -534,6 +584,16 @@ impl Callback {
         self.0.wish.promised_unix_ms.saturating_add(ms(rules.window))
     }
 
+    fn times(&self, outcome: Outcome) -> usize {
+        self.0.attempts.iter().filter(|attempt| attempt.outcome == Some(outcome)).count()
+    }
+
+    /// Whatever counts and whatever does not: nobody's phone is rung more often than this for one wish.
+    fn is_disturbed(&self) -> bool {
+        let may_have_rung = |attempt: &&Attempt| !attempt.outcome.is_some_and(Outcome::is_trunks);
+        self.0.attempts.iter().filter(may_have_rung).count() >= RINGS_MAX
+    }
+
     /// The rules leave no further try.
     fn is_used_up(&self, rules: &RetryRules) -> bool {
         let voicemails = self.0.attempts.iter().filter(|attempt| attempt.outcome == Some(Outcome::Voicemail)).count();
@@ -559,19 +619,17 @@ impl Callback {
     }
 
     fn pause_after(&self, outcome: Outcome, rules: &RetryRules) -> Duration {
-        let times = |of: Outcome| self.0.attempts.iter().filter(|attempt| attempt.outcome == Some(of)).count();
         let doubled = |first: Duration, times: usize| first.saturating_mul(1 << times.saturating_sub(1).min(16));
         match outcome {
-            Outcome::Busy => doubled(rules.after_busy, times(Outcome::Busy)),
+            Outcome::Busy => doubled(rules.after_busy, self.times(Outcome::Busy)),
             Outcome::NoAnswer | Outcome::ShortTalk => rules.after_no_answer,
             Outcome::Voicemail => rules.after_voicemail,
+            Outcome::AgentGone => doubled(rules.after_busy, self.times(Outcome::AgentGone).saturating_sub(1)),
             Outcome::InDoubt => rules.after_doubt,
             Outcome::TrunkFault | Outcome::TrunkRefuses => {
                 doubled(rules.after_trunk_fault, usize::from(self.0.trunk_faults)).min(rules.trunk_back_off_max)
             }
-            Outcome::Reached | Outcome::Declined | Outcome::NotMe | Outcome::BadNumber | Outcome::AgentGone => {
-                Duration::ZERO
-            }
+            Outcome::Reached | Outcome::Declined | Outcome::NotMe | Outcome::BadNumber => Duration::ZERO,
         }
     }
 }

@@ -343,7 +343,11 @@ impl Desk {
     /// Who would be tried for this queue, or why nobody.
     fn candidates(&self, queue: &QueueId, now: Now) -> Result<Vec<LegSpec>, Refusal> {
         let queue = self.open_queue(queue, now)?;
-        let waiting = self.calls.values().filter(|call| call.card.tags.queue == queue.id && call.is_waiting()).count();
+        let waiting = self
+            .calls
+            .values()
+            .filter(|call| call.card.tags.queue == queue.id && call.is_waiting() && !call.is_callback)
+            .count();
         if waiting >= queue.max_waiting {
             return Err(Refusal::TooMany(Bound::Queue));
         }

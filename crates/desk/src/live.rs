@@ -1,6 +1,6 @@
 //! A call while it lives, as the desk follows it.
 
-use call::{CallId, CallSpec, LegId, LegKind, Now, State};
+use call::{CallId, CallSpec, LegId, LegKind, Now, Plan, State};
 
 use crate::CallCard;
 use crate::limit::Source;
@@ -19,6 +19,8 @@ pub(crate) struct LiveCall {
     /// The candidate being tried or talking.
     pub(crate) at: LegId,
     pub(crate) answered: bool,
+    /// Nobody waits at a page for it.
+    pub(crate) is_callback: bool,
 }
 
 impl LiveCall {
@@ -37,7 +39,8 @@ impl LiveCall {
             agent: candidates.first().cloned().flatten().or_else(|| extension(&spec.first.kind)),
         };
         let (caller, at) = (extension(&spec.first.kind), LegId(1));
-        Self { card, number, source, caller, candidates, at, answered: false }
+        let is_callback = matches!(spec.plan, Plan::CallBack { .. });
+        Self { card, number, source, caller, candidates, at, answered: false, is_callback }
     }
 
     pub(crate) fn id(&self) -> CallId {

@@ -176,7 +176,9 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     for desk in desks.values() {
         desk.accepting(false).await;
     }
-    callbacks.hand_over().await;
+    if tokio::time::timeout(Duration::from_secs(5), callbacks.hand_over()).await.is_err() {
+        warn!("the call-backs in hand were not put back in time: they are taken over when their lease ends");
+    }
     shutdown::drain(&calls, drain).await;
     if tokio::time::timeout(Duration::from_secs(3), callbacks.idle()).await.is_err() {
         warn!("a call-back's outcome was not written in time: the next start takes it over as in doubt");
@@ -549,10 +551,6 @@ fn callback_lines(config: &Config, contexts: &BTreeMap<String, CallContext>) -> 
             queue: queue.id.clone(),
             config: queue.callback.clone()?,
             hours: queue.hours.clone(),
-            agents: match &queue.target {
-                checked::QueueTarget::Agents { extensions, .. } => extensions.len(),
-                checked::QueueTarget::Trunk { .. } | checked::QueueTarget::Echo => 1,
-            },
             context: contexts.get(&queue.tenant)?.clone(),
         })
     };

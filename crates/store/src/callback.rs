@@ -119,6 +119,9 @@ pub trait CallbackBook: Send + Sync {
     /// One call-back.
     fn callback(&self, id: CallbackId) -> Answer<'_, Option<KeptCallback>>;
 
+    /// What was made of a request with this `Idempotency-Key`.
+    fn requested_callback(&self, tenant: TenantId, key: String) -> Answer<'_, Option<KeptCallback>>;
+
     /// Call-backs, the one asked for last first.
     fn callbacks(&self, query: CallbackQuery) -> Answer<'_, Vec<KeptCallback>>;
 

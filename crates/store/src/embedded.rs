@@ -245,6 +245,10 @@ impl CallbackBook for Embedded {
         Box::pin(self.ask(move |connection, counters| callbacks::one(connection, id, counters)))
     }
 
+    fn requested_callback(&self, tenant: TenantId, key: String) -> Answer<'_, Option<KeptCallback>> {
+        Box::pin(self.ask(move |connection, counters| callbacks::requested(connection, &tenant, &key, counters)))
+    }
+
     fn callbacks(&self, query: CallbackQuery) -> Answer<'_, Vec<KeptCallback>> {
         Box::pin(self.ask(move |connection, counters| callbacks::list(connection, &query, counters)))
     }

@@ -130,6 +130,10 @@ impl CallbackBook for Memory {
         Box::pin(async move { self.with_book(|book| book.get(id)) })
     }
 
+    fn requested_callback(&self, tenant: TenantId, key: String) -> Answer<'_, Option<KeptCallback>> {
+        Box::pin(async move { self.with_book(|book| book.requested(tenant, key)) })
+    }
+
     fn callbacks(&self, query: CallbackQuery) -> Answer<'_, Vec<KeptCallback>> {
         Box::pin(async move { self.with_book(|book| book.list(&query)) })
     }

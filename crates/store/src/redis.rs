@@ -213,6 +213,10 @@ impl CallbackBook for Redis {
         self.ask(move |session| async move { callbacks::one(&session, id).await })
     }
 
+    fn requested_callback(&self, tenant: TenantId, key: String) -> Answer<'_, Option<KeptCallback>> {
+        self.ask(move |session| async move { callbacks::requested(&session, &tenant, &key).await })
+    }
+
     fn callbacks(&self, query: CallbackQuery) -> Answer<'_, Vec<KeptCallback>> {
         self.ask(|session| async move { callbacks::list(&session, &query).await })
     }

@@ -27,6 +27,10 @@ pub(crate) struct Edge {
     pub(crate) config: WebConfig,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) strangers: Strangers,
+    /// Status pages that follow their call-back.
+    pub(crate) followers: Strangers,
+    pub(crate) follower_places: Arc<Semaphore>,
+    asks: Mutex<Failures>,
     tokens: Mutex<Tokens>,
     failures: Mutex<Failures>,
     sockets: Arc<Semaphore>,
@@ -38,6 +42,10 @@ impl Edge {
         let limits = &config.limits;
         Self {
             strangers: Strangers::default(),
+            followers: Strangers::default(),
+            // Each holds a connection; the others need some too.
+            follower_places: Arc::new(Semaphore::new(limits.connections / 4)),
+            asks: Mutex::new(Failures::new(limits.callback_asks, limits.callback_window)),
             tokens: Mutex::new(Tokens::new(limits.token_life, limits.tokens, limits.tokens_per_source)),
             failures: Mutex::new(Failures::new(limits.login_failures, limits.login_window)),
             sockets: Arc::new(Semaphore::new(limits.sockets)),
@@ -59,6 +67,14 @@ impl Edge {
     /// Held for a few instructions, never across an await.
     pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this address may ask for one more call-back; each time it asks counts.
+    pub(crate) fn may_ask(&self, source: SourceKey) -> bool {
+        let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = !asks.is_blocked(source, self.now());
+        asks.note(source, self.now());
+        may
     }
 
     /// Whether a page of this very gateway asks.

@@ -110,6 +110,14 @@ pub struct WebLimits {
     pub login_failures: usize,
     /// See `login_failures`. Default 5 minutes.
     pub login_window: Duration,
+    /// Call-backs asked for from one address within `callback_window`, refused ones too. Default 20.
+    pub callback_asks: usize,
+    /// See `callback_asks`. Default an hour.
+    pub callback_window: Duration,
+    /// Status pages of one address that follow a call-back. Default 16.
+    pub followers_per_source: usize,
+    /// So long a status page is followed in one piece; then it connects again. Default 5 minutes.
+    pub follow_limit: Duration,
 }
 
 impl Default for WebLimits {
@@ -134,6 +142,10 @@ impl Default for WebLimits {
             strangers_per_source: 30,
             login_failures: 10,
             login_window: Duration::from_secs(300),
+            callback_asks: 20,
+            callback_window: Duration::from_secs(3_600),
+            followers_per_source: 16,
+            follow_limit: Duration::from_secs(300),
         }
     }
 }

@@ -13,7 +13,11 @@ pub struct AttemptEnd {
     pub rang_out: bool,
     /// The message did not reach the trunk at all.
     pub unreachable: bool,
-    /// The agent hung up before the customer answered.
+    /// The customer's phone rang.
+    pub rang: bool,
+    /// He answered, whether or not somebody was there to talk with.
+    pub answered: bool,
+    /// Our side ended it before the customer answered: the agent hung up, the gateway was told to end.
     pub agent_left: bool,
     /// How long they talked; `None` when nobody answered.
     pub talk: Option<Duration>,
@@ -82,6 +86,10 @@ impl Outcome {
         if end.agent_left {
             return Self::AgentGone;
         }
+        if end.answered {
+            // He hung up on an empty line, or our sound could not be agreed: enough to have been disturbed.
+            return Self::ShortTalk;
+        }
         if end.unreachable {
             return Self::TrunkFault;
         }
@@ -89,7 +97,7 @@ impl Outcome {
             // What the person, or our own trunk, said outright; a gateway adds a cause of its own making.
             Some(603 | 607 | 608) => Self::Declined,
             Some(401 | 403 | 407 | 488) => Self::TrunkRefuses,
-            Some(status) => end.q850.and_then(by_q850).unwrap_or_else(|| by_status(status, end.rang_out)),
+            Some(status) => end.q850.and_then(by_q850).unwrap_or_else(|| by_status(status, end.rang || end.rang_out)),
             None => end.q850.and_then(by_q850).unwrap_or(if end.rang_out { Self::NoAnswer } else { Self::TrunkFault }),
         }
     }
@@ -151,13 +159,14 @@ fn by_q850(cause: u8) -> Option<Outcome> {
     }
 }
 
-fn by_status(status: u16, rang_out: bool) -> Outcome {
+fn by_status(status: u16, rang: bool) -> Outcome {
     match status {
         486 | 600 => Outcome::Busy,
         404 | 410 | 484 | 604 => Outcome::BadNumber,
         // Our own CANCEL after the ring limit, or the far side's patience.
         480 | 487 => Outcome::NoAnswer,
-        408 if rang_out => Outcome::NoAnswer,
+        // A carrier's own ring time-out; or it broke after his phone had rung, which disturbs him as much.
+        408 | 500..=599 if rang => Outcome::NoAnswer,
         // Without a ring, 408 says that nobody was reached there at all (RFC 3261 §16.7).
         408 | 500..=599 => Outcome::TrunkFault,
         _ => Outcome::TrunkRefuses,

@@ -363,3 +363,82 @@ fn the_loss_is_the_curve_of_the_articles() {
     let loss = |seconds| (curve.loss(Duration::from_secs(seconds)) * 1_000.0).round() as u16;
     assert_eq!([loss(0), loss(150), loss(300), loss(1_050), loss(1_800), loss(90_000)], [0, 150, 300, 350, 400, 400]);
 }
+
+#[test]
+fn what_a_dead_node_had_begun_is_put_in_order() {
+    let rules = RetryRules::default();
+    let offered = |callback: &mut Callback| {
+        callback.come_due(T0, &rules).unwrap();
+        callback.offer("1001").unwrap();
+    };
+    let dialled = |callback: &mut Callback| {
+        offered(callback);
+        callback.dial(CallId::new(1), T0).unwrap();
+    };
+    let taken_over = |begin: &dyn Fn(&mut Callback), now: u64| {
+        let mut callback = Callback::new(CallbackId::new(1), wish(T0));
+        begin(&mut callback);
+        callback.take_over(now, &rules, Some).unwrap();
+        callback
+    };
+    let still = taken_over(&|_| {}, T0);
+    assert_eq!(still.state(), CallbackState::Scheduled);
+    assert_eq!(taken_over(&offered, T0).state(), CallbackState::Queued, "an offer is no try");
+
+    let mut doubted = taken_over(&dialled, T0 + 1_000);
+    assert_eq!(doubted.attempts()[0].outcome, Some(Outcome::InDoubt));
+    assert_eq!(doubted.due_unix_ms(), Some(T0 + 1_000 + 10 * MINUTE));
+    // The node was not dead, only slow, and knows.
+    assert!(doubted.settle_doubt(CallId::new(2), Outcome::Reached, T0, &rules, Some).is_err(), "another try");
+    doubted.settle_doubt(CallId::new(1), Outcome::Reached, T0, &rules, Some).unwrap();
+    assert_eq!(doubted.state(), CallbackState::Completed);
+    assert!(doubted.settle_doubt(CallId::new(1), Outcome::Busy, T0, &rules, Some).is_err());
+
+    let talking = |callback: &mut Callback| {
+        dialled(callback);
+        callback.connect().unwrap();
+    };
+    assert_eq!(taken_over(&talking, T0 + 30_000).attempts()[0].outcome, Some(Outcome::ShortTalk));
+    assert_eq!(taken_over(&talking, T0 + 5 * MINUTE).state(), CallbackState::Completed);
+}
+
+#[test]
+fn a_turn_that_comes_too_late_expires_or_waits_for_the_day() {
+    let rules = RetryRules::default();
+    let queued = || {
+        let mut callback = Callback::new(CallbackId::new(1), wish(T0));
+        callback.come_due(T0, &rules).unwrap();
+        callback
+    };
+    let morning = T0 + 600 * MINUTE;
+    let mut night = queued();
+    night.put_off(T0 + MINUTE, &rules, |_| Some(morning)).unwrap();
+    assert_eq!((night.state(), night.due_unix_ms()), (CallbackState::Scheduled, Some(morning)));
+    let mut day = queued();
+    day.put_off(T0 + MINUTE, &rules, Some).unwrap();
+    assert_eq!(day.state(), CallbackState::Queued);
+    for (now, next) in [(T0 + 1_441 * MINUTE, Some(T0 + 1_441 * MINUTE)), (T0, Some(T0 + 1_441 * MINUTE)), (T0, None)] {
+        let mut late = queued();
+        late.put_off(now, &rules, |_| next).unwrap();
+        assert_eq!(late.state(), CallbackState::Expired, "{now} {next:?}");
+    }
+}
+
+#[test]
+fn agents_who_leave_again_and_again_do_not_ring_him_all_day() {
+    let mut bench = Bench::new();
+    let mut rings = 0;
+    while !bench.callback.state().is_over() {
+        if bench.callback.state() == CallbackState::Scheduled {
+            bench.now = bench.callback.due_unix_ms().unwrap().max(bench.now);
+            bench.callback.come_due(bench.now, &bench.rules).unwrap();
+        }
+        bench.callback.offer("1001").unwrap();
+        bench.callback.dial(CallId::new(1), bench.now).unwrap();
+        bench.callback.end_attempt(Outcome::AgentGone, bench.now, &bench.rules, Some).unwrap();
+        rings += 1;
+        assert!(rings < 100);
+    }
+    assert_eq!((rings, bench.callback.state()), (6, CallbackState::Failed(FailReason::NotReached)));
+    assert!(bench.now >= T0 + 30 * MINUTE, "with pauses that grow");
+}

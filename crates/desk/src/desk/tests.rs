@@ -341,3 +341,49 @@ fn ids_come_from_the_seed_and_are_never_the_same_twice() {
     let [(a, tag_a), (b, tag_b)] = ids(3);
     assert!(a != b && tag_a != tag_b);
 }
+
+fn turn(agent_first: bool) -> CallbackTurn {
+    let mut bench = Bench::new(config());
+    let tags = bench.talk("support").unwrap().tags;
+    let kind = LegKind::Trunk { trunk: "pstn".into(), uri: "+33612345678".to_owned() };
+    let customer = LegSpec { kind, ring_limit: Duration::from_secs(28) };
+    CallbackTurn { tags, customer, agent_first, declined: Vec::new(), last_agent: None }
+}
+
+#[test]
+fn a_call_back_takes_one_agent_who_did_not_decline_and_its_customer() {
+    let mut bench = Bench::new(config());
+    let agent = |spec: &CallSpec| spec.first.kind.extension().unwrap_or_default().to_owned();
+    let first = bench.desk.call_back(turn(true), bench.now).unwrap();
+    assert_eq!((first.plan, agent(&first).as_str()), (Plan::CallBack { first: Party::Agent }, "1001"));
+    assert_eq!(first.second, [turn(true).customer]);
+    let card = bench.desk.live().pop().unwrap();
+    assert_eq!(card.agent.as_deref(), Some("1001"));
+    bench.desk.call_event(&first.id, &CallEvent::Trying { leg: LegId(1) }, bench.now);
+    assert_eq!(bench.desk.live().pop().unwrap().agent.as_deref(), Some("1001"), "the customer is no candidate");
+
+    let choosy = CallbackTurn { declined: vec!["1002".to_owned()], ..turn(true) };
+    let second = bench.desk.call_back(choosy, bench.now).unwrap();
+    assert_eq!(agent(&second), "1003");
+    assert_eq!(agent(&bench.desk.call_back(turn(true), bench.now).unwrap()), "1002");
+    assert_eq!(bench.desk.call_back(turn(true), bench.now).unwrap_err(), Refusal::NoAgent);
+    bench.desk.forget(&first.id, bench.now);
+    let known = CallbackTurn { last_agent: Some("1001".to_owned()), ..turn(false) };
+    let other = bench.desk.call_back(known, bench.now).unwrap();
+    assert_eq!(other.plan, Plan::CallBack { first: Party::Visitor });
+    assert_eq!((other.first, other.second.len()), (turn(false).customer, 1));
+    bench.desk.set_accepting(false);
+    assert_eq!(bench.desk.call_back(turn(true), bench.now).unwrap_err(), Refusal::Closed);
+}
+
+#[test]
+fn call_backs_take_no_place_of_visitors_who_wait() {
+    let mut bench = Bench::new(config());
+    for _ in 0..3 {
+        let mut pbx = turn(true);
+        pbx.tags.queue = "pbx".into();
+        pbx.tags.session = "another visitor".to_owned();
+        bench.desk.call_back(pbx, bench.now).unwrap();
+    }
+    assert!(bench.talk("pbx").is_ok());
+}

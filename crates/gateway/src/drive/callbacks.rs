@@ -41,8 +41,6 @@ pub(crate) struct Line {
     pub(crate) queue: String,
     pub(crate) config: QueueCallback,
     pub(crate) hours: Option<Hours>,
-    /// How many agents can be asked one after the other.
-    pub(crate) agents: usize,
     pub(crate) context: CallContext,
 }
 
@@ -80,8 +78,10 @@ fn dialled(number: &Number, dial_as: DialAs, home: &str) -> String {
 
 /// What the clerk is told.
 enum Word {
-    /// There may be something new to do.
+    /// There may be something new in the book.
     Look,
+    /// Somebody may be free.
+    GiveOut,
     /// This one was changed by somebody who does not hold it.
     Touched(CallbackId),
     /// A hand is free; what it gives back waits on.
@@ -97,12 +97,16 @@ struct Back {
     kept: KeptCallback,
     /// Agents who would not take it.
     declined: Vec<String>,
+    /// Not at once.
+    pause: bool,
 }
 
 /// The call-backs as others see them.
 #[derive(Clone)]
 pub(crate) struct Callbacks {
     home: Arc<dyn Home>,
+    /// This process.
+    node: NodeId,
     lines: Arc<Vec<Line>>,
     words: mpsc::Sender<Word>,
     /// Ids of call-backs as they change.
@@ -112,6 +116,8 @@ pub(crate) struct Callbacks {
 impl Callbacks {
     /// Takes nothing more, and puts back what nobody is being asked for yet.
     pub(crate) async fn hand_over(&self) {
+        // Status pages follow no further: they connect again, here or elsewhere.
+        let _nobody_watches = self.changes.send(String::new());
         let (done, over) = oneshot::channel();
         if self.words.send(Word::HandOver(done)).await.is_ok() {
             let _handed_over_or_gone = over.await;
@@ -150,7 +156,7 @@ impl Callbacks {
 pub(crate) fn start(home: Arc<dyn Home>, lines: Vec<Line>) -> (Callbacks, tokio::task::JoinHandle<()>) {
     let (words, inbox) = mpsc::channel(INBOX_MAX);
     let (changes, _) = broadcast::channel(CHANGES_MAX);
-    let callbacks = Callbacks { home, lines: Arc::new(lines), words, changes };
-    let clerk = clerk::Clerk::new(callbacks.clone(), NodeId(rand::random()));
+    let callbacks = Callbacks { home, node: NodeId(rand::random()), lines: Arc::new(lines), words, changes };
+    let clerk = clerk::Clerk::new(callbacks.clone());
     (callbacks, tokio::spawn(clerk.run(inbox)))
 }

@@ -117,6 +117,8 @@ fn the_same_request_and_the_same_number_make_one_callback() {
             Ok(Added::Same(first.clone())),
             "another id, the same request"
         );
+        assert_eq!(home.requested_callback("shop".into(), "k1".to_owned()).await, Ok(Some(first.clone())));
+        assert_eq!(home.requested_callback("other".into(), "k1".to_owned()).await, Ok(None));
         let mut again = new_callback(3, 9_000);
         let parts = again.callback.parts().clone();
         let wish = Wish { number: first.callback.wish().number.clone(), ..parts.wish.clone() };

@@ -144,6 +144,16 @@ pub(super) fn one(
     first(connection, "id = ?1", [id.to_string()], counters)
 }
 
+/// What was made of a request.
+pub(super) fn requested(
+    connection: &Connection,
+    tenant: &TenantId,
+    key: &str,
+    counters: &Counters,
+) -> Result<Option<KeptCallback>, StoreError> {
+    first(connection, "tenant = ?1 AND request_key = ?2", (&tenant.0, key), counters)
+}
+
 fn first(
     connection: &Connection,
     condition: &str,

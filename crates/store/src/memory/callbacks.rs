@@ -89,6 +89,10 @@ impl Book {
         self.kept.get(&id).cloned()
     }
 
+    pub(super) fn requested(&self, tenant: TenantId, key: String) -> Option<KeptCallback> {
+        self.requests.get(&(tenant, key)).and_then(|id| self.kept.get(id)).cloned()
+    }
+
     pub(super) fn list(&self, query: &CallbackQuery) -> Vec<KeptCallback> {
         let since = query.since_unix_ms.unwrap_or(0);
         let newest_first = self.asked.range((since, CallbackId::new(0))..).rev();

@@ -201,6 +201,21 @@ pub(super) async fn one(session: &Session, id: CallbackId) -> Result<Option<Kept
     promised_one(session, &fields).map(Some)
 }
 
+/// What was made of a request.
+pub(super) async fn requested(
+    session: &Session,
+    tenant: &TenantId,
+    request: &str,
+) -> Result<Option<KeptCallback>, StoreError> {
+    let mut command = redis::cmd("GET");
+    command.arg(key(&["request", &tenant.0, request]));
+    let id: Option<String> = session.command(&command).await?;
+    match id.and_then(|id| id.parse().ok()) {
+        Some(id) => one(session, id).await,
+        None => Ok(None),
+    }
+}
+
 /// The newest first.
 pub(super) async fn list(session: &Session, query: &CallbackQuery) -> Result<Vec<KeptCallback>, StoreError> {
     let kind = if query.open_only { "open" } else { "asked" };

@@ -150,6 +150,10 @@ pub(crate) async fn ask(State(edge): State<Arc<Edge>>, caller: Caller, headers: 
         Ok(origin) => origin,
         Err(refusal) => return edge.refuse(Door::Callback, refusal, caller.lang),
     };
+    if !edge.may_ask(caller.key) {
+        let refusal = Refusal::new("too-many-calls", 429).retry_after(600);
+        return readable_by(&origin, edge.refuse(Door::Callback, refusal, caller.lang));
+    }
     let made = match read_ask(&edge, &caller, &origin, &headers, body) {
         Ok(ask) => edge.backend.ask_callback(ask).await,
         Err(refusal) => Err(refusal),

@@ -11,14 +11,18 @@ use axum::{
     },
 };
 use futures_util::stream;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    broadcast::{Receiver, error::RecvError},
+};
 
 use super::CallbackView;
 use super::api::{KeyQuery, key, view_json};
 use crate::{
     Door, Lang, Refusal,
     api::{known, readable_by},
-    edge::{Caller, Edge, SocketGuard},
+    edge::{Caller, Edge},
+    throttle::Stranger,
 };
 
 /// Another node says nothing: the page looks again by itself.
@@ -34,7 +38,9 @@ struct Follow {
     /// What the page was told last.
     told: Option<u64>,
     over: bool,
-    _place: SocketGuard,
+    /// Then it connects again: a page that nobody looks at any more does not hold a place for ever.
+    until: tokio::time::Instant,
+    _places: (Stranger, OwnedSemaphorePermit),
 }
 
 /// `GET /v1/callbacks/{id}/events`.
@@ -51,11 +57,22 @@ pub(crate) async fn events(
     if let Err(refusal) = edge.backend.callback(id.clone(), key.clone()).await {
         return edge.refuse(Door::Callback, refusal, caller.lang);
     }
-    let Some(place) = edge.admit_socket(Door::Callback) else {
+    let limits = &edge.config.limits;
+    let own = edge.followers.admit(caller.key, limits.followers_per_source);
+    let (Some(own), Ok(place)) = (own, Arc::clone(&edge.follower_places).try_acquire_owned()) else {
         return edge.refuse(Door::Callback, Refusal::new("too-many-sockets", 503).retry_after(10), caller.lang);
     };
-    let follow =
-        Follow { edge: Arc::clone(&edge), id, key, lang: caller.lang, changes, told: None, over: false, _place: place };
+    let follow = Follow {
+        id,
+        key,
+        lang: caller.lang,
+        changes,
+        told: None,
+        over: false,
+        until: tokio::time::Instant::now() + limits.follow_limit,
+        _places: (own, place),
+        edge: Arc::clone(&edge),
+    };
     let stream = stream::unfold(follow, |mut follow| async move {
         follow.next().await.map(|view| (event(&view, follow.lang), follow))
     });
@@ -102,8 +119,11 @@ impl Follow {
         loop {
             tokio::select! {
                 () = &mut look => return Some(()),
+                () = tokio::time::sleep_until(self.until) => return None,
                 changed = self.changes.recv() => match changed {
                     Ok(id) if id == self.id => return Some(()),
+                    // The gateway ends.
+                    Ok(id) if id.is_empty() => return None,
                     Ok(_) => {}
                     Err(RecvError::Lagged(_)) => return Some(()),
                     Err(RecvError::Closed) => return None,

@@ -149,3 +149,37 @@ async fn slots_and_the_offer_are_read_by_the_tenants_pages() {
     assert_eq!((&offer.json()["callback"], &offer.json()["callback_now"]), (&json!(true), &json!(false)));
     house.close().await;
 }
+
+#[tokio::test]
+async fn who_asks_too_often_or_follows_too_much_is_held_back() {
+    let house = House::open(|config| {
+        config.limits.callback_asks = 3;
+        config.limits.followers_per_source = 1;
+    })
+    .await;
+    for key in ["k1", "k1", "k1"] {
+        assert!(ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), key).await.status < 300);
+    }
+    let fourth = ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await;
+    assert_eq!((fourth.status, fourth.code().as_str()), (429, "too-many-calls"));
+    assert_eq!(fourth.header("access-control-allow-origin"), Some(SHOP), "the page may say why");
+    house.clock.advance(Duration::from_secs(3_600));
+    assert!(ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await.status < 300);
+
+    let mut first = TcpStream::connect(house.address).await.unwrap();
+    first.write_all(b"GET /v1/callbacks/cb1/events?token=5ec7e7 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut bytes = [0; 4_096];
+    let count = timeout(PATIENCE, first.read(&mut bytes)).await.unwrap().unwrap();
+    assert!(bytes[..count].starts_with(b"HTTP/1.1 200"));
+    let path = "/v1/callbacks/cb1/events?token=5ec7e7";
+    assert_eq!(house.ask("GET", path, &[], "").await.code(), "too-many-sockets");
+    drop(first);
+    house.fake.change(|view| view.is_over = true);
+    let freed = timeout(PATIENCE, async {
+        while house.ask("GET", path, &[], "").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(freed.await.is_ok(), "the place of a page that left is free again");
+    house.close().await;
+}

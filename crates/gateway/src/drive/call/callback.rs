@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use super::CallTask;
+use crate::clock;
 
 /// The store may take so long over the attempt's journal; then nobody is dialled.
 const LEAVE_LIMIT: Duration = Duration::from_secs(3);
@@ -67,10 +68,21 @@ impl CallTask {
         }
     }
 
-    /// A key he pressed, where it means something.
+    /// What a customer who was rung first says by a key while he waits: 3 calls it off, 9 says that it was not he who
+    /// asked. Once they talk, keys are for whoever he talks with.
     pub(super) fn note_key(&mut self, leg: LegId, key: char) {
-        if self.is_customer(leg) && self.customer_end.key.is_none() && matches!(key, '3' | '9') {
+        let waits = leg == LegId::FIRST && self.call.state() == call::State::RingingSecond;
+        if waits && self.is_customer(leg) && matches!(key, '3' | '9') {
             self.customer_end.key = Some(key);
+            self.call.hang_up(Party::Visitor, HangupCause::Cancelled, clock::call_now());
+        }
+    }
+
+    /// How far the customer's leg has come.
+    pub(super) fn note_progress(&mut self, leg: LegId, answered: bool) {
+        if self.is_customer(leg) {
+            self.customer_end.rang = true;
+            self.customer_end.answered |= answered;
         }
     }
 
@@ -92,13 +104,15 @@ impl CallTask {
 
     fn end_of_attempt(&self, customer: LegId, record: &CallRecord) -> AttemptEnd {
         let leg = record.legs.iter().find(|leg| leg.id == customer);
-        let answered = record.answered_unix_ms.is_some();
-        let rang_out =
-            leg.is_some_and(|leg| leg.cause == Some(HangupCause::NoAnswer)) && self.customer_end.sip.is_none();
+        let talked = record.answered_unix_ms.is_some();
+        let AttemptEnd { sip, answered, .. } = self.customer_end;
+        let by_us = matches!(record.hung_up_by, Party::Agent | Party::Gateway);
+        let rang_out = leg.is_some_and(|leg| leg.cause == Some(HangupCause::NoAnswer)) && sip.is_none() && !answered;
         AttemptEnd {
             rang_out,
-            agent_left: !answered && record.hung_up_by == Party::Agent,
-            talk: answered.then(|| Duration::from_millis(record.talk_ms)),
+            // Also when he answered first and nobody came.
+            agent_left: !talked && !rang_out && sip.is_none() && by_us,
+            talk: talked.then(|| Duration::from_millis(record.talk_ms)),
             ..self.customer_end
         }
     }

@@ -117,10 +117,14 @@ impl CallTask {
                 debug!(leg = %leg, "news of a candidate passed over");
             }
             SipNotice::Progress { sdp, remote } => {
+                self.note_progress(leg, false);
                 let early = sdp.is_some_and(|sdp| self.phone_answer(leg, &sdp, remote));
                 self.tell_call(leg, if early { LegEvent::EarlyMedia } else { LegEvent::Ringing });
             }
-            SipNotice::Answered { sdp, remote } => self.phone_answered(leg, sdp, remote),
+            SipNotice::Answered { sdp, remote } => {
+                self.note_progress(leg, true);
+                self.phone_answered(leg, sdp, remote);
+            }
             SipNotice::Refused { cause, status, phrase, q850 } => {
                 self.note_refusal(leg, status, q850);
                 info!(leg = %leg, status, cause = cause.code(), "leg refused");

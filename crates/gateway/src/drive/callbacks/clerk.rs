@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use desk::{CallbackId, CallbackState, CallbackTurn, Order, Waiting};
-use store::{Change, Changed, KeptCallback, NodeId};
+use store::{Change, Changed, KeptCallback};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
@@ -23,12 +23,17 @@ const BATCH: usize = 256;
 const HELD_MAX: usize = 20_000;
 /// When every agent has been asked, so long passes before the first is asked again.
 const ROUND_PAUSE: Duration = Duration::from_secs(20);
+/// So long the moment a visitor chose is still the one he chose, whatever the hour.
+const CHOSEN_FOR: Duration = Duration::from_secs(3_600);
+/// After a step the store did not take.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) struct Clerk {
     callbacks: Callbacks,
-    node: NodeId,
     /// As the lines.
     queues: Vec<Queue>,
+    /// The queue that is served first next time, so that two with the same agents take turns.
+    first: usize,
     held: HashMap<CallbackId, Held>,
     renew_at: Instant,
     look_at: Instant,
@@ -53,13 +58,13 @@ enum Held {
 }
 
 impl Clerk {
-    pub(super) fn new(callbacks: Callbacks, node: NodeId) -> Self {
+    pub(super) fn new(callbacks: Callbacks) -> Self {
         let queue = |_: &Line| Queue { waiting: Waiting::new(Order::Fifo), paused: Vec::new(), in_hand: 0 };
         let queues = callbacks.lines.iter().map(queue).collect();
         let now = clock::now();
         Self {
             callbacks,
-            node,
+            first: 0,
             queues,
             held: HashMap::new(),
             renew_at: now + RENEW_EVERY,
@@ -77,7 +82,7 @@ impl Clerk {
             let (mut view, words) = (line.context.desk.watch(), self.callbacks.words.clone());
             desks.spawn(async move {
                 while view.changed().await.is_ok() {
-                    let _behind = words.try_send(Word::Look);
+                    let _behind = words.try_send(Word::GiveOut);
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             });
@@ -106,6 +111,7 @@ impl Clerk {
     async fn hear(&mut self, word: Word) {
         match word {
             Word::Look => self.look_at = clock::now(),
+            Word::GiveOut => {}
             Word::Touched(id) => {
                 self.look_at = clock::now();
                 match self.held.get(&id) {
@@ -132,14 +138,18 @@ impl Clerk {
 
     /// A hand is free.
     async fn free(&mut self, id: CallbackId, back: Option<Box<Back>>) {
-        let Some(Held::InHand { line, .. }) = self.held.remove(&id) else { return };
-        let agents = self.callbacks.lines.get(line).map_or(1, |line| line.agents.max(1));
+        let Some(Held::InHand { line, .. }) = self.held.get(&id) else { return };
+        let line = *line;
+        self.held.remove(&id);
         let Some(queue) = self.queues.get_mut(line) else { return };
         queue.in_hand = queue.in_hand.saturating_sub(1);
         self.look_at = clock::now();
-        let Some(Back { kept, declined }) = back.map(|back| *back) else { return };
-        if !declined.is_empty() && declined.len().is_multiple_of(agents) {
-            queue.paused.push((clock::now() + ROUND_PAUSE, id));
+        let Some(Back { kept, mut declined, pause }) = back.map(|back| *back) else { return };
+        // He who declines twice is the only one there: another round begins after a while.
+        let round_over = declined.split_last().is_some_and(|(last, before)| last.is_empty() || before.contains(last));
+        if pause || round_over {
+            declined.clear();
+            queue.paused.push((clock::now() + if pause { STORE_PAUSE } else { ROUND_PAUSE }, id));
         } else {
             queue.waiting.add(id, kept.callback.wish().asked_unix_ms, kept.callback.wish().priority);
         }
@@ -152,7 +162,7 @@ impl Clerk {
     /// Somebody else changed one that waits here.
     async fn read_again(&mut self, id: CallbackId) {
         let found = match self.callbacks.home.callback(id).await {
-            Ok(found) => found.filter(|kept| kept.lease.is_some_and(|lease| lease.node == self.node)),
+            Ok(found) => found.filter(|kept| kept.lease.is_some_and(|lease| lease.node == self.callbacks.node)),
             Err(error) => return self.book_fails(&error),
         };
         match (found, self.held.get_mut(&id)) {
@@ -177,7 +187,7 @@ impl Clerk {
         }
         let ids: Vec<CallbackId> = self.held.keys().copied().collect();
         let until = clock::unix_ms().saturating_add(ms(LEASE));
-        match self.callbacks.home.renew_callbacks(self.node, ids.clone(), until).await {
+        match self.callbacks.home.renew_callbacks(self.callbacks.node, ids.clone(), until).await {
             Ok(held) => {
                 self.book_answers();
                 let held: std::collections::HashSet<CallbackId> = held.into_iter().collect();
@@ -209,7 +219,8 @@ impl Clerk {
                 return;
             }
             let now = clock::unix_ms();
-            let taken = match home.lease_callbacks(self.node, now, now.saturating_add(ms(LEASE)), room).await {
+            let taken = match home.lease_callbacks(self.callbacks.node, now, now.saturating_add(ms(LEASE)), room).await
+            {
                 Ok(taken) => taken,
                 Err(error) => return self.book_fails(&error),
             };
@@ -234,6 +245,15 @@ impl Clerk {
         let mut writes = JoinSet::new();
         for kept in taken {
             let id = kept.callback.id();
+            match self.held.get_mut(&id) {
+                // This node's own: its clock was set forward, or the book was away for longer than a lease.
+                Some(Held::Waiting { kept: mine, .. }) => {
+                    **mine = kept;
+                    continue;
+                }
+                Some(Held::InHand { .. }) => continue,
+                None => {}
+            }
             let lines = &self.callbacks.lines;
             let (tenant, queue) = (kept.callback.tenant(), kept.callback.queue());
             let Some(line) = lines.iter().position(|line| line.tenant == tenant.0 && line.queue == queue.0) else {
@@ -276,11 +296,12 @@ impl Clerk {
 
     /// Gives each queue's next call-backs to agents who are free.
     async fn give_out(&mut self) {
-        if self.handed_over {
+        if self.handed_over || self.book_lost {
             return;
         }
         let lines = std::sync::Arc::clone(&self.callbacks.lines);
-        for (at, line) in lines.iter().enumerate() {
+        self.first = (self.first + 1) % lines.len().max(1);
+        for (at, line) in lines.iter().enumerate().cycle().skip(self.first).take(lines.len()) {
             self.end_pauses(at);
             while self.give_one(at, line).await {}
         }
@@ -310,6 +331,11 @@ impl Clerk {
             queue.waiting.remove(id);
             return true;
         };
+        let late = Late::of(kept, line, now);
+        if late != Late::No {
+            self.put_off(id, line).await;
+            return true;
+        }
         let wish = kept.callback.wish();
         let Ok(number) = line.config.numbers.judge_again(&wish.number) else {
             self.forbid(id).await;
@@ -340,12 +366,35 @@ impl Clerk {
 
     /// The rules have changed since it was asked for.
     async fn forbid(&mut self, id: CallbackId) {
+        warn!(callback = %id, "not called: the rules for numbers do not allow this one any more");
+        self.give_back(id, desk::Callback::forbid).await;
+    }
+
+    /// Nobody was free in time: it expires, or waits for the next hours in which he may be rung.
+    async fn put_off(&mut self, id: CallbackId, line: &Line) {
+        let now = clock::unix_ms();
+        self.give_back(id, |callback| {
+            let zone = callback.wish().zone.clone();
+            callback.put_off(now, &line.config.retry, line.allowed(&zone))
+        })
+        .await;
+    }
+
+    /// Changes one that waits here and lets go of it.
+    async fn give_back(
+        &mut self,
+        id: CallbackId,
+        edit: impl FnOnce(&mut desk::Callback) -> Result<(), desk::OutOfTurn>,
+    ) {
         let Some(Held::Waiting { kept, .. }) = self.held.get(&id) else { return };
         let (mut callback, version) = (kept.callback.clone(), kept.version);
         self.drop_waiting(id);
-        warn!(callback = %id, "not called: the rules for numbers do not allow this one any more");
-        if callback.forbid().is_ok() {
-            metric::count_with(Metric::CallbacksEnded, callback.state().code());
+        if edit(&mut callback).is_ok() {
+            let state = callback.state();
+            info!(callback = %id, state = state.code(), "a call-back is not given out");
+            if state.is_over() {
+                metric::count_with(Metric::CallbacksEnded, state.code());
+            }
             if let Err(error) = self.callbacks.home.change_callback(Change { callback, version, held: false }).await {
                 self.book_fails(&error);
             }
@@ -387,6 +436,29 @@ impl Clerk {
         if std::mem::replace(&mut self.book_lost, false) {
             info!("the call-back book is there again");
         }
+    }
+}
+
+/// Whether its turn comes too late.
+#[derive(Eq, PartialEq)]
+enum Late {
+    No,
+    /// Its window is over.
+    PastWindow,
+    /// It is night where he is, or the site is closed; and he did not choose this moment.
+    OutsideHours,
+}
+
+impl Late {
+    fn of(kept: &KeptCallback, line: &Line, now_unix_ms: u64) -> Self {
+        let (callback, wish) = (&kept.callback, kept.callback.wish());
+        let waited = now_unix_ms.saturating_sub(wish.promised_unix_ms);
+        if waited > ms(line.config.retry.window) {
+            return Self::PastWindow;
+        }
+        let chosen = callback.attempts().is_empty() && waited < ms(CHOSEN_FOR);
+        let allowed = chosen || line.allowed(&wish.zone)(now_unix_ms).is_some_and(|at| at <= now_unix_ms);
+        if allowed { Self::No } else { Self::OutsideHours }
     }
 }
 

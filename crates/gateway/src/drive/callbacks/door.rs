@@ -104,6 +104,13 @@ impl Callbacks {
         else {
             return Err(Refusal::new("consent_missing", 422));
         };
+        if let Some(key) = &ask.request_key {
+            let tenant = TenantId(ask.tenant.clone());
+            let same = self.home.requested_callback(tenant, key.clone()).await.map_err(away)?;
+            if let Some(kept) = same {
+                return self.same(kept, number.e164(), &ask.session.id);
+            }
+        }
         let now = clock::unix_ms();
         let when = self.when(line, &ask.when, &ask.tz, now).await?;
         self.check_budgets(line, number.e164(), now).await?;
@@ -138,12 +145,32 @@ impl Callbacks {
         let (kept, again) = self.add(new, line).await?;
         info!(callback = %kept.callback.id(), number = %number.masked(), again, "a call-back is promised");
         self.look();
-        Ok(CallbackMade {
+        Ok(self.made(&kept, again))
+    }
+
+    fn made(&self, kept: &KeptCallback, again: bool) -> CallbackMade {
+        let number = self.number(kept);
+        CallbackMade {
             manage: format!("{:032x}", kept.manage),
             again,
-            number: number.international().to_owned(),
-            view: self.view(&kept),
-        })
+            number: number.map(|number| number.international().to_owned()).unwrap_or_default(),
+            view: self.view(kept),
+        }
+    }
+
+    /// The same request again, by its key; a key that somebody else has used opens nothing.
+    fn same(&self, kept: KeptCallback, number: &str, session: &str) -> Result<CallbackMade, Refusal> {
+        let wish = kept.callback.wish();
+        if wish.number == number && wish.tags.session == session {
+            Ok(self.made(&kept, true))
+        } else {
+            Err(Refusal::new("request-invalid", 422))
+        }
+    }
+
+    fn number(&self, kept: &KeptCallback) -> Option<desk::Number> {
+        let line = self.line(&kept.callback.tenant().0, &kept.callback.queue().0)?;
+        line.config.numbers.judge_again(&kept.callback.wish().number).ok()
     }
 
     /// Keeps it; or finds what was promised before to the same visitor.
@@ -151,7 +178,11 @@ impl Callbacks {
         let wish = new.callback.wish().clone();
         match self.home.add_callback(new).await.map_err(away)? {
             Added::New(kept) => Ok((kept, false)),
-            Added::Same(kept) => Ok((kept, true)),
+            Added::Same(kept) => {
+                let before = kept.callback.wish();
+                let same = before.number == wish.number && before.tags.session == wish.tags.session;
+                if same { Ok((kept, true)) } else { Err(Refusal::new("request-invalid", 422)) }
+            }
             Added::Open(kept) => {
                 let session = &kept.callback.wish().tags.session;
                 // Who only knows the number must not learn, nor change, what somebody else has asked for.
@@ -261,7 +292,6 @@ impl Callbacks {
         let site = line.and_then(|line| line.hours.as_ref()).map(|hours| hours.zone().clone());
         let his = Zone::named(&wish.zone).ok().or_else(|| site.clone()).or_else(|| Zone::named("UTC").ok());
         let told = |at: u64| his.as_ref().and_then(|zone| zone.rfc3339(at)).unwrap_or_default();
-        let masked = line.and_then(|line| line.config.numbers.judge_again(&wish.number).ok());
         CallbackView {
             id: callback.id().to_string(),
             tenant: callback.tenant().0.clone(),
@@ -273,7 +303,7 @@ impl Callbacks {
             due_at: callback.due_unix_ms().map(told),
             tz: his.as_ref().map(|zone| zone.name().to_owned()).unwrap_or_default(),
             zone: site.map_or_else(|| "UTC".to_owned(), |zone| zone.name().to_owned()),
-            number: masked.map(|number| number.masked()).unwrap_or_default(),
+            number: self.number(kept).map(|number| number.masked()).unwrap_or_default(),
             attempts: callback
                 .attempts()
                 .iter()

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use call::{CallId, CallSpec, HangupCause, LegId, Party};
-use desk::{AttemptEnd, Callback, CallbackId, CallbackState, OutOfTurn, Outcome};
-use store::{Change, Changed, KeptCallback};
+use desk::{AttemptEnd, Callback, CallbackId, CallbackState, CancelledBy, OutOfTurn, Outcome};
+use store::{Change, Changed, KeptCallback, NodeId};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use super::clerk::ms;
-use super::{Back, Callbacks, LEASE_MARGIN, Line, Word};
+use super::{Back, Callbacks, LEASE, LEASE_MARGIN, Line, Word};
 use crate::clock;
 use crate::drive::call::{CallInput, CallbackLink, CallbackNews, start_callback};
 use crate::observe::metric::{self, Metric};
@@ -18,6 +18,11 @@ use crate::observe::metric::{self, Metric};
 const NEWS_MAX: usize = 16;
 /// A step that the store did not take is tried again after this; somebody who took over meanwhile ends the trying.
 const WRITE_AGAIN: Duration = Duration::from_millis(500);
+
+/// That they talk is tried to be written so often; the end says it too.
+const CONNECT_TRIES: usize = 3;
+/// Versions of this node's own making that a step may meet.
+const ADOPTED_MAX: usize = 4;
 
 /// What a hand is told.
 pub(super) enum HandWord {
@@ -45,6 +50,10 @@ pub(super) struct Hand {
     declined: Vec<String>,
     /// Who is asked.
     agent: String,
+    /// The customer's INVITE was let go.
+    dialled: bool,
+    /// They talk, whether or not that could be written.
+    talking: bool,
 }
 
 /// Tells the clerk however the hand ends.
@@ -79,7 +88,8 @@ impl Hand {
         let agent = std::iter::once(&spec.first).chain(&spec.second).find_map(|leg| leg.kind.extension());
         let agent = agent.unwrap_or_default().to_owned();
         let id = kept.callback.id();
-        let hand = Self { id, call: spec.id, line, kept, declined, agent, callbacks };
+        let call = spec.id;
+        let hand = Self { id, call, line, kept, declined, agent, dialled: false, talking: false, callbacks };
         let span = info_span!("callback", id = %id);
         tokio::spawn(
             async move {
@@ -93,9 +103,14 @@ impl Hand {
     async fn run(mut self, spec: CallSpec, words: mpsc::Receiver<HandWord>) -> Option<Back> {
         let line = self.line()?.context.clone();
         let agent = self.agent.clone();
-        if self.write(|callback| callback.offer(&agent)).await.is_err() {
+        if let Err(why) = self.write(|callback| callback.offer(&agent)).await {
             line.desk.forget(self.call).await;
-            return self.back_if_ours();
+            // Somebody else's it is only dropped; while the store is away it waits a little.
+            return matches!(why, NotWritten::Store).then_some(Back {
+                kept: self.kept,
+                declined: self.declined,
+                pause: true,
+            });
         }
         let (news_in, news) = mpsc::channel(NEWS_MAX);
         let agent_first = matches!(spec.plan, call::Plan::CallBack { first: Party::Agent });
@@ -110,6 +125,7 @@ impl Hand {
         if let Err(error) = start_callback(line.clone(), spec, link) {
             warn!(%error, "a call-back's call could not start");
             line.desk.forget(self.call).await;
+            self.write_surely(Callback::decline).await;
         } else {
             self.follow(news, words).await;
         }
@@ -141,7 +157,7 @@ impl Hand {
                     // The call's task died; its record says so.
                     None => {
                         error!("the call of this call-back is gone without a word");
-                        self.note_end(&AttemptEnd { agent_left: true, ..AttemptEnd::default() }).await;
+                        self.settle(Outcome::InDoubt).await;
                         return;
                     }
                 },
@@ -160,8 +176,8 @@ impl Hand {
             if allowed { self.write(|callback| callback.dial(call, now)).await } else { Err(NotWritten::OutOfTurn) };
         let not_after = match written {
             Ok(()) => self.kept.lease.map(|lease| {
-                let left = lease.until_unix_ms.saturating_sub(now);
-                asked + Duration::from_millis(left).saturating_sub(LEASE_MARGIN)
+                let left = Duration::from_millis(lease.until_unix_ms.saturating_sub(now)).min(LEASE);
+                asked + left.saturating_sub(LEASE_MARGIN)
             }),
             Err(NotWritten::Lost) => {
                 metric::count(Metric::CallbacksFenced);
@@ -169,14 +185,19 @@ impl Hand {
             }
             Err(NotWritten::OutOfTurn | NotWritten::Store) => None,
         };
+        self.dialled = not_after.is_some();
         let _call_over = reply.send(not_after);
     }
 
     async fn answered(&mut self) {
         let promised = self.kept.callback.wish().promised_unix_ms;
         metric::time(Metric::CallbackDelaySeconds, since(promised));
-        if self.write(Callback::connect).await.is_err() {
-            debug!("that they talk is written with the end");
+        self.talking = true;
+        for _ in 0..CONNECT_TRIES {
+            match self.write(Callback::connect).await {
+                Ok(()) | Err(NotWritten::OutOfTurn | NotWritten::Lost) => return,
+                Err(NotWritten::Store) => tokio::time::sleep(WRITE_AGAIN).await,
+            }
         }
     }
 
@@ -189,12 +210,12 @@ impl Hand {
                 return;
             }
         };
-        let ours = |kept: &KeptCallback| kept.lease.map(|lease| lease.node) == self.kept.lease.map(|lease| lease.node);
+        let ours = |kept: &KeptCallback| kept.lease.map(|lease| lease.node) == self.node();
         let stop = match &found {
             Some(kept) => kept.callback.state().is_over() || !ours(kept),
             None => true,
         };
-        if stop && self.kept.callback.state() != CallbackState::Connected {
+        if stop && !self.talking {
             info!("a call-back is called off while it rings");
             if let Some(line) = self.line() {
                 let hang_up = CallInput::HangUp(Party::Visitor, HangupCause::Cancelled);
@@ -208,27 +229,55 @@ impl Hand {
 
     /// What came of the offer, or of the try.
     async fn note_end(&mut self, end: &AttemptEnd) {
-        let Some(line) = self.line() else { return };
-        let (rules, zone) = (line.config.retry, self.kept.callback.wish().zone.clone());
-        if !matches!(self.kept.callback.state(), CallbackState::Dialling | CallbackState::Connected) {
-            // The customer was not dialled. An offer that came to nothing is no try.
+        let Some(rules) = self.line().map(|line| line.config.retry) else { return };
+        if !self.dialled {
+            // An offer that came to nothing is no try.
             self.declined.push(self.agent.clone());
-            self.write_surely(Callback::decline).await;
+            self.settle(Outcome::AgentGone).await;
             return;
         }
         let outcome = Outcome::of(end, rules.short_talk);
         info!(outcome = outcome.code(), sip = end.sip, q850 = end.q850, "a try of a call-back is over");
         metric::count_with(Metric::CallbackAttempts, outcome.code());
+        if outcome == Outcome::AgentGone {
+            self.declined.push(self.agent.clone());
+        }
+        self.settle(outcome).await;
+    }
+
+    /// Writes what came of it, by where it stands: an offer is taken back, a try has its outcome.
+    async fn settle(&mut self, outcome: Outcome) {
         let lines = std::sync::Arc::clone(&self.callbacks.lines);
         let Some(line) = lines.get(self.line) else { return };
-        let now = clock::unix_ms();
-        self.write_surely(|callback| callback.end_attempt(outcome, now, &rules, line.allowed(&zone))).await;
+        let (rules, zone, now) = (line.config.retry, self.kept.callback.wish().zone.clone(), clock::unix_ms());
+        let written = self
+            .write_surely(|callback| {
+                if callback.state() == CallbackState::Offered {
+                    callback.decline()
+                } else {
+                    callback.end_attempt(outcome, now, &rules, line.allowed(&zone))
+                }
+            })
+            .await;
+        if written || outcome == Outcome::InDoubt {
+            return;
+        }
+        // Somebody took this node for dead, and doubts what is known here.
+        let Ok(Some(found)) = self.callbacks.home.callback(self.id).await else { return };
+        let (mut callback, call) = (found.callback, self.call);
+        if callback.settle_doubt(call, outcome, now, &rules, line.allowed(&zone)).is_ok() {
+            let change = Change { callback, version: found.version, held: false };
+            let settled = self.callbacks.home.change_callback(change).await;
+            info!(outcome = outcome.code(), settled = settled.is_ok(), "a doubt is settled");
+            self.callbacks.touched(self.id);
+        }
     }
 
     /// What waits on is given back to the clerk.
     fn finish(self) -> Option<Back> {
         let state = self.kept.callback.state();
-        if state.is_over() {
+        let by_visitor = state == CallbackState::Cancelled(CancelledBy::Visitor);
+        if state.is_over() && !by_visitor {
             metric::count_with(Metric::CallbacksEnded, state.code());
             info!(state = state.code(), detail = state.detail(), "a call-back is over");
         }
@@ -237,46 +286,64 @@ impl Hand {
 
     fn back_if_ours(self) -> Option<Back> {
         let waits = self.kept.callback.state() == CallbackState::Queued && self.kept.lease.is_some();
-        waits.then_some(Back { kept: self.kept, declined: self.declined })
+        waits.then_some(Back { kept: self.kept, declined: self.declined, pause: false })
     }
 
-    /// Writes a step; what was written is what this hand goes on from.
-    async fn write(&mut self, step: impl FnOnce(&mut Callback) -> Result<(), OutOfTurn>) -> Result<(), NotWritten> {
-        let mut callback = self.kept.callback.clone();
-        step(&mut callback).map_err(|_| NotWritten::OutOfTurn)?;
-        let change = Change { callback, version: self.kept.version, held: true };
-        match self.callbacks.home.change_callback(change).await {
-            Ok(Changed::Done(kept)) => {
-                self.kept = kept;
-                self.callbacks.announce(self.id);
-                Ok(())
-            }
-            Ok(Changed::Stale(newer)) => {
-                if newer.callback.state().is_over() {
-                    self.kept = newer;
+    /// Writes a step; what was written is what this hand goes on from. A step that the store did not confirm may have been
+    /// written all the same; and a new lease of this very node is a new version of the same.
+    async fn write(&mut self, step: impl Fn(&mut Callback) -> Result<(), OutOfTurn>) -> Result<(), NotWritten> {
+        for _ in 0..ADOPTED_MAX {
+            let mut callback = self.kept.callback.clone();
+            step(&mut callback).map_err(|_| NotWritten::OutOfTurn)?;
+            let change = Change { callback: callback.clone(), version: self.kept.version, held: true };
+            match self.callbacks.home.change_callback(change).await {
+                Ok(Changed::Done(kept)) => {
+                    self.kept = kept;
+                    self.callbacks.announce(self.id);
+                    return Ok(());
                 }
-                Err(NotWritten::Lost)
-            }
-            Ok(Changed::Missing) => Err(NotWritten::Lost),
-            Err(error) => {
-                metric::count(Metric::CallbackStoreErrors);
-                debug!(%error, "a step of a call-back is not written");
-                Err(NotWritten::Store)
+                Ok(Changed::Stale(newer)) => {
+                    let ours = newer.lease.is_some_and(|lease| Some(lease.node) == self.node());
+                    let written = newer.callback == callback;
+                    let over = newer.callback.state().is_over();
+                    if ours || written || over {
+                        self.kept = newer;
+                    }
+                    if written {
+                        return Ok(());
+                    }
+                    if !ours {
+                        return Err(NotWritten::Lost);
+                    }
+                }
+                Ok(Changed::Missing) => return Err(NotWritten::Lost),
+                Err(error) => {
+                    metric::count(Metric::CallbackStoreErrors);
+                    debug!(%error, "a step of a call-back is not written");
+                    return Err(NotWritten::Store);
+                }
             }
         }
+        Err(NotWritten::Lost)
+    }
+
+    /// Who this node is, in the lease of what it holds.
+    const fn node(&self) -> Option<NodeId> {
+        Some(self.callbacks.node)
     }
 
     /// Writes a step as soon as the store takes it, unless somebody else has taken over meanwhile.
-    async fn write_surely(&mut self, step: impl Fn(&mut Callback) -> Result<(), OutOfTurn>) {
+    async fn write_surely(&mut self, step: impl Fn(&mut Callback) -> Result<(), OutOfTurn>) -> bool {
         let tries = usize::try_from(ms(Duration::from_secs(3_600)) / ms(WRITE_AGAIN)).unwrap_or(1);
         for _ in 0..tries {
             match self.write(&step).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(NotWritten::Store) => tokio::time::sleep(WRITE_AGAIN).await,
                 Err(NotWritten::OutOfTurn | NotWritten::Lost) => break,
             }
         }
         debug!("what came of this call-back is somebody else's to write");
+        false
     }
 }
 
