@@ -25,7 +25,7 @@ use crate::clock;
 use crate::config::checked::{self, Config, Seat};
 use crate::demo;
 use crate::drive::call::{CallConfig, CallContext};
-use crate::drive::callbacks::{self, Line};
+use crate::drive::callbacks::{self, Callbacks, Line};
 use crate::drive::calls::Calls;
 use crate::drive::console::Consoles;
 use crate::drive::desk::{self as desk_task, DeskHandle};
@@ -172,17 +172,8 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
 
     let drain = if options.demo { Duration::ZERO } else { config.shutdown.drain_limit };
     let ended = rooms.until_told_to_end().await;
-    house.accepting.store(false, Ordering::Relaxed);
-    for desk in desks.values() {
-        desk.accepting(false).await;
-    }
-    if tokio::time::timeout(Duration::from_secs(5), callbacks.hand_over()).await.is_err() {
-        warn!("the call-backs in hand were not put back in time: they are taken over when their lease ends");
-    }
-    shutdown::drain(&calls, drain).await;
-    if tokio::time::timeout(Duration::from_secs(3), callbacks.idle()).await.is_err() {
-        warn!("a call-back's outcome was not written in time: the next start takes it over as in doubt");
-    }
+    let desks: Vec<DeskHandle> = desks.into_values().collect();
+    finish_calls(&house, &desks, &callbacks, &calls, drain).await;
     shutdown::end_at_next_signal();
     let _web_gone = stop.send(true);
     if let Some(agent) = echo_agent {
@@ -198,6 +189,21 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     join_workers(threads).await;
     info!("passerelle has ended");
     ended.map_or(Ok(()), |room| Err(StartError::Ended(room)))
+}
+
+/// Takes nothing more, and lets what is in progress come to its end.
+async fn finish_calls(house: &House, desks: &[DeskHandle], callbacks: &Callbacks, calls: &Calls, drain: Duration) {
+    house.accepting.store(false, Ordering::Relaxed);
+    for desk in desks {
+        desk.accepting(false).await;
+    }
+    if tokio::time::timeout(Duration::from_secs(5), callbacks.hand_over()).await.is_err() {
+        warn!("the call-backs in hand were not put back in time: they are taken over when their lease ends");
+    }
+    shutdown::drain(calls, drain).await;
+    if tokio::time::timeout(Duration::from_secs(3), callbacks.idle()).await.is_err() {
+        warn!("a call-back's outcome was not written in time: the next start takes it over as in doubt");
+    }
 }
 
 /// Waits for the workers that were told to end; one that could not be told ends with the process.

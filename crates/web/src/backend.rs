@@ -4,7 +4,7 @@ use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
 use tokio::sync::{broadcast, mpsc};
 
-use crate::callback::{CallbackAsk, CallbackMade, CallbackOffer, CallbackView, SlotsAsk, SlotsView};
+use crate::callback::{CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, SlotsAsk, SlotsView};
 use crate::sentence::{Lang, sentence};
 
 /// A future in a box, so that [`Backend`] can be a trait object.
@@ -38,13 +38,7 @@ pub trait Backend: Send + Sync + 'static {
     fn callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>>;
 
     /// Gives a call-back another time.
-    fn move_callback(
-        &self,
-        id: String,
-        key: String,
-        when: String,
-        tz: String,
-    ) -> BoxFuture<'_, Result<CallbackView, Refusal>>;
+    fn move_callback(&self, id: String, key: String, to: CallbackMove) -> BoxFuture<'_, Result<CallbackView, Refusal>>;
 
     /// Calls a call-back off.
     fn cancel_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>>;

@@ -48,6 +48,15 @@ pub struct CallbackMade {
     pub view: CallbackView,
 }
 
+/// Another time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CallbackMove {
+    /// `asap`, or a date and time.
+    pub when: String,
+    /// The visitor's time zone; empty when the page does not know.
+    pub tz: String,
+}
+
 /// How a call-back stands, as its visitor may see it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct CallbackView {

@@ -40,7 +40,8 @@ pub use backend::{
     WebCounter,
 };
 pub use callback::{
-    AttemptView, CallbackAsk, CallbackMade, CallbackOffer, CallbackView, SlotView, SlotsAsk, SlotsView, WaitView,
+    AttemptView, CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, SlotView, SlotsAsk, SlotsView,
+    WaitView,
 };
 pub use sentence::{Lang, sentence};
 pub use serve::serve;

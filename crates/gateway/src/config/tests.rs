@@ -406,7 +406,8 @@ fn numbers_have_ranges_and_words_are_known() {
     check_one("[log]\nfilter = \"inof\"", "not a log filter: `inof` is not a level");
     check_one("[log]\nfilter = \"info,sip=debgu\"", "not a log filter");
     check_one("[log]\nformat = \"jsn\"", "did you mean `json`?");
-    check_one("[store]\nurl = \"redis://127.0.0.1/0\"", "redis is not in this version");
+    check_one("[store]\nurl = \"rediss://127.0.0.1/0\"", "no such store");
+    assert!(examine("[store]\nurl = \"redis://127.0.0.1/0\"").problems.is_empty());
     check_one("[store]\nurl = \"data/x.db\"", "no such store");
     check_one("[store]\nurl = \"memory:\"", "~2:7 records kept in memory are gone");
 }
@@ -510,8 +511,11 @@ fn the_commented_file_states_the_real_defaults() {
 #[test]
 fn the_readmes_configurations_are_sound() {
     let blocks: Vec<&str> = README.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let [direct, trunk] = blocks.as_slice() else { panic!("two configurations, not {}", blocks.len()) };
-    for text in [(*direct).to_owned(), format!("{}\n{trunk}", direct.split("[[queue]]").next().unwrap())] {
+    let [direct, trunk, callback] = blocks.as_slice() else { panic!("three configurations, not {}", blocks.len()) };
+    let (before, agents) = (direct.split("[[queue]]").next().unwrap(), direct.split("[[agent]]").nth(1).unwrap());
+    let hours = "[[hours]]\nid = \"shop\"\nzone = \"Europe/Paris\"\nweek = { mon-fri = [\"09:00-18:00\"] }";
+    let called_back = format!("{before}\n{callback}\n{hours}\n[[agent]]{agents}");
+    for text in [(*direct).to_owned(), format!("{before}\n{trunk}"), called_back] {
         let examined = examine(&text);
         // The example's public address is one of those for documentation, and that is said.
         let unexpected = examined.problems.iter().find(|problem| !problem.message.contains("for documentation"));
@@ -550,7 +554,8 @@ fn keys_of<'de, T: Deserialize<'de>>() -> BTreeSet<&'static str> {
 #[test]
 fn the_commented_file_has_every_key_with_its_comment_and_no_other() {
     // A literal secret is a key only to be refused, so it is not advertised.
-    let refused = ["password", "tag_key"];
+    // `callback` is a table of its own.
+    let refused = ["password", "tag_key", "callback"];
     for (section, keys) in [
         ("http", keys_of::<file::Http>()),
         ("sip", keys_of::<file::Sip>()),
@@ -559,6 +564,7 @@ fn the_commented_file_has_every_key_with_its_comment_and_no_other() {
         ("tenant", keys_of::<file::Tenant>()),
         ("trunk", keys_of::<file::Trunk>()),
         ("queue", keys_of::<file::Queue>()),
+        ("queue.callback", keys_of::<file::Callback>()),
         ("hours", keys_of::<file::Hours>()),
         ("agent", keys_of::<file::Agent>()),
         ("shutdown", keys_of::<file::Shutdown>()),

@@ -13,7 +13,7 @@ use web::backend::{
     TalkSession, TalkStart, WebCounter,
 };
 use web::origin::Origins;
-use web::{CallbackAsk, CallbackMade, CallbackOffer, CallbackView, SlotsAsk, SlotsView};
+use web::{CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, SlotsAsk, SlotsView};
 
 use crate::config::checked::Agent;
 use crate::drive::call::{CallContext, CallInput, Visitor, start_talk};
@@ -163,14 +163,8 @@ impl Backend for House {
         Box::pin(async move { self.callbacks.show(&id, &key).await })
     }
 
-    fn move_callback(
-        &self,
-        id: String,
-        key: String,
-        when: String,
-        tz: String,
-    ) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
-        Box::pin(async move { self.callbacks.reschedule(&id, &key, &when, &tz).await })
+    fn move_callback(&self, id: String, key: String, to: CallbackMove) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
+        Box::pin(async move { self.callbacks.reschedule(&id, &key, &to.when, &to.tz).await })
     }
 
     fn cancel_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {

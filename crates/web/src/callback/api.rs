@@ -14,7 +14,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{CallbackAsk, CallbackMade, CallbackView, SlotsAsk, WaitView};
+use super::{CallbackAsk, CallbackMade, CallbackMove, CallbackView, SlotsAsk, WaitView};
 use crate::{
     Door, Lang, Refusal,
     api::{ORIGIN_REFUSED, QUEUE_UNKNOWN, REQUEST_INVALID, is_json, known, readable_by},
@@ -246,7 +246,7 @@ pub(crate) async fn change(
 ) -> Response {
     let view = match read::<MoveJson>(&headers, body) {
         Ok(MoveJson { when, tz }) if when.len() <= WORD_BYTES && tz.len() <= WORD_BYTES => {
-            edge.backend.move_callback(id, key(&headers, query), when, tz).await
+            edge.backend.move_callback(id, key(&headers, query), CallbackMove { when, tz }).await
         }
         Ok(_) => Err(REQUEST_INVALID),
         Err(refusal) => Err(refusal),

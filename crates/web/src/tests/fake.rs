@@ -14,8 +14,8 @@ use tokio::{
 use super::PATIENCE;
 use crate::{
     AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, CallbackAsk, CallbackMade,
-    CallbackOffer, CallbackView, Health, HealthCheck, Refusal, SlotsAsk, SlotsView, TalkSession, TalkStart,
-    VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
+    CallbackMove, CallbackOffer, CallbackView, Health, HealthCheck, Refusal, SlotsAsk, SlotsView, TalkSession,
+    TalkStart, VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
 };
 
 /// A visitor's call as the gateway holds it.
@@ -181,16 +181,10 @@ impl Backend for Fake {
         Box::pin(async move { self.view(&id, &key) })
     }
 
-    fn move_callback(
-        &self,
-        id: String,
-        key: String,
-        when: String,
-        _: String,
-    ) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
+    fn move_callback(&self, id: String, key: String, to: CallbackMove) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
         Box::pin(async move {
             self.view(&id, &key)?;
-            self.change(|view| view.promised_at = when);
+            self.change(|view| view.promised_at = to.when);
             self.view(&id, &key)
         })
     }
