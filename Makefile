@@ -1,7 +1,8 @@
 # Passerelle: the commands of every day. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fmt lint doc fuzz
+.PHONY: help demo test bench chaos fmt lint doc fuzz
 SECONDS_EACH ?= 60
+KILLS ?= 1000
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -14,6 +15,10 @@ test: ## every test, real browsers and phones too; installs what they need; ends
 
 bench: ## calls per core, latency and memory, beside the bare codec (BENCH="…" goes to the program)
 	@scripts/bench.sh $(BENCH)
+
+chaos: ## kill a gateway that calls people back KILLS times: nobody may be forgotten, nobody rung twice
+	cargo build --release --locked -p gateway
+	RUN_SLOW_TESTS=1 PASSERELLE_KILLS=$(KILLS) cargo test --workspace --test it --locked -- --nocapture interop::chaos
 
 fmt: ## format the code
 	cargo fmt --all

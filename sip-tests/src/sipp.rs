@@ -92,7 +92,7 @@ impl Sipp {
         fs::write(&file, written(pbx)?).map_err(|error| error.to_string())?;
         let mut command = Command::new("/usr/bin/sipp");
         command.arg("-sf").arg(&file);
-        command.args(["-i", &address, "-p", "5060", "-mi", &address, "-nostdin", "-nd", "-timeout", "180s"]);
+        command.args(["-i", &address, "-p", "5060", "-mi", &address, "-nostdin", "-nd", "-timeout", "7200s"]);
         if pbx.echo {
             command.arg("-rtp_echo");
         }

@@ -1,6 +1,7 @@
 //! Real peers: Chromium, baresip, the release binary. Run with `RUN_SLOW_TESTS=1` (`make test` does).
 
 mod callback;
+mod chaos;
 mod console;
 mod ends;
 mod garbage;
