@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
-use crate::commands::calls::Source;
+use crate::commands::callbacks::Ask;
+use crate::commands::listing::Source;
 use crate::config::DemoPlace;
 
 /// A WebRTC-to-SIP gateway between a web site and the telephones of its agents.
@@ -53,6 +54,15 @@ enum Command {
     /// Reads the store beside a running gateway. Times are this machine's local time; numbers and sessions are
     /// shortened. With --json nothing is shortened, and times are in UTC.
     Calls(Calls),
+    /// Look into the call-back book
+    ///
+    /// Reads the store beside a running gateway. Times are this machine's local time; numbers are shortened, but for
+    /// --json.
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Callback {
+        #[command(subcommand)]
+        ask: CallbackCommand,
+    },
     /// Ask the running gateway whether it is well
     ///
     /// Exit status: 0 when /healthz says so, 1 otherwise. For a container's health check; needs no curl.
@@ -92,21 +102,65 @@ struct Demo {
 }
 
 #[derive(Args, Debug)]
-struct Calls {
+struct StoreSource {
     #[command(flatten)]
     config: ConfigFile,
-    /// The demo's calls
+    /// The demo's store
     #[arg(long, conflicts_with = "config")]
     demo: bool,
     /// This store, as "sqlite:data/passerelle.db", instead of the configuration's
     #[arg(long, value_name = "URL", conflicts_with_all = ["config", "demo"])]
     store: Option<String>,
+}
+
+#[derive(Args, Debug)]
+struct Calls {
+    #[command(flatten)]
+    source: StoreSource,
     /// At most so many
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     limit: u32,
     /// One JSON object a line, with everything that is kept of the call
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum CallbackCommand {
+    /// List those that are open, the one asked for last first
+    List {
+        #[command(flatten)]
+        source: StoreSource,
+        /// Those that are over too
+        #[arg(long)]
+        all: bool,
+        /// At most so many
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        /// One JSON object a line, with everything that is kept
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one: what was promised, what was tried, what comes next
+    Show {
+        /// Its id, as the list shows it
+        id: String,
+        #[command(flatten)]
+        source: StoreSource,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl StoreSource {
+    fn source(self) -> Source {
+        match self {
+            Self { store: Some(url), .. } => Source::Store(url),
+            Self { demo: true, .. } => Source::Demo,
+            Self { config, .. } => Source::Config(config.config),
+        }
+    }
 }
 
 impl Demo {
@@ -123,13 +177,12 @@ pub fn main() -> ExitCode {
         Command::Run { config, log } => commands::run::run(&config.config, log),
         Command::Demo(demo) => commands::run::demo(&demo.place()),
         Command::Check { config } => commands::check::check(&config.config),
-        Command::Calls(Calls { config, demo, store, limit, json }) => {
-            let source = match store {
-                Some(url) => Source::Store(url),
-                None if demo => Source::Demo,
-                None => Source::Config(config.config),
-            };
-            commands::calls::calls(&source, limit, json)
+        Command::Calls(Calls { source, limit, json }) => commands::calls::calls(&source.source(), limit, json),
+        Command::Callback { ask: CallbackCommand::List { source, all, limit, json } } => {
+            commands::callbacks::callback(&source.source(), &Ask::List { limit, all }, json)
+        }
+        Command::Callback { ask: CallbackCommand::Show { id, source, json } } => {
+            commands::callbacks::callback(&source.source(), &Ask::Show(id), json)
         }
         Command::Health { config, demo } => commands::health::health(&config.config, demo),
     }
@@ -147,8 +200,10 @@ mod tests {
         cli.clone().debug_assert();
         for command in cli.get_subcommands() {
             assert!(command.get_about().is_some(), "{}", command.get_name());
-            for argument in command.get_arguments() {
-                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            for command in std::iter::once(command).chain(command.get_subcommands()) {
+                for argument in command.get_arguments() {
+                    assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+                }
             }
         }
     }

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+pub(crate) mod callbacks;
 pub(crate) mod calls;
 pub(crate) mod check;
 pub(crate) mod health;
+pub(crate) mod listing;
 pub(crate) mod run;
 
 /// Writes to standard output. A reader that has gone (`| head`) is no mistake, so nothing is said about it.

@@ -1,27 +1,14 @@
 //! `passerelle calls`: what the store kept of the calls that ended, as a table for a person or as JSON for a program.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use call::{CallRecord, LegKind, LegRecord};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use store::{CallQuery, StoreError};
 
+use super::listing::{self, Source, cut, dash, local, masked, timestamp};
 use super::{complain, print};
-use crate::config;
-
-/// Whose calls.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Source {
-    /// Those of the gateway this file configures.
-    Config(PathBuf),
-    /// Those of the demo.
-    Demo,
-    /// Those in this store.
-    Store(String),
-}
 
 /// Lists the last `limit` calls.
 pub(crate) fn calls(source: &Source, limit: u32, json: bool) -> ExitCode {
@@ -38,31 +25,10 @@ pub(crate) fn calls(source: &Source, limit: u32, json: bool) -> ExitCode {
 }
 
 fn listed(source: &Source, limit: u32, json: bool) -> Result<String, String> {
-    let glance = |path: Option<&PathBuf>| {
-        config::glance(path.map(PathBuf::as_path))
-            .map(|glance| glance.store_url)
-            .map_err(|errors| format!("{errors}\n"))
-    };
-    let url = match source {
-        Source::Config(path) => glance(Some(path))?,
-        Source::Demo => glance(None)?,
-        Source::Store(url) => url.clone(),
-    };
-    // An address may hold a password.
-    let shown = store::shown_url(&url);
-    let failed = |error: &dyn std::fmt::Display| format!("passerelle: the calls in {shown} cannot be read: {error}\n");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
-    let store = match store::open_reader(&url) {
-        Err(StoreError::NoSuchFile(_)) => {
-            return Err(format!(
-                "passerelle: there is no store at {shown} yet: a gateway makes it when it first starts. A relative path counts from \
-                 where this command is started\n"
-            ));
-        }
-        opened => opened.map_err(|error| failed(&error))?,
-    };
+    let (store, runtime, shown) = source.open("the calls")?;
     let query = CallQuery { limit: usize::try_from(limit).unwrap_or(usize::MAX), ..CallQuery::default() };
-    let records = runtime.block_on(store.calls(query)).map_err(|error| failed(&error))?;
+    let failed = |error: StoreError| format!("passerelle: the calls in {shown} cannot be read: {error}\n");
+    let records = runtime.block_on(store.calls(query)).map_err(failed)?;
     Ok(if json {
         records.iter().map(|record| format!("{}\n", object(record))).collect()
     } else if records.is_empty() {
@@ -78,22 +44,7 @@ const HEAD: [&str; 11] =
 
 /// One line a call.
 fn table(records: &[CallRecord], zone: &TimeZone) -> String {
-    let rows: Vec<[String; HEAD.len()]> = records.iter().map(|record| row(record, zone)).collect();
-    let mut widths = HEAD.map(str::len);
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let line = |cells: &[String]| {
-        let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", padded.join("  ").trim_end())
-    };
-    let mut text = line(&HEAD.map(str::to_owned));
-    for row in &rows {
-        text.push_str(&line(row));
-    }
-    text
+    listing::table(HEAD, &records.iter().map(|record| row(record, zone)).collect::<Vec<_>>())
 }
 
 fn row(record: &CallRecord, zone: &TimeZone) -> [String; HEAD.len()] {
@@ -139,41 +90,11 @@ fn user(uri: &str) -> &str {
     uri.split('@').next().unwrap_or_default()
 }
 
-/// Up to five characters are an extension; of a longer one only the ends are shown.
-fn masked(user: &str) -> String {
-    let characters: Vec<char> = user.chars().collect();
-    match characters.as_slice() {
-        short if short.len() <= 5 => short.iter().collect(),
-        [a, b, .., y, z] => format!("{a}{b}…{y}{z}"),
-        _ => String::new(),
-    }
-}
-
 /// The path of a page's address; what follows `?` may name a person.
 fn path(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or(if rest.is_empty() { "" } else { "/" });
     path.split(['?', '#']).next().unwrap_or_default()
-}
-
-fn cut(text: &str, characters: usize) -> String {
-    if text.chars().count() <= characters {
-        return text.to_owned();
-    }
-    text.chars().take(characters.saturating_sub(1)).chain(['…']).collect()
-}
-
-fn dash(text: &str) -> String {
-    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
-}
-
-fn local(unix_ms: u64, zone: &TimeZone) -> String {
-    timestamp(unix_ms)
-        .map_or_else(|| "?".to_owned(), |at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string())
-}
-
-fn timestamp(unix_ms: u64) -> Option<Timestamp> {
-    Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()
 }
 
 /// `0.8 s`, `12 s`, `3:05`, `1:02:09`.
