@@ -98,6 +98,7 @@ impl Clerk {
             let now = clock::now();
             if now >= self.renew_at {
                 self.renew().await;
+                self.count_open().await;
                 self.renew_at = now + RENEW_EVERY;
             }
             if now >= self.look_at && !self.handed_over {
@@ -203,6 +204,10 @@ impl Clerk {
             }
             Err(error) => self.book_fails(&error),
         }
+    }
+
+    /// How many wait in the whole book.
+    async fn count_open(&mut self) {
         match self.callbacks.home.open_callbacks(None).await {
             Ok(open) => metric::gauge_set(Metric::CallbacksOpen, count(open)),
             Err(error) => self.book_fails(&error),
