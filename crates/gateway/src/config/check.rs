@@ -68,24 +68,44 @@ impl Checker<'_> {
         }
     }
 
+    /// The store's address. One with a password is a secret, and comes from a file or the environment as others do.
     pub(super) fn store(&mut self, store: &file::Store) -> Store {
-        let url = text(&store.url, "sqlite:data/passerelle.db");
-        if let Some(key) = &store.url {
-            match store::check_url(url) {
-                Ok(()) if url == "memory:" => {
-                    let problem = Problem::warning(key.span(), "records kept in memory are gone when the gateway ends");
-                    self.problems.push(problem.help("for trials only; else \"sqlite:data/passerelle.db\""));
-                }
-                Ok(()) => {}
-                Err(_) => self.error(
-                    key,
-                    "no such store",
-                    "write \"sqlite:data/passerelle.db\" (a file, made when missing), \"redis://127.0.0.1:6379/0\" (shared by \
-                     several gateways) or \"memory:\" (nothing survives the end of the program)",
-                ),
-            }
+        let keys = SecretKeys { name: "url", literal: &None, file: &store.url_file, env: &store.url_env };
+        let secret = self.secret(&keys).map(|secret| secret.expose().to_owned());
+        let elsewhere = store.url_file.as_ref().or(store.url_env.as_ref());
+        if let (Some(key), Some(_)) = (elsewhere, &store.url) {
+            self.error(key, "`url` is given as well", "leave one of them out");
+        }
+        let literal = text(&store.url, "sqlite:data/passerelle.db");
+        let url = secret.as_deref().unwrap_or(literal);
+        if let Some(key) = store.url.as_ref().or(elsewhere) {
+            self.store_url(key, url, secret.is_some());
         }
         Store { url: url.to_owned() }
+    }
+
+    fn store_url(&mut self, key: &Spanned<String>, url: &str, is_hidden: bool) {
+        if !is_hidden && store::shown_url(url) != url {
+            self.hidden.push(key.span());
+            self.error(
+                key,
+                "a secret does not belong into the configuration, where copies and backups spread it",
+                "put the whole address into a file and write url_file = \"/etc/passerelle/store.url\", or url_env = \"VARIABLE\"",
+            );
+        }
+        match store::check_url(url) {
+            Ok(()) if url == "memory:" => {
+                let problem = Problem::warning(key.span(), "records kept in memory are gone when the gateway ends");
+                self.problems.push(problem.help("for trials only; else \"sqlite:data/passerelle.db\""));
+            }
+            Ok(()) => {}
+            Err(_) => self.error(
+                key,
+                "no such store",
+                "write \"sqlite:data/passerelle.db\" (a file, made when missing), \"redis://127.0.0.1:6379/0\" (shared by \
+                 several gateways) or \"memory:\" (nothing survives the end of the program)",
+            ),
+        }
     }
 
     fn log(&mut self, log: &file::Log) -> Log {

@@ -60,6 +60,8 @@ pub(super) struct Media {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Store {
     pub(super) url: Key<String>,
+    pub(super) url_file: Key<String>,
+    pub(super) url_env: Key<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -408,6 +408,8 @@ fn numbers_have_ranges_and_words_are_known() {
     check_one("[log]\nformat = \"jsn\"", "did you mean `json`?");
     check_one("[store]\nurl = \"rediss://127.0.0.1/0\"", "no such store");
     assert!(examine("[store]\nurl = \"redis://127.0.0.1/0\"").problems.is_empty());
+    check_one("[store]\nurl = \"redis://me:hush@127.0.0.1/0\"", "does not belong into the configuration");
+    assert!(!examine("[store]\nurl = \"redis://me:hush@127.0.0.1/0\"").source.contains("hush"));
     check_one("[store]\nurl = \"data/x.db\"", "no such store");
     check_one("[store]\nurl = \"memory:\"", "~2:7 records kept in memory are gone");
 }

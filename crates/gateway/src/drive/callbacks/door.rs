@@ -1,7 +1,5 @@
 //! The book as visitors reach it: asked for, shown, moved, called off; and the slots they choose from.
 
-use std::time::Duration;
-
 use call::{CallTags, QueueId, TagsDraft, TenantId};
 use desk::{
     Callback, CallbackId, CallbackState, CancelledBy, Consent, NumberRefusal, OutOfTurn, SlotRefusal, Wanted,
@@ -347,7 +345,5 @@ fn number_refusal(refusal: NumberRefusal) -> Refusal {
 fn away(error: StoreError) -> Refusal {
     metric::count(Metric::CallbackStoreErrors);
     error!(%error, "the call-back book cannot be had");
-    Refusal::new("book_away", 503).retry_after(RETRY.as_secs().try_into().unwrap_or(u32::MAX))
+    Refusal::new("book_away", 503).retry_after(60)
 }
-
-const RETRY: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use call::{CallId, CallSpec, HangupCause, LegId, Party};
 use desk::{AttemptEnd, Callback, CallbackId, CallbackState, CancelledBy, OutOfTurn, Outcome};
-use store::{Change, Changed, KeptCallback, NodeId};
+use store::{Change, Changed, KeptCallback};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
@@ -136,6 +136,11 @@ impl Hand {
         self.callbacks.lines.get(self.line)
     }
 
+    /// Whether this node's lease is on it.
+    fn holds(&self, kept: &KeptCallback) -> bool {
+        kept.lease.is_some_and(|lease| lease.node == self.callbacks.node)
+    }
+
     fn note_lateness(&self) {
         if self.kept.callback.attempts().is_empty() {
             let promised = self.kept.callback.wish().promised_unix_ms;
@@ -210,9 +215,8 @@ impl Hand {
                 return;
             }
         };
-        let ours = |kept: &KeptCallback| kept.lease.map(|lease| lease.node) == self.node();
         let stop = match &found {
-            Some(kept) => kept.callback.state().is_over() || !ours(kept),
+            Some(kept) => kept.callback.state().is_over() || !self.holds(kept),
             None => true,
         };
         if stop && !self.talking {
@@ -303,7 +307,7 @@ impl Hand {
                     return Ok(());
                 }
                 Ok(Changed::Stale(newer)) => {
-                    let ours = newer.lease.is_some_and(|lease| Some(lease.node) == self.node());
+                    let ours = self.holds(&newer);
                     let written = newer.callback == callback;
                     let over = newer.callback.state().is_over();
                     if ours || written || over {
@@ -325,11 +329,6 @@ impl Hand {
             }
         }
         Err(NotWritten::Lost)
-    }
-
-    /// Who this node is, in the lease of what it holds.
-    const fn node(&self) -> Option<NodeId> {
-        Some(self.callbacks.node)
     }
 
     /// Writes a step as soon as the store takes it, unless somebody else has taken over meanwhile.
