@@ -72,7 +72,11 @@ impl Gateway {
         for (name, secret) in [("1001", "secret1001"), ("1002", "secret1002")] {
             fs::write(folder.join(name), secret).map_err(|error| error.to_string())?;
         }
-        fs::write(&file, config(folder, address, more, media)).map_err(|error| error.to_string())?;
+        let config = config(folder, address, more, media);
+        // A table stands once: what `more` says of the store counts.
+        let own = format!("[store]\nurl = \"sqlite:{}/calls.db\"\n", folder.display());
+        let config = if more.contains("[store]") { config.replace(&own, "") } else { config };
+        fs::write(&file, config).map_err(|error| error.to_string())?;
         let mut command = Command::new(binary);
         command.arg("run").arg("--config").arg(&file).current_dir(folder).env("RUST_BACKTRACE", "1");
         let mut running = Running::start("passerelle", command)?;

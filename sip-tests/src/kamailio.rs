@@ -26,9 +26,21 @@ impl Kamailio {
     /// # Errors
     /// With what it said when it does not come up.
     pub fn start(folder: &Path, address: IpAddr) -> Result<Self, String> {
+        Self::run(folder, address, &config(address))
+    }
+
+    /// Starts one that passes every call on to port 5060 of another address and stays in its path: a carrier's border.
+    ///
+    /// # Errors
+    /// With what it said when it does not come up.
+    pub fn start_border(folder: &Path, address: IpAddr, to: IpAddr) -> Result<Self, String> {
+        Self::run(folder, address, &border(address, to))
+    }
+
+    fn run(folder: &Path, address: IpAddr, config: &str) -> Result<Self, String> {
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         let file = folder.join("kamailio.cfg");
-        fs::write(&file, config(address)).map_err(|error| error.to_string())?;
+        fs::write(&file, config).map_err(|error| error.to_string())?;
         let mut command = Command::new("/usr/sbin/kamailio");
         command
             .args(["-DD", "-E", "-f"])
@@ -96,6 +108,43 @@ request_route {{
   consume_credentials();
   record_route();
   if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
+  t_relay();
+}}
+"#
+    )
+}
+
+fn border(address: IpAddr, to: IpAddr) -> String {
+    format!(
+        r#"#!KAMAILIO
+debug=2
+log_stderror=yes
+children=2
+tcp_children=1
+auto_aliases=no
+listen=udp:{address}:5060
+listen=tcp:{address}:5060
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "sanity.so"
+modparam("rr", "enable_full_lr", 1)
+request_route {{
+  if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+  if (!sanity_check()) {{ exit; }}
+  if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+  if (has_totag()) {{
+    if (loose_route()) {{ t_relay(); exit; }}
+    if (is_method("ACK") && t_check_trans()) {{ t_relay(); exit; }}
+    sl_send_reply("404", "Not Here"); exit;
+  }}
+  if (!is_method("INVITE")) {{ sl_send_reply("405", "Method Not Allowed"); exit; }}
+  record_route();
+  $du = "sip:{to}:5060";
   t_relay();
 }}
 "#

@@ -9,6 +9,7 @@ pub mod kamailio;
 pub mod net;
 pub mod page;
 pub mod process;
+pub mod redis;
 pub mod rtp_peer;
 pub mod sipp;
 pub mod tone;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sip::{Endpoint, Flow, Message, SipEvent, Timer, Transport, parse_datagram};
+use sip::{Endpoint, EndpointConfig, Flow, Message, SipEvent, Timer, Transport, parse_datagram};
 
 /// What the network does to datagrams.
 #[derive(Clone, Debug)]
@@ -129,6 +129,17 @@ impl Net {
     pub fn add(&mut self, address: SocketAddr, endpoint: Endpoint) -> usize {
         self.nodes.push(Node { address, endpoint, events: VecDeque::new() });
         self.nodes.len() - 1
+    }
+
+    /// The process of a node dies: nobody is at its address any more.
+    pub fn kill(&mut self, at: usize) {
+        let nobody = Endpoint::new(EndpointConfig::new(Vec::new(), "nobody", 0), self.now);
+        self.start(at, SocketAddr::from(([0, 0, 0, 0], 0)), nobody);
+    }
+
+    /// Another process starts in the place of a dead one.
+    pub fn start(&mut self, at: usize, address: SocketAddr, endpoint: Endpoint) {
+        self.nodes[at] = Node { address, endpoint, events: VecDeque::new() };
     }
 
     /// From now on everything sent is lost, or no longer.

@@ -286,6 +286,38 @@ pub struct Attempt {
     pub agent: String,
     /// What came of it; `None` while it lasts.
     pub outcome: Option<Outcome>,
+    /// How to end its legs from another process, while it lasts.
+    pub legs: AttemptLegs,
+}
+
+/// The legs of a try as the signalling describes them, so that another process can end them; empty where nothing is known.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct AttemptLegs {
+    /// The customer's.
+    pub customer: String,
+    /// The agent's.
+    pub agent: String,
+}
+
+impl fmt::Debug for AttemptLegs {
+    /// Without the number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (customer, agent) = (!self.customer.is_empty(), !self.agent.is_empty());
+        f.debug_struct("AttemptLegs").field("customer", &customer).field("agent", &agent).finish()
+    }
+}
+
+/// What is known of a dead node's try, when another has ended its legs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LeftBehind {
+    /// It rang or was about to, and is over; nobody had answered.
+    Unanswered,
+    /// It had come to this.
+    Over(Outcome),
+    /// He had answered, and heard nobody.
+    Answered,
+    /// Nobody says.
+    Unknown,
 }
 
 /// A call-back.
@@ -424,7 +456,7 @@ impl Callback {
     }
 
     /// The customer's INVITE is about to leave. To be stored before it does.
-    pub fn dial(&mut self, call: CallId, now_unix_ms: u64) -> Result<(), OutOfTurn> {
+    pub fn dial(&mut self, call: CallId, now_unix_ms: u64, legs: AttemptLegs) -> Result<(), OutOfTurn> {
         self.only_if(self.0.state == CallbackState::Offered)?;
         self.0.state = CallbackState::Dialling;
         if self.0.attempts.len() >= ATTEMPTS_KEPT {
@@ -432,7 +464,16 @@ impl Callback {
             self.0.attempts.remove(spoilt.unwrap_or(0));
         }
         let agent = self.0.agent.clone().unwrap_or_default();
-        self.0.attempts.push(Attempt { call, at_unix_ms: now_unix_ms, agent, outcome: None });
+        self.0.attempts.push(Attempt { call, at_unix_ms: now_unix_ms, agent, outcome: None, legs });
+        Ok(())
+    }
+
+    /// The signalling of the try under way says more: it rings, or is answered.
+    pub fn note_legs(&mut self, call: CallId, legs: AttemptLegs) -> Result<(), OutOfTurn> {
+        let lasts = matches!(self.0.state, CallbackState::Dialling | CallbackState::Connected);
+        let state = self.0.state;
+        let last = self.0.attempts.last_mut().filter(|last| lasts && last.call == call);
+        last.ok_or(OutOfTurn { state })?.legs = legs;
         Ok(())
     }
 
@@ -455,6 +496,7 @@ impl Callback {
         self.only_if(matches!(self.0.state, CallbackState::Dialling | CallbackState::Connected))?;
         if let Some(attempt) = self.0.attempts.last_mut() {
             attempt.outcome = Some(outcome);
+            attempt.legs = AttemptLegs::default();
         }
         self.0.agent = None;
         self.0.trunk_faults = if outcome.is_trunks() { self.0.trunk_faults.saturating_add(1) } else { 0 };
@@ -466,6 +508,7 @@ impl Callback {
             // The customer waits no longer for an agent who went away; who leaves again and again must not ring him
             // again and again.
             Outcome::AgentGone if self.times(Outcome::AgentGone) <= 1 => CallbackState::Queued,
+            Outcome::Interrupted => CallbackState::Queued,
             Outcome::ShortTalk | Outcome::Busy | Outcome::NoAnswer | Outcome::Voicemail | Outcome::InDoubt
                 if self.is_used_up(rules) =>
             {
@@ -483,17 +526,26 @@ impl Callback {
         Ok(())
     }
 
-    /// Whoever held it is dead: what he had begun is put in order. An offer is no try; of a try that had begun nobody
-    /// knows whether the phone rang, so it is in doubt.
+    /// Whoever held it is dead: what he had begun is put in order. An offer is no try. A try that is proven to be over and
+    /// unanswered is followed by another at once; one of which nobody says whether it was answered is in doubt.
     pub fn take_over(
         &mut self,
+        left: LeftBehind,
         now_unix_ms: u64,
         rules: &RetryRules,
         allowed: impl Fn(u64) -> Option<u64>,
     ) -> Result<(), OutOfTurn> {
         match self.0.state {
             CallbackState::Offered => self.decline(),
-            CallbackState::Dialling => self.end_attempt(Outcome::InDoubt, now_unix_ms, rules, allowed),
+            CallbackState::Dialling => {
+                let outcome = match left {
+                    LeftBehind::Unanswered => Outcome::Interrupted,
+                    LeftBehind::Over(outcome) => outcome,
+                    LeftBehind::Answered => Outcome::ShortTalk,
+                    LeftBehind::Unknown => Outcome::InDoubt,
+                };
+                self.end_attempt(outcome, now_unix_ms, rules, allowed)
+            }
             // That he answered is certain. Whoever had a while to talk is not called again unasked.
             CallbackState::Connected => {
                 let dialled = self.0.attempts.last().map_or(0, |attempt| attempt.at_unix_ms);
@@ -629,7 +681,9 @@ impl Callback {
             Outcome::TrunkFault | Outcome::TrunkRefuses => {
                 doubled(rules.after_trunk_fault, usize::from(self.0.trunk_faults)).min(rules.trunk_back_off_max)
             }
-            Outcome::Reached | Outcome::Declined | Outcome::NotMe | Outcome::BadNumber => Duration::ZERO,
+            Outcome::Reached | Outcome::Declined | Outcome::NotMe | Outcome::BadNumber | Outcome::Interrupted => {
+                Duration::ZERO
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ use rand::{Rng, SeedableRng};
 use crate::agent::Agent;
 use crate::limit::{Budgets, Source};
 use crate::live::LiveCall;
+use crate::load::Load;
+use crate::wait::Handling;
 use crate::{AgentCard, Bound, CallCard, DeskConfig, Presence, Queue, Refusal, Seat, Seats, routing};
 
 /// How long a phone that dials another may let it ring.
@@ -102,6 +104,8 @@ pub struct Desk {
     numbers: u64,
     withdrawals: VecDeque<(CallId, LegId)>,
     live_changed: bool,
+    /// How long calls have lasted of late, by queue.
+    handling: BTreeMap<QueueId, Handling>,
     rng: StdRng,
 }
 
@@ -118,6 +122,7 @@ impl Desk {
             numbers: 0,
             withdrawals: VecDeque::new(),
             live_changed: false,
+            handling: BTreeMap::new(),
             rng: StdRng::from_seed(config.seed),
             config,
         };
@@ -268,7 +273,7 @@ impl Desk {
                 self.live_changed = true;
             }
             CallEvent::Trying { leg } => self.move_to(*call, *leg, now),
-            CallEvent::Answered { .. } => live.answered = true,
+            CallEvent::Answered { .. } => live.answered_unix_ms = Some(now.unix_ms),
             CallEvent::Ended(_) => self.forget(call, now),
             CallEvent::Ringing { .. } | CallEvent::Held { .. } | CallEvent::Digit { .. } => {}
         }
@@ -319,7 +324,10 @@ impl Desk {
             self.budgets.give_back(source);
         }
         // Whoever answered has work to write up; a program that answers many has not.
-        let rest = if live.answered { self.config.wrap_up } else { Duration::ZERO };
+        let rest = if live.answered_unix_ms.is_some() { self.config.wrap_up } else { Duration::ZERO };
+        if let Some(lasted) = live.handled(now) {
+            self.handling.entry(live.card.tags.queue.clone()).or_default().note(lasted + rest);
+        }
         for extension in live.caller.iter().chain(&live.card.agent) {
             if let Some(agent) = self.agent_mut(extension) {
                 agent.release(*call, rest, now.mono);
@@ -338,6 +346,13 @@ impl Desk {
     pub fn availability(&self, queue: &QueueId, now: Now) -> Availability {
         let answer = if self.accepting { self.candidates(queue, now) } else { Err(Refusal::Closed) };
         answer.map_or_else(Availability::Not, |_| Availability::TalkNow)
+    }
+
+    /// Who works for this queue now, and how long its calls last.
+    pub fn load(&self, queue: &QueueId) -> Load {
+        let handling = self.handling.get(queue).cloned().unwrap_or_default();
+        let found = self.config.queues.iter().find(|known| known.id == *queue);
+        found.map_or_else(Load::default, |queue| Load::of(queue, &self.agents, self.calls.values(), handling))
     }
 
     /// Who would be tried for this queue, or why nobody.

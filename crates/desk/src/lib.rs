@@ -21,6 +21,7 @@ mod holidays;
 mod hours;
 mod limit;
 mod live;
+mod load;
 mod number;
 mod quiet;
 mod refusal;
@@ -32,8 +33,8 @@ mod zone;
 
 pub use agent::{Presence, Seat, Seats};
 pub use callback::{
-    Attempt, AttemptEnd, Callback, CallbackId, CallbackParts, CallbackState, CancelledBy, Consent, FailReason, Order,
-    OutOfTurn, Outcome, RetryRules, Satisfaction, Waiting, Wish,
+    Attempt, AttemptEnd, AttemptLegs, Callback, CallbackId, CallbackParts, CallbackState, CancelledBy, Consent,
+    FailReason, LeftBehind, Order, OutOfTurn, Outcome, RetryRules, Satisfaction, Waiting, Wish,
 };
 pub use card::{AgentCard, CallCard};
 pub use config::{AgentConfig, CallLimits, DeskConfig, DeskLimits, Queue, QueueTarget};
@@ -41,6 +42,7 @@ pub use day::{Day, DaySpan, NoSuchDay};
 pub use desk::{Availability, CallbackTurn, Desk, DeskCommand, TalkRequest, Timer};
 pub use holidays::{Holiday, Holidays};
 pub use hours::{Hours, HoursError, Opening};
+pub use load::Load;
 pub use number::{
     Explanation, Misspelling, Number, NumberKind, NumberPolicy, NumberPolicyConfig, NumberPolicyError, NumberRefusal,
     Rule,

@@ -1,5 +1,7 @@
 //! A call while it lives, as the desk follows it.
 
+use std::time::Duration;
+
 use call::{CallId, CallSpec, LegId, LegKind, Now, Plan, State};
 
 use crate::CallCard;
@@ -18,7 +20,7 @@ pub(crate) struct LiveCall {
     candidates: Vec<Option<String>>,
     /// The candidate being tried or talking.
     pub(crate) at: LegId,
-    pub(crate) answered: bool,
+    pub(crate) answered_unix_ms: Option<u64>,
     /// Nobody waits at a page for it.
     pub(crate) is_callback: bool,
 }
@@ -40,11 +42,18 @@ impl LiveCall {
         };
         let (caller, at) = (extension(&spec.first.kind), LegId(1));
         let is_callback = matches!(spec.plan, Plan::CallBack { .. });
-        Self { card, number, source, caller, candidates, at, answered: false, is_callback }
+        Self { card, number, source, caller, candidates, at, answered_unix_ms: None, is_callback }
     }
 
     pub(crate) fn id(&self) -> CallId {
         self.card.call
+    }
+
+    /// How long it has kept its agent, if it was answered: in a call-back he was there from the start.
+    pub(crate) fn handled(&self, now: Now) -> Option<Duration> {
+        let answered = self.answered_unix_ms?;
+        let since = if self.is_callback { self.card.started_unix_ms } else { answered };
+        Some(Duration::from_millis(now.unix_ms.saturating_sub(since)))
     }
 
     /// The extension of a candidate.

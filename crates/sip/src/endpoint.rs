@@ -18,11 +18,11 @@ mod stream;
 pub(crate) mod tests;
 
 pub use config::{
-    Account, Binding, EndpointConfig, Flow, Invite, Local, RegistrationConfig, Target, Transmit, Transport,
+    Account, Binding, EndpointConfig, Flow, Identity, Invite, Local, RegistrationConfig, Target, Transmit, Transport,
 };
 pub use event::{
-    CallRef, EndedBy, IncomingInvite, Ledger, ProbeRef, Refusal, RegistrationRef, RegistrationState, SipEvent,
-    UnboundWhy,
+    CallRef, EndedBy, IncomingInvite, Ledger, OrphanRef, ProbeRef, Refusal, RegistrationRef, RegistrationState,
+    SipEvent, UnboundWhy,
 };
 
 use std::collections::BTreeMap;
@@ -34,6 +34,7 @@ use rand::Rng;
 use crate::digest::{AccountSecret, Nonces};
 use crate::error::{Reason, SipError};
 use crate::invite::Call;
+use crate::orphan::{Ending, Orphan};
 use crate::registrar::Registrar;
 use crate::registration::Registration;
 use crate::timer::Timer;
@@ -56,6 +57,7 @@ pub struct Endpoint {
     pub(crate) accounts: BTreeMap<String, AccountSecret>,
     pub(crate) trunks: Vec<IpAddr>,
     pub(crate) nonces: Nonces,
+    pub(crate) orphans: BTreeMap<OrphanRef, Ending>,
 }
 
 impl Endpoint {
@@ -73,6 +75,7 @@ impl Endpoint {
             accounts: BTreeMap::new(),
             trunks: Vec::new(),
             nonces: Nonces::new(key, NONCE_LIFE, now),
+            orphans: BTreeMap::new(),
         }
     }
 
@@ -135,6 +138,21 @@ impl Endpoint {
     /// Calls somebody.
     pub fn invite(&mut self, invite: Invite, now: Instant) -> Result<CallRef, SipError> {
         self.start_call(invite, now)
+    }
+
+    /// Names an INVITE that is to be sent later, and says what another process would need to end it.
+    pub fn plan(&mut self, invite: &mut Invite) -> Result<Orphan, SipError> {
+        self.plan_call(invite)
+    }
+
+    /// What another process would need to end a call of ours as it stands now; `None` when there is nothing to end.
+    pub fn orphan(&self, call: CallRef) -> Option<Orphan> {
+        self.orphan_of(call)
+    }
+
+    /// Ends a call that a dead process left: `OrphanEnded` follows within six seconds.
+    pub fn end_orphan(&mut self, orphan: Orphan, now: Instant) -> Result<OrphanRef, SipError> {
+        self.start_ending(orphan, now)
     }
 
     /// Tells the caller that it rings here (180), or sends early media (183 with a body).

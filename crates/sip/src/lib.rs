@@ -10,6 +10,7 @@
 //! | `endpoint` | `Endpoint`: routes octets to transactions, calls, the registrar; what the driver talks to |
 //! | `transaction` | the four machines of §17 with RFC 6026 |
 //! | `dialog`, `invite` | dialogs and calls: routes, order, ACK, CANCEL, BYE, re-INVITE and its glare |
+//! | `orphan` | a dead process's call, ended from another one, and what became of it |
 //! | `registrar`, `registration` | who registers here; where we register |
 //! | `timer`, `error` | named deadlines; refusals and failures |
 //!
@@ -62,6 +63,7 @@ pub mod error;
 pub mod headers;
 mod invite;
 pub mod message;
+mod orphan;
 mod registrar;
 mod registration;
 pub mod timer;
@@ -72,12 +74,13 @@ pub mod wire;
 
 pub use check::{Abilities, Rejection, check_request};
 pub use endpoint::{
-    Account, Binding, CallRef, EndedBy, Endpoint, EndpointConfig, Flow, IncomingInvite, Invite, Ledger, Local,
-    ProbeRef, Refusal, RegistrationConfig, RegistrationRef, RegistrationState, SipEvent, Target, Transmit, Transport,
-    UnboundWhy,
+    Account, Binding, CallRef, EndedBy, Endpoint, EndpointConfig, Flow, Identity, IncomingInvite, Invite, Ledger,
+    Local, OrphanRef, ProbeRef, Refusal, RegistrationConfig, RegistrationRef, RegistrationState, SipEvent, Target,
+    Transmit, Transport, UnboundWhy,
 };
 pub use error::{Failure, Reason, SipError};
 pub use message::{HeaderName, Headers, Message, Method, Request, Response};
+pub use orphan::{BadOrphan, Orphan, OrphanEnd};
 pub use timer::{Timer, Timers};
 pub use uri::{Host, Params, Scheme, Uri};
 pub use values::{CSeq, Contacts, NameAddr, ValueError, Via};

@@ -80,6 +80,8 @@ pub enum Timer {
     RegisterRetry,
     /// A binding of the registrar lapses (RFC 3261 §10.3).
     Binding,
+    /// A call left by a dead process: its BYE follows its CANCEL, or it is given up.
+    Orphan,
     /// A stream connection that has been silent too long, or stuck within a message, is closed.
     Idle,
 }

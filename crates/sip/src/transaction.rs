@@ -64,6 +64,7 @@ impl Input {
             | Timer::Refresh
             | Timer::RegisterRetry
             | Timer::Binding
+            | Timer::Orphan
             | Timer::Idle => None,
         }
     }

@@ -1,7 +1,9 @@
 //! A call-back as it is kept: versioned JSON, by the same rules as the records of calls.
 
 use call::CallTags;
-use desk::{Attempt, Callback, CallbackParts, CallbackState, Consent, Occurrence, Outcome, Promise, Wanted, Wish};
+use desk::{
+    Attempt, AttemptLegs, Callback, CallbackParts, CallbackState, Consent, Occurrence, Outcome, Promise, Wanted, Wish,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::record::{TagsRow, Unreadable, unknown};
@@ -51,6 +53,10 @@ struct AttemptRow {
     at_unix_ms: u64,
     agent: String,
     outcome: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    customer_leg: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    agent_leg: String,
 }
 
 /// The row of a call-back.
@@ -146,6 +152,8 @@ impl AttemptRow {
             at_unix_ms: attempt.at_unix_ms,
             agent: attempt.agent.clone(),
             outcome: attempt.outcome.map(|outcome| outcome.code().to_owned()),
+            customer_leg: attempt.legs.customer.clone(),
+            agent_leg: attempt.legs.agent.clone(),
         }
     }
 
@@ -158,6 +166,7 @@ impl AttemptRow {
             outcome: outcome
                 .map(|code| Outcome::from_code(code).ok_or_else(|| unknown("outcome", code)))
                 .transpose()?,
+            legs: AttemptLegs { customer: self.customer_leg, agent: self.agent_leg },
         })
     }
 }

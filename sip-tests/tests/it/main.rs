@@ -11,6 +11,7 @@ mod fuzz_replay;
 mod interop;
 mod rfc3665;
 mod second_opinion;
+mod sim_orphan;
 mod sim_register;
 mod sim_sip;
 mod sip_mutation;

@@ -122,6 +122,7 @@ fn call_the_phone(net: &mut Net) -> Option<()> {
         body: None,
         ring_limit: Some(Duration::from_secs(40)),
         call_id: None,
+        identity: None,
     };
     let call = net.order(REGISTRAR, |e, now| e.invite(invite, now)).expect("room for a call");
     let incoming = |event: &SipEvent| match event {

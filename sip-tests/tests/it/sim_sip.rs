@@ -176,6 +176,7 @@ impl World {
             body: Some(OFFER.to_vec()),
             ring_limit,
             call_id: Some(call_id.clone()),
+            identity: None,
         };
         let call = self.net.order(node, |e, now| e.invite(invite, now)).expect("room for a call");
         self.diaries.insert((node, call), Diary { call_id, caller: true, ..Diary::default() });
@@ -248,6 +249,7 @@ impl World {
             | SipEvent::Bound { .. }
             | SipEvent::Unbound { .. }
             | SipEvent::Probed { .. }
+            | SipEvent::OrphanEnded { .. }
             | SipEvent::Refused { .. }
             | SipEvent::Close { .. } => {}
         }
@@ -350,6 +352,7 @@ fn call_of(event: &SipEvent) -> Option<CallRef> {
         | SipEvent::Bound { .. }
         | SipEvent::Unbound { .. }
         | SipEvent::Probed { .. }
+        | SipEvent::OrphanEnded { .. }
         | SipEvent::Refused { .. }
         | SipEvent::Close { .. } => None,
     }

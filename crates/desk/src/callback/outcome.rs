@@ -52,13 +52,15 @@ pub enum Outcome {
     TrunkRefuses,
     /// The agent went away before the customer was there.
     AgentGone,
-    /// The gateway that dialled died: nobody knows whether the phone rang.
+    /// The gateway that dialled died, and its successor stopped the ringing: nobody had answered.
+    Interrupted,
+    /// The gateway that dialled died: nobody knows whether he answered.
     InDoubt,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Reached,
         Self::ShortTalk,
         Self::Busy,
@@ -70,6 +72,7 @@ impl Outcome {
         Self::TrunkFault,
         Self::TrunkRefuses,
         Self::AgentGone,
+        Self::Interrupted,
         Self::InDoubt,
     ];
 
@@ -114,7 +117,7 @@ impl Outcome {
             | Self::NotMe
             | Self::BadNumber
             | Self::InDoubt => true,
-            Self::TrunkFault | Self::TrunkRefuses | Self::AgentGone => false,
+            Self::TrunkFault | Self::TrunkRefuses | Self::AgentGone | Self::Interrupted => false,
         }
     }
 
@@ -137,6 +140,7 @@ impl Outcome {
             Self::TrunkFault => "trunk-fault",
             Self::TrunkRefuses => "trunk-refuses",
             Self::AgentGone => "agent-gone",
+            Self::Interrupted => "interrupted",
             Self::InDoubt => "in-doubt",
         }
     }

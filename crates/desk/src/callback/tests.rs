@@ -51,7 +51,7 @@ impl Bench {
             self.callback.come_due(self.now, &self.rules).unwrap();
         }
         self.callback.offer("1001").unwrap();
-        self.callback.dial(CallId::new(1), self.now).unwrap();
+        self.callback.dial(CallId::new(1), self.now, AttemptLegs::default()).unwrap();
         self.callback.end_attempt(outcome, self.now, &self.rules, Some).unwrap();
         self.callback.due_unix_ms().map(|due| (due - self.now) / MINUTE)
     }
@@ -119,13 +119,13 @@ fn a_retry_keeps_to_the_hours_and_ends_with_the_window() {
     let mut bench = Bench::new();
     bench.callback.come_due(T0, &bench.rules).unwrap();
     bench.callback.offer("1001").unwrap();
-    bench.callback.dial(CallId::new(1), T0).unwrap();
+    bench.callback.dial(CallId::new(1), T0, AttemptLegs::default()).unwrap();
     let closed_until_tomorrow = |at: u64| Some(at.max(tomorrow));
     bench.callback.end_attempt(Outcome::Busy, T0, &bench.rules, closed_until_tomorrow).unwrap();
     assert_eq!(bench.callback.due_unix_ms(), Some(tomorrow));
     bench.callback.come_due(tomorrow, &bench.rules).unwrap();
     bench.callback.offer("1001").unwrap();
-    bench.callback.dial(CallId::new(1), tomorrow).unwrap();
+    bench.callback.dial(CallId::new(1), tomorrow, AttemptLegs::default()).unwrap();
     bench.callback.end_attempt(Outcome::Busy, tomorrow, &bench.rules, |_| None).unwrap();
     assert_eq!(bench.callback.state(), CallbackState::Failed(FailReason::NotReached));
 }
@@ -138,7 +138,7 @@ fn what_is_over_stays_over_and_a_talk_is_not_cancelled() {
     assert_eq!(bench.callback.due_unix_ms(), Some(T0 + MINUTE));
     bench.callback.come_due(T0 + MINUTE, &bench.rules).unwrap();
     bench.callback.offer("1001").unwrap();
-    bench.callback.dial(CallId::new(1), T0 + MINUTE).unwrap();
+    bench.callback.dial(CallId::new(1), T0 + MINUTE, AttemptLegs::default()).unwrap();
     bench.callback.connect().unwrap();
     let refused = bench.callback.cancel(CancelledBy::Visitor).unwrap_err();
     assert_eq!(refused.to_string(), "the call-back is connected");
@@ -214,7 +214,7 @@ fn live(seed: u64) {
             0..=2 => callback.come_due(now, &rules),
             3..=4 => callback.offer("1001"),
             5 => callback.decline(),
-            6..=7 => callback.dial(CallId::new(1), now),
+            6..=7 => callback.dial(CallId::new(1), now, AttemptLegs::default()),
             8 => callback.connect(),
             9..=10 => {
                 let outcome = Outcome::ALL[rng.random_range(0..Outcome::ALL.len())];
@@ -373,17 +373,26 @@ fn what_a_dead_node_had_begun_is_put_in_order() {
     };
     let dialled = |callback: &mut Callback| {
         offered(callback);
-        callback.dial(CallId::new(1), T0).unwrap();
+        callback.dial(CallId::new(1), T0, AttemptLegs::default()).unwrap();
     };
-    let taken_over = |begin: &dyn Fn(&mut Callback), now: u64| {
+    let left_so = |left: LeftBehind, begin: &dyn Fn(&mut Callback), now: u64| {
         let mut callback = Callback::new(CallbackId::new(1), wish(T0));
         begin(&mut callback);
-        callback.take_over(now, &rules, Some).unwrap();
+        callback.take_over(left, now, &rules, Some).unwrap();
         callback
     };
+    let taken_over = |begin: &dyn Fn(&mut Callback), now: u64| left_so(LeftBehind::Unknown, begin, now);
     let still = taken_over(&|_| {}, T0);
     assert_eq!(still.state(), CallbackState::Scheduled);
     assert_eq!(taken_over(&offered, T0).state(), CallbackState::Queued, "an offer is no try");
+
+    let proven = left_so(LeftBehind::Unanswered, &dialled, T0 + 1_000);
+    assert_eq!((proven.state(), proven.counted()), (CallbackState::Queued, 0), "called again at once");
+    assert_eq!(proven.attempts()[0].outcome, Some(Outcome::Interrupted));
+    let busy = left_so(LeftBehind::Over(Outcome::Busy), &dialled, T0 + 1_000);
+    assert_eq!(busy.due_unix_ms(), Some(T0 + 1_000 + 3 * MINUTE));
+    let picked_up = left_so(LeftBehind::Answered, &dialled, T0 + 1_000);
+    assert_eq!(picked_up.attempts()[0].outcome, Some(Outcome::ShortTalk), "he heard nobody");
 
     let mut doubted = taken_over(&dialled, T0 + 1_000);
     assert_eq!(doubted.attempts()[0].outcome, Some(Outcome::InDoubt));
@@ -434,7 +443,7 @@ fn agents_who_leave_again_and_again_do_not_ring_him_all_day() {
             bench.callback.come_due(bench.now, &bench.rules).unwrap();
         }
         bench.callback.offer("1001").unwrap();
-        bench.callback.dial(CallId::new(1), bench.now).unwrap();
+        bench.callback.dial(CallId::new(1), bench.now, AttemptLegs::default()).unwrap();
         bench.callback.end_attempt(Outcome::AgentGone, bench.now, &bench.rules, Some).unwrap();
         rings += 1;
         assert!(rings < 100);

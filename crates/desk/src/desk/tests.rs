@@ -387,3 +387,23 @@ fn call_backs_take_no_place_of_visitors_who_wait() {
     }
     assert!(bench.talk("pbx").is_ok());
 }
+
+#[test]
+fn the_load_of_a_queue_is_who_works_for_it_and_how_long_its_calls_last() {
+    let mut bench = Bench::new(config());
+    let load = bench.desk.load(&"support".into());
+    assert_eq!((load.free, load.busy_since_unix_ms.len()), (3, 0));
+    let call = bench.talk("support").unwrap();
+    let begun = bench.now.unix_ms;
+    bench.say(&call, CallEvent::Answered { leg: LegId(1) });
+    bench.pass(60_000);
+    let load = bench.desk.load(&"support".into());
+    assert_eq!((load.free, load.busy_since_unix_ms), (2, vec![begun]));
+    bench.end(&call);
+    let (load, now) = (bench.desk.load(&"support".into()), bench.now.unix_ms);
+    assert_eq!(load.estimate(0, now).unwrap().p90, Duration::ZERO, "somebody is free");
+    let three_before = load.estimate(3, now).unwrap();
+    assert!(three_before.p50 >= Duration::from_secs(60), "each has lasted a minute and its rest: {three_before:?}");
+    assert_eq!(load.estimate(3, now), Some(three_before), "the same question has the same answer");
+    assert_eq!(bench.desk.load(&"nowhere".into()).estimate(0, now), None);
+}

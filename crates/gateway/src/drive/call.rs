@@ -34,7 +34,7 @@ mod inputs;
 pub(crate) mod legs;
 mod orders;
 
-pub(crate) use callback::{CallbackLink, CallbackNews};
+pub(crate) use callback::{CallbackLink, CallbackNews, Role};
 use legs::{LegIo, Phone};
 
 /// From the moment when media is held back, as the browser gives no sign of life, to the loss of consent.

@@ -54,6 +54,8 @@ pub(crate) enum SipNotice {
     Reoffered { sdp: Option<Vec<u8>> },
     /// Key pressed, told by INFO.
     Info { content_type: String, body: Vec<u8> },
+    /// How another process could end this leg has changed: it rings, or is answered.
+    Described(String),
     /// Our answer was acknowledged; with SDP when the offer was ours.
     Confirmed { sdp: Option<Vec<u8>> },
     /// The leg is over, by the far end, a timer or our own order.
@@ -72,18 +74,37 @@ pub(crate) enum Callee {
 /// An invitation as a call orders it.
 #[derive(Debug)]
 pub(crate) struct Invitation {
-    pub(crate) callee: Callee,
-    /// Display name and user of our `From`.
-    pub(crate) display: String,
-    pub(crate) user: String,
+    pub(crate) parties: Parties,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) ring_limit: Duration,
     /// Our offer, made once the address towards the callee is known.
     pub(crate) sdp: SdpMaker,
-    /// `Call-ID` starts with this, so that a log line joins both legs.
-    pub(crate) call: String,
+    /// As it was planned and written down.
+    pub(crate) plan: Option<Plan>,
     /// After this moment it may not leave any more: another node may have taken over.
     pub(crate) not_after: Option<Instant>,
+    /// Whether the call wants to hear how another process could end it ([`SipNotice::Described`]).
+    pub(crate) described: bool,
+}
+
+/// Who is invited, and as whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Parties {
+    pub(crate) callee: Callee,
+    /// Display name and user of our `From`.
+    pub(crate) display: String,
+    pub(crate) user: String,
+    /// `Call-ID` is this; it starts with the call's id, so that a log line joins both legs.
+    pub(crate) call: String,
+}
+
+/// An INVITE that has its name and its way, and has not left yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) identity: sip::Identity,
+    pub(crate) target: sip::Target,
+    /// How another process could end it.
+    pub(crate) described: String,
 }
 
 /// Makes the SDP offer for the local address that faces the callee.
@@ -113,6 +134,8 @@ pub(crate) struct Incoming {
 /// An order to the driver.
 pub(crate) enum Order {
     Invite { leg: SipLeg, sink: LegSink, invitation: Box<Invitation> },
+    Plan { parties: Box<Parties>, reply: oneshot::Sender<Result<Plan, HangupCause>> },
+    EndOrphan { orphan: Box<sip::Orphan>, reply: oneshot::Sender<sip::OrphanEnd> },
     Adopt { leg: SipLeg, sink: LegSink },
     Ring { leg: SipLeg },
     Answer { leg: SipLeg, sdp: Vec<u8> },
@@ -154,6 +177,21 @@ impl SipHandle {
     pub(crate) fn invite(&self, sink: LegSink, invitation: Invitation) -> Option<SipLeg> {
         let leg = SipLeg(self.next.fetch_add(1, Ordering::Relaxed));
         self.order(Order::Invite { leg, sink, invitation: Box::new(invitation) }).then_some(leg)
+    }
+
+    /// Names an INVITE and finds its way, so that it can be written down before it leaves.
+    pub(crate) async fn plan(&self, parties: Parties) -> Result<Plan, HangupCause> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Plan { parties: Box::new(parties), reply });
+        answer.await.unwrap_or(Err(HangupCause::Overload))
+    }
+
+    /// Ends a leg that a dead process left, and says what became of it.
+    pub(crate) async fn end_orphan(&self, described: &str) -> sip::OrphanEnd {
+        let Ok(orphan) = described.parse() else { return sip::OrphanEnd::Unknown };
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::EndOrphan { orphan: Box::new(orphan), reply });
+        answer.await.unwrap_or(sip::OrphanEnd::Unknown)
     }
 
     /// Takes an incoming leg into a call.

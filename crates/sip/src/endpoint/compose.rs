@@ -53,6 +53,7 @@ fn is_ours(name: &HeaderName) -> bool {
         HeaderName::ProxyAuthorization,
         HeaderName::UserAgent,
         HeaderName::Server,
+        HeaderName::Expires,
     ]
     .contains(name)
 }

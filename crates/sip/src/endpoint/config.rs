@@ -194,6 +194,17 @@ pub struct Invite {
     pub ring_limit: Option<Duration>,
     /// Call-ID, made up where absent.
     pub call_id: Option<String>,
+    /// As [`Endpoint::plan`](super::Endpoint::plan) named it; made up where absent.
+    pub identity: Option<Identity>,
+}
+
+/// What tells one INVITE from every other, fixed before it is sent so that it can be written down first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// Branch of its Via.
+    pub branch: String,
+    /// Tag of its From.
+    pub tag: String,
 }
 
 /// A registration we keep up at somebody else's registrar.

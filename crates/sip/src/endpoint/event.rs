@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::config::{Binding, Flow};
 use crate::error::{Failure, Reason};
 use crate::message::Headers;
+use crate::orphan::OrphanEnd;
 use crate::timer::Timer;
 use crate::uri::Uri;
 use crate::values::NameAddr;
@@ -22,6 +23,10 @@ pub struct ProbeRef(pub u64);
 /// The endpoint's own handle of a registration it keeps up.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RegistrationRef(pub u64);
+
+/// The endpoint's own handle of a dead process's call that it ends.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct OrphanRef(pub u64);
 
 /// Who ended a call that was up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -281,6 +286,13 @@ pub enum SipEvent {
         probe: ProbeRef,
         /// Any answer at all means that the far end lives.
         result: Result<u16, Failure>,
+    },
+    /// A dead process's call is ended, or nobody says what became of it. The last word on it.
+    OrphanEnded {
+        /// Which one.
+        orphan: OrphanRef,
+        /// What became of it.
+        end: OrphanEnd,
     },
     /// A message was refused or dropped.
     Refused {

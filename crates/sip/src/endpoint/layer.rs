@@ -3,7 +3,7 @@
 mod client;
 mod server;
 
-pub(crate) use client::{Answer, Outcome};
+pub(crate) use client::{Answer, Outcome, cancel_of};
 pub(crate) use server::Arrival;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::config::{EndpointConfig, Flow, Local, Target, Transmit, Transport};
-use super::event::{CallRef, ProbeRef, Refusal, RegistrationRef, SipEvent};
+use super::event::{CallRef, OrphanRef, ProbeRef, Refusal, RegistrationRef, SipEvent};
 use crate::error::SipError;
 use crate::timer::TimerTable;
 use crate::transaction::{ClientKey, Input, MergeKey, ServerKey};
@@ -43,6 +43,7 @@ pub(crate) enum Owner {
     Registration(RegistrationRef),
     Binding(u64),
     Stream(Flow),
+    Orphan(OrphanRef),
 }
 
 /// What a request of a call is for.
@@ -54,12 +55,22 @@ pub(crate) enum Purpose {
     Info,
 }
 
+/// What a request that ends an orphan is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Errand {
+    /// Its INVITE, which another process sent: only listened for.
+    Invite,
+    Cancel,
+    Bye,
+}
+
 /// Who waits for the answer to a request of ours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum User {
     Call(CallRef, Purpose),
     Registration(RegistrationRef),
     Probe(ProbeRef),
+    Orphan(OrphanRef, Errand),
     /// CANCEL, and the BYE of a fork nobody wants.
     Nobody,
 }

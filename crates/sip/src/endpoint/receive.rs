@@ -62,6 +62,7 @@ impl Endpoint {
             User::Call(call, Purpose::Info) => self.handle_info_outcome(call, &outcome, now),
             User::Registration(registration) => self.handle_register_outcome(registration, outcome, now),
             User::Probe(probe) => self.handle_probe_outcome(probe, outcome),
+            User::Orphan(orphan, errand) => self.handle_orphan_outcome(orphan, errand, outcome, now),
             User::Nobody => {}
         }
     }
@@ -254,6 +255,7 @@ impl Endpoint {
             Owner::Registration(registration) => self.fire_registration(registration, now),
             Owner::Binding(binding) => self.binding_lapsed(binding),
             Owner::Stream(flow) => self.stream_idle(flow, now),
+            Owner::Orphan(orphan) => self.orphan_waited(orphan, now),
         }
     }
 
@@ -280,6 +282,7 @@ impl Endpoint {
             | Timer::Refresh
             | Timer::RegisterRetry
             | Timer::Binding
+            | Timer::Orphan
             | Timer::Idle => {}
         }
     }

@@ -56,6 +56,7 @@ pub(crate) fn invite() -> Invite {
         body: Some(SDP.to_vec()),
         ring_limit: None,
         call_id: None,
+        identity: None,
     }
 }
 

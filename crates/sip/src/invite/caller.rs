@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::dialog::Dialog;
 use crate::endpoint::layer::{Answer, ClientId, Outcome, Owner, Purpose, User};
-use crate::endpoint::{CallRef, EndedBy, Endpoint, Flow, Invite, SipEvent, compose};
+use crate::endpoint::{CallRef, EndedBy, Endpoint, Flow, Identity, Invite, SipEvent, compose};
 use crate::error::{Failure, SipError};
 use crate::invite::{Call, Farewell, MAX_EARLY, Offer, Role, State};
 use crate::message::{HeaderName, Method, Request, Response};
@@ -25,12 +25,15 @@ impl Endpoint {
         if self.layer.is_full() {
             return Err(SipError::TooManyTransactions);
         }
-        let local_tag = self.layer.token();
+        let Identity { branch, tag: local_tag } = match &invite.identity {
+            Some(identity) => identity.clone(),
+            None => self.new_identity(),
+        };
         let request = self.first_invite(&invite, &local_tag, flow)?;
         let pinned = self.registrar.has_flow(flow);
         let call = CallRef(self.layer.next_id());
         let call_id = request.call_id().unwrap_or_default().to_owned();
-        let client = self.send_invite(call, request.clone(), flow, pinned, now);
+        let client = self.send_invite(&branch, call, request.clone(), flow, pinned, now);
         if let Some(limit) = invite.ring_limit {
             self.layer.timers.set(Owner::Call(call), Timer::Ring, now + limit);
         }
@@ -63,7 +66,11 @@ impl Endpoint {
         Ok(call)
     }
 
-    fn first_invite(&mut self, invite: &Invite, local_tag: &str, flow: Flow) -> Result<Request, SipError> {
+    pub(crate) fn new_identity(&mut self) -> Identity {
+        Identity { branch: self.layer.new_branch(), tag: self.layer.token() }
+    }
+
+    pub(crate) fn first_invite(&mut self, invite: &Invite, local_tag: &str, flow: Flow) -> Result<Request, SipError> {
         let call_id = match &invite.call_id {
             Some(call_id) if call_id.bytes().all(|byte| byte.is_ascii_graphic()) && !call_id.is_empty() => {
                 call_id.clone()
@@ -95,6 +102,10 @@ impl Endpoint {
         headers.push(HeaderName::CallId, &call_id);
         headers.push(HeaderName::CSeq, "1 INVITE");
         headers.push(HeaderName::Contact, &contact.to_string());
+        if let Some(limit) = invite.ring_limit {
+            // §13.3.1: should this process die, the far end stops ringing by itself.
+            headers.push(HeaderName::Expires, &limit.as_secs().saturating_add(1).to_string());
+        }
         compose::abilities(headers);
         compose::application_headers(headers, &invite.headers)?;
         if let Some(body) = &invite.body {
@@ -103,9 +114,17 @@ impl Endpoint {
         Ok(request)
     }
 
-    fn send_invite(&mut self, call: CallRef, request: Request, flow: Flow, pinned: bool, now: Instant) -> ClientId {
+    fn send_invite(
+        &mut self,
+        branch: &str,
+        call: CallRef,
+        request: Request,
+        flow: Flow,
+        pinned: bool,
+        now: Instant,
+    ) -> ClientId {
         let user = User::Call(call, Purpose::Invite);
-        let client = self.layer.request(request, flow, user, now);
+        let client = self.layer.request_as(branch, request, flow, user, now);
         if let Some(client) = self.layer.client_mut(client) {
             client.pinned = pinned;
         }
@@ -257,7 +276,8 @@ impl Endpoint {
             && self.prove(call_ref, &mut request, &response, flow)
         {
             // §22.2: same Call-ID and From tag, CSeq one higher, a new branch.
-            let client = self.send_invite(call_ref, request.clone(), flow_of(&self.calls, call_ref, flow), false, now);
+            let (branch, flow) = (self.layer.new_branch(), flow_of(&self.calls, call_ref, flow));
+            let client = self.send_invite(&branch, call_ref, request.clone(), flow, false, now);
             if let Some(call) = self.calls.get_mut(&call_ref) {
                 if let Some(sent) = self.layer.client_mut(client) {
                     sent.pinned = call.pinned;

@@ -28,6 +28,11 @@ impl ClientInvite {
         Self { state: State::Calling, pace }
     }
 
+    /// For an INVITE that another process sent: nothing is sent, its answers are listened for.
+    pub(crate) fn adopted(pace: Pace) -> Self {
+        Self { state: State::Proceeding, pace }
+    }
+
     /// No final response yet.
     pub(crate) fn is_pending(&self) -> bool {
         matches!(self.state, State::Calling | State::Proceeding)

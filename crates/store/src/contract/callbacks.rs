@@ -1,7 +1,9 @@
 //! The contract of the call-back book.
 
 use call::CallId;
-use desk::{Callback, CallbackId, CallbackState, CancelledBy, Consent, Outcome, RetryRules, Wanted, Wish, Zone};
+use desk::{
+    AttemptLegs, Callback, CallbackId, CallbackState, CancelledBy, Consent, Outcome, RetryRules, Wanted, Wish, Zone,
+};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -76,7 +78,7 @@ fn a_callback_is_kept_as_it_was_given_and_as_it_was_changed() {
         let talked = change(&home, &kept, false, |callback| {
             callback.come_due(5_000, &rules).unwrap();
             callback.offer("1001").unwrap();
-            callback.dial(CallId::new(9), 5_100).unwrap();
+            callback.dial(CallId::new(9), 5_100, AttemptLegs::default()).unwrap();
             callback.end_attempt(Outcome::Busy, 5_200, &rules, Some).unwrap();
         })
         .await;
@@ -267,7 +269,11 @@ async fn random_step(home: &Arc<dyn Home>, rng: &mut SmallRng, now: &mut u64, st
             let _out_of_turn = match rng.random_range(0..6) {
                 0 => callback.come_due(*now, &rules),
                 1 => callback.offer("1001"),
-                2 => callback.dial(CallId::new(step), *now),
+                2 => callback.dial(
+                    CallId::new(step),
+                    *now,
+                    AttemptLegs { customer: "CANCEL".to_owned(), agent: "BYE".to_owned() },
+                ),
                 3 => callback.end_attempt(Outcome::NoAnswer, *now, &rules, Some),
                 4 => callback.reschedule(*now + 9_000, None),
                 _ => callback.cancel(CancelledBy::Visitor),

@@ -81,6 +81,7 @@ export const PAGE_WORDS = {
     'outcome.trunk-fault': 'Our line had a fault: we try again',
     'outcome.trunk-refuses': 'Our line would not place the call',
     'outcome.agent-gone': 'Nobody on our side was free: we try again',
+    'outcome.interrupted': 'Our system restarted while it rang: we try again',
     'outcome.in-doubt': 'We cannot tell how it ended',
 
     'gone': 'This link does not work any more',
@@ -166,6 +167,7 @@ export const PAGE_WORDS = {
     'outcome.trunk-fault': 'Panne de notre ligne\u00a0: nous réessayons',
     'outcome.trunk-refuses': 'Notre ligne n’a pas voulu passer l’appel',
     'outcome.agent-gone': 'Personne n’était libre chez nous\u00a0: nous réessayons',
+    'outcome.interrupted': 'Notre système a redémarré pendant la sonnerie\u00a0: nous réessayons',
     'outcome.in-doubt': 'Nous ne savons pas comment il s’est terminé',
 
     'gone': 'Ce lien ne fonctionne plus',

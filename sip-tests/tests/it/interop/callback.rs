@@ -1,6 +1,6 @@
 //! Call-backs with real phones: the agent's rings first, then the customer's; they hear each other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -24,6 +24,15 @@ struct Street {
     customer: Baresip,
     folder: PathBuf,
     more: String,
+    number: u8,
+}
+
+/// An agent's phone, registered.
+fn seat(folder: &Path, setting: Setting<'_>) -> Baresip {
+    let (own, registrar) = (address(setting.number, 2), address(setting.number, 1).to_string());
+    let mut agent = Baresip::start(folder, &phone(own, registrar, "1001", "secret1001", setting)).unwrap();
+    agent.wait_registered().unwrap();
+    agent
 }
 
 impl Street {
@@ -37,10 +46,7 @@ impl Street {
             sip_port(customer_at)
         );
         let gateway = Gateway::start(&folder, address(number, 1), &more).unwrap();
-        let registrar = gateway.address.to_string();
-        let agent = phone(address(number, 2), registrar, "1001", "secret1001", setting);
-        let mut agent = Baresip::start(&folder.join("agent"), &agent).unwrap();
-        agent.wait_registered().unwrap();
+        let agent = seat(&folder.join("agent"), setting);
         let customer = Phone {
             user: CUSTOMER,
             password: "none",
@@ -50,7 +56,12 @@ impl Street {
             ..phone(customer_at, "127.0.0.1".to_owned(), "", "", setting)
         };
         let customer = Baresip::start(&folder.join("customer"), &customer).unwrap();
-        Self { gateway, agent, customer, folder, more }
+        Self { gateway, agent, customer, folder, more, number }
+    }
+
+    /// The agent's phone, started anew.
+    fn seat(&self, name: &str) -> Baresip {
+        seat(&self.folder.join(name), Setting::new(name, self.number))
     }
 
     fn ask(&self, number: &str, when: &str) -> (u16, Value) {
@@ -196,15 +207,40 @@ fn called_off_while_it_rings_both_phones_are_quiet() {
 }
 
 #[test]
-fn killed_while_the_customers_phone_rings_it_is_in_doubt_and_rung_once() {
+fn killed_while_the_customers_phone_rings_its_successor_stops_it_and_calls_again() {
     need_peers!();
     let mut street = Street::new(Setting::new("callback-killed", 75), false);
     let made = street.ring();
     street.gateway.running.signal("KILL").unwrap();
     street.gateway.running.wait_end(SOON).unwrap();
     street.gateway = Gateway::start(&street.folder, address(75, 1), &street.more).unwrap();
+    // CANCEL at the customer's phone, BYE at the agent's: both are quiet before either rings again.
+    street.customer.wait_event("CALL_CLOSED", SOON).unwrap();
+    street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
+    // The new process knows his phone when it registers again; a person does not wait for the hour to be over.
+    street.agent.running.signal("KILL").unwrap();
+    street.agent.running.wait_end(SOON).unwrap();
+    street.agent = street.seat("agent-again");
+    street.customer.wait_event("CALL_INCOMING", SOON).unwrap();
+    street.customer.command("accept", "").unwrap();
+    let shown = street.wait_state(&made, "connected");
+    assert_eq!(shown["attempts"][0]["outcome"], "interrupted", "{shown}");
+    street.hear_each_other();
+    assert_eq!(street.gateway.metric("passerelle_callbacks_taken_over_total"), Some(1.0));
+}
+
+#[test]
+fn killed_where_nobody_can_be_asked_it_is_in_doubt_and_rung_once() {
+    need_peers!();
+    let mut street = Street::new(Setting::new("callback-doubt", 76), false);
+    let made = street.ring();
+    street.gateway.running.signal("KILL").unwrap();
+    street.gateway.running.wait_end(SOON).unwrap();
+    // His PBX answers nothing any more: whether he has picked up meanwhile, nobody says.
+    street.customer.running.signal("STOP").unwrap();
+    street.gateway = Gateway::start(&street.folder, address(76, 1), &street.more).unwrap();
     let shown = street.wait_state(&made, "scheduled");
     assert_eq!(shown["attempts"][0]["outcome"], "in-doubt", "{shown}");
-    assert_eq!(street.gateway.metric("passerelle_callbacks_taken_over_total"), Some(1.0));
+    street.customer.running.signal("CONT").unwrap();
     assert!(street.customer.wait_event("CALL_INCOMING", Duration::from_secs(4)).is_err(), "rung twice");
 }

@@ -1,21 +1,33 @@
-//! A gateway killed again and again while it calls people back: the judge is a PBX that writes down every INVITE.
+//! Gateways killed and frozen again and again while they call people back: the judge is a PBX that writes down every INVITE.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use sip_tests::gateway::{Gateway, address, folder};
-use sip_tests::sipp::{Pbx, SOUND_PORT, Sipp};
+use sip_tests::kamailio::Kamailio;
+use sip_tests::redis::Redis;
+use sip_tests::sipp::{Logged, Pbx, SOUND_PORT, Sipp};
 
 use super::need_peers;
 
-const SCENE: u8 = 81;
-/// How often it is killed; `PASSERELLE_KILLS` says otherwise.
-const KILLS: usize = 40;
+/// One gateway with its file.
+const ALONE: u8 = 81;
+/// Two gateways on one Redis.
+const TOGETHER: u8 = 86;
+/// Parties of a scene.
+const AGENTS: u8 = 10;
+/// Customers who answer soon, and who let it ring; and the proxy in front of each, where there is one.
+const CUSTOMERS: [u8; 2] = [11, 12];
+const BORDERS: [u8; 2] = [13, 14];
+const BOOK: u8 = 15;
+const QUEUES: [&str; 2] = ["support", "sales"];
+/// How often a gateway is killed or frozen in each scene; `PASSERELLE_KILLS` says how often in both together.
+const KILLS: usize = 50;
 /// After the last start: until nothing is in hand any more.
-const SETTLED_LIMIT: Duration = Duration::from_secs(60);
-
+const SETTLED_LIMIT: Duration = Duration::from_secs(120);
 /// What was promised: the number, the id, the key.
 struct Promise {
     number: String,
@@ -23,20 +35,24 @@ struct Promise {
     key: String,
 }
 
-fn configuration() -> String {
-    format!(
-        "[[trunk]]\nname = \"pbx\"\nuri = \"sip:{}\"\ncodecs = [\"pcmu\"]\n\
-         [[trunk]]\nname = \"pstn\"\nuri = \"sip:{}\"\ncodecs = [\"pcmu\"]\n\
-         [[queue]]\nid = \"support\"\ntenant = \"shop\"\ndial = \"sip:600@pbx\"\n\
-         [queue.callback]\ntrunk = \"pstn\"\nat_once_max = 50\nopen_max = 1000000\n",
-        address(SCENE, 10),
-        address(SCENE, 11)
-    )
+/// Two queues; the customers of each are reached through a trunk of its own.
+fn configuration(scene: u8, trunks: [u8; 2], store: &str) -> String {
+    let trunk = |name: &str, party| {
+        format!("[[trunk]]\nname = \"{name}\"\nuri = \"sip:{}\"\ncodecs = [\"pcmu\"]\n", address(scene, party))
+    };
+    let queue = |id: &str| {
+        format!(
+            "[[queue]]\nid = \"{id}\"\ntenant = \"shop\"\ndial = \"sip:600@pbx\"\n\
+             [queue.callback]\ntrunk = \"to-{id}\"\nat_once_max = 50\nopen_max = 1000000\n"
+        )
+    };
+    let to = |at: usize| trunk(&format!("to-{}", QUEUES[at]), trunks[at]) + &queue(QUEUES[at]);
+    [store, &trunk("pbx", AGENTS), &to(0), &to(1)].concat()
 }
 
 /// Asks for one call-back; `None` when the gateway did not promise it.
-fn ask(gateway: &Gateway, number: &str) -> Option<Promise> {
-    let wanted = json!({"tenant": "shop", "queue": "support"});
+fn ask(gateway: &Gateway, queue: &str, number: &str) -> Option<Promise> {
+    let wanted = json!({"tenant": "shop", "queue": queue});
     let (_, token) = gateway.api("POST", "/v1/token", "", &wanted).ok()?;
     let wish = json!({
         "token": token["token"], "number": number, "when": "asap", "tz": "Europe/Paris",
@@ -71,69 +87,199 @@ fn settle(gateway: &Gateway, promises: &[Promise]) -> Vec<Value> {
     }
 }
 
-/// The customers' INVITEs by number, each `Call-ID` once: a retransmission is no second call.
-fn rung(customers: &Sipp) -> BTreeMap<String, Vec<String>> {
-    let mut rung: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for message in customers.messages().iter().filter(|message| message.received) {
-        let Some(uri) = message.start_line().strip_prefix("INVITE sip:") else { continue };
-        let number = uri.split('@').next().unwrap_or_default().to_owned();
+/// One INVITE a customer got, as his PBX wrote it down.
+struct Rung {
+    call: String,
+    /// It was told that the call is called off.
+    cancelled: bool,
+    /// It answered.
+    answered: bool,
+}
+
+/// The customers' INVITEs by number, each `Call-ID` once: a retransmission is no second call. Whoever is rung again while
+/// his phone rings, or after he has answered, is disturbed twice for one promise.
+fn judge(log: &[Logged]) -> BTreeMap<String, usize> {
+    let mut by_number: BTreeMap<String, Vec<Rung>> = BTreeMap::new();
+    let mut numbers: BTreeMap<String, String> = BTreeMap::new();
+    for message in log {
         let call = message.headers("Call-ID").first().map(|id| (*id).to_owned()).unwrap_or_default();
-        let calls = rung.entry(number).or_default();
-        if !calls.contains(&call) {
-            calls.push(call);
+        if let Some(uri) = message.start_line().strip_prefix("INVITE sip:").filter(|_| message.received) {
+            let number = uri.split('@').next().unwrap_or_default().to_owned();
+            let rung = by_number.entry(number.clone()).or_default();
+            if rung.iter().all(|before| before.call != call) {
+                let rest = rung.iter().all(|before| before.cancelled && !before.answered);
+                assert!(rest, "doubled: {number} is rung by {call} while an earlier call stands or was answered");
+                rung.push(Rung { call: call.clone(), cancelled: false, answered: false });
+                numbers.insert(call, number);
+            }
+            continue;
+        }
+        let rung = numbers.get(&call).and_then(|number| by_number.get_mut(number));
+        let Some(rung) = rung.and_then(|all| all.iter_mut().find(|rung| rung.call == call)) else { continue };
+        let of_invite = message.headers("CSeq").first().is_some_and(|cseq| cseq.ends_with("INVITE"));
+        match (message.received, message.start_line()) {
+            (false, line) if line.starts_with("SIP/2.0 487") => rung.cancelled = true,
+            (false, line) if line.starts_with("SIP/2.0 200") && of_invite => rung.answered = true,
+            _ => {}
         }
     }
-    rung
+    by_number.into_iter().map(|(number, rung)| (number, rung.len())).collect()
+}
+
+struct Town {
+    folder: PathBuf,
+    _agents: Sipp,
+    customers: [Sipp; 2],
+}
+
+impl Town {
+    /// `patience_ms`: how long the phones of the second kind of customers ring; `more_via`: what a proxy before the customers
+    /// has put below its own `Via`.
+    fn new(scene: u8, name: &str, patience_ms: &str, more_via: &str) -> Self {
+        let folder = folder(name);
+        let (sound_port, wait) = (SOUND_PORT.to_string(), "<pause milliseconds=\"400\"/>");
+        let start = |name: &str, scenario, party, ring| {
+            let keys = [("sound_port", sound_port.as_str()), ("wait", wait), ("ring", ring), ("more_via", more_via)];
+            let pbx = Pbx { address: address(scene, party), scenario, keys: &keys, calls: 1_000_000, echo: false };
+            Sipp::start(&folder.join(name), &pbx).unwrap()
+        };
+        let agents = start("agents", "answer", AGENTS, "");
+        let quick = start("quick", "person", CUSTOMERS[0], "250");
+        let slow = start("slow", "person", CUSTOMERS[1], patience_ms);
+        Self { folder, _agents: agents, customers: [quick, slow] }
+    }
+
+    /// Nobody forgotten, nobody doubled; prints and gives the share in doubt.
+    fn verdict(&self, what: &str, gateway: &Gateway, promises: &[Promise]) -> f64 {
+        let all = settle(gateway, promises);
+        let mut rung = judge(&self.customers[0].messages());
+        rung.extend(judge(&self.customers[1].messages()));
+        let with = |code: &str| {
+            let came = |one: &&Value| {
+                one["attempts"].as_array().is_some_and(|tries| tries.iter().any(|attempt| attempt["outcome"] == code))
+            };
+            all.iter().filter(came).count()
+        };
+        for (promise, one) in promises.iter().zip(&all) {
+            let doubted =
+                one["attempts"].as_array().is_some_and(|tries| tries.iter().any(|t| t["outcome"] == "in-doubt"));
+            assert!(doubted || rung.contains_key(&promise.number), "forgotten: {} {one}", promise.number);
+        }
+        let (doubted, again) = (with("in-doubt"), with("interrupted"));
+        let calls: usize = rung.values().sum();
+        println!(
+            "{what}: {} promised, {} rung by {calls} calls, 0 doubled, 0 lost, {again} stopped and called again, \
+             {doubted} in doubt",
+            promises.len(),
+            rung.len()
+        );
+        f64::from(u32::try_from(doubted).unwrap()) / f64::from(u32::try_from(promises.len()).unwrap())
+    }
+}
+
+impl Drop for Town {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            drop(std::fs::remove_dir_all(&self.folder));
+        }
+    }
+}
+
+fn kills() -> usize {
+    std::env::var("PASSERELLE_KILLS").ok().and_then(|text| text.parse::<usize>().ok()).map_or(KILLS, |all| all / 2)
+}
+
+/// With a few hundred promises, two more or less are chance.
+fn check_doubt(share: f64, promises: usize) {
+    let bound = if promises >= 900 { 0.02 } else { 0.05 };
+    assert!(share <= bound, "{share:.3} of {promises} promises are in doubt");
+}
+
+fn missing() -> Option<&'static str> {
+    [
+        (Sipp::installed(), "Debian package sip-tester is not installed"),
+        (Kamailio::installed(), "Debian package kamailio is not installed"),
+        (Redis::installed(), "Debian package redis-server is not installed"),
+    ]
+    .into_iter()
+    .find_map(|(there, why)| (!there).then_some(why))
 }
 
 #[test]
 fn killed_at_any_instant_nobody_is_forgotten_and_nobody_is_rung_twice() {
     need_peers!();
-    if !Sipp::installed() {
-        eprintln!("SKIPPED {}: Debian package sip-tester is not installed", module_path!());
+    if let Some(why) = missing() {
+        eprintln!("SKIPPED {}: {why}", module_path!());
         return;
     }
-    let kills = std::env::var("PASSERELLE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
-    let folder = folder("chaos");
-    let (sound_port, pause) = (SOUND_PORT.to_string(), |ms: u32| format!("<pause milliseconds=\"{ms}\"/>"));
-    let start = |scenario, party, ring: u32| {
-        let (ring, wait) = (pause(ring), pause(400));
-        let keys = [("sound_port", sound_port.as_str()), ("wait", wait.as_str()), ("ring", ring.as_str())];
-        let pbx = Pbx { address: address(SCENE, party), scenario, keys: &keys, calls: 1_000_000, echo: false };
-        Sipp::start(&folder.join(scenario), &pbx).unwrap()
-    };
-    let (_agents, customers) = (start("answer", 10, 0), start("person", 11, 250));
-    let more = configuration();
+    let town = Town::new(ALONE, "chaos", "1500", "");
+    let more = configuration(ALONE, CUSTOMERS, "");
     let mut random = StdRng::seed_from_u64(0xca05);
     let mut promises = Vec::new();
-    for kill in 0..kills {
-        let mut gateway = Gateway::start(&folder, address(SCENE, 1), &more).unwrap();
+    for kill in 0..kills() {
+        let mut gateway = Gateway::start(&town.folder, address(ALONE, 1), &more).unwrap();
         for one in 0..2 {
-            promises.extend(ask(&gateway, &format!("+3361{:07}", kill * 10 + one)));
+            promises.extend(ask(&gateway, QUEUES[one], &format!("+3361{:07}", kill * 10 + one)));
             std::thread::sleep(Duration::from_millis(random.random_range(0..250)));
         }
         std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
         gateway.running.signal("KILL").unwrap();
         gateway.running.wait_end(Duration::from_secs(5)).unwrap();
     }
-    assert!(promises.len() >= kills, "{} promises in {kills} lives", promises.len());
+    assert!(promises.len() >= kills(), "{} promises in {} lives", promises.len(), kills());
+    let gateway = Gateway::start(&town.folder, address(ALONE, 1), &more).unwrap();
+    let share = town.verdict(&format!("one node, {} kills", kills()), &gateway, &promises);
+    check_doubt(share, promises.len());
+}
 
-    let gateway = Gateway::start(&folder, address(SCENE, 1), &more).unwrap();
-    let all = settle(&gateway, &promises);
-    let rung = rung(&customers);
-    let outcome = |one: &Value, code: &str| {
-        one["attempts"].as_array().is_some_and(|tries| tries.iter().any(|attempt| attempt["outcome"] == code))
+#[test]
+fn two_nodes_on_one_book_killed_and_frozen_in_turn_keep_each_promise_once() {
+    need_peers!();
+    if let Some(why) = missing() {
+        eprintln!("SKIPPED {}: {why}", module_path!());
+        return;
+    }
+    let town = Town::new(TOGETHER, "chaos-two", "18000", ", [$behind]");
+    let borders = [0, 1].map(|at| {
+        let folder = town.folder.join(format!("border-{at}"));
+        Kamailio::start_border(&folder, address(TOGETHER, BORDERS[at]), address(TOGETHER, CUSTOMERS[at])).unwrap()
+    });
+    let book = Redis::start(&town.folder.join("book"), address(TOGETHER, BOOK)).unwrap();
+    let more = configuration(TOGETHER, BORDERS, &format!("[store]\nurl = \"{}\"\n", book.url()));
+    let node = |party: u8| {
+        let own = town.folder.join(format!("node-{party}"));
+        std::fs::create_dir_all(&own).unwrap();
+        Gateway::start(&own, address(TOGETHER, party), &more).unwrap()
     };
-    let doubted = all.iter().filter(|one| outcome(one, "in-doubt")).count();
-    let mut unheard = Vec::new();
-    for (promise, one) in promises.iter().zip(&all) {
-        let calls = rung.get(&promise.number).map_or(0, Vec::len);
-        assert!(calls <= 1, "doubled: {} was rung {calls} times: {one}", promise.number);
-        if calls == 0 && !outcome(one, "in-doubt") {
-            unheard.push(one);
+    let mut nodes = [node(1), node(2)];
+    let mut random = StdRng::seed_from_u64(0xca06);
+    let mut promises = Vec::new();
+    let (mut killed, mut frozen) = (0, 0);
+    for event in 0..kills() {
+        let victim = random.random_range(0..2_usize);
+        for one in 0..2 {
+            promises.extend(ask(&nodes[victim], QUEUES[one], &format!("+3362{:07}", event * 10 + one)));
+            std::thread::sleep(Duration::from_millis(random.random_range(0..250)));
+        }
+        std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
+        // One in ten is frozen for longer than its lease, so that the other takes over, and wakes up.
+        if random.random_bool(0.1) {
+            frozen += 1;
+            nodes[victim].running.signal("STOP").unwrap();
+            let most = if kills() > KILLS { 90 } else { 24 };
+            std::thread::sleep(Duration::from_secs(random.random_range(1..most)));
+            nodes[victim].running.signal("CONT").unwrap();
+        } else {
+            killed += 1;
+            nodes[victim].running.signal("KILL").unwrap();
+            nodes[victim].running.wait_end(Duration::from_secs(5)).unwrap();
+            let party = if victim == 0 { 1 } else { 2 };
+            nodes[victim] = node(party);
         }
     }
-    assert!(unheard.is_empty(), "forgotten: {unheard:#?}");
-    println!("{kills} kills, {} promised, {} rung, 0 doubled, 0 lost, {doubted} in doubt", promises.len(), rung.len());
-    drop(std::fs::remove_dir_all(&folder));
+    assert!(promises.len() >= kills(), "{} promises in {} events", promises.len(), kills());
+    let what = format!("two nodes on one redis, {killed} kills and {frozen} freezes");
+    let share = town.verdict(&what, &nodes[0], &promises);
+    check_doubt(share, promises.len());
+    drop(borders);
 }

@@ -33,7 +33,7 @@ fn kept() -> KeptCallback {
     let (rules, mut callback) = (RetryRules::default(), Callback::new(CallbackId::new(0xcb), wish));
     callback.come_due(ASKED, &rules).unwrap();
     callback.offer("1001").unwrap();
-    callback.dial(CallId::new(0xca11), ASKED + 5_000).unwrap();
+    callback.dial(CallId::new(0xca11), ASKED + 5_000, desk::AttemptLegs::default()).unwrap();
     callback.end_attempt(Outcome::Busy, ASKED + 9_000, &rules, Some).unwrap();
     KeptCallback { callback, manage: 0x5ec7e7, version: 5, lease: None }
 }

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use call::{CallEvent, CallRecord, HangupCause, LegId, Party};
 use desk::AttemptEnd;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::CallTask;
 use crate::clock;
+use crate::drive::sip::Plan;
 
 /// The store may take so long over the attempt's journal; then nobody is dialled.
 const LEAVE_LIMIT: Duration = Duration::from_secs(3);
@@ -23,10 +24,20 @@ pub(crate) struct CallbackLink {
     pub(crate) news: mpsc::Sender<CallbackNews>,
 }
 
+/// One of the two who are to talk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    Customer,
+    Agent,
+}
+
 /// What a call-back's call says.
 pub(crate) enum CallbackNews {
-    /// The customer's INVITE is about to leave. Answered with the moment after which it may not, or with no.
-    MayDial(oneshot::Sender<Option<Instant>>),
+    /// The customer's INVITE is about to leave; so another process could end it. Answered with the moment after which it
+    /// may not, or with no.
+    MayDial(String, oneshot::Sender<Option<Instant>>),
+    /// So another process could now end this leg of the call.
+    Described(Role, String),
     /// They talk.
     Answered,
     /// The call is over; this is what is known of the customer's leg.
@@ -39,10 +50,10 @@ impl CallTask {
     }
 
     /// Asks leave to dial; the attempt is journalled when it is given.
-    pub(super) async fn leave_to_dial(&self) -> Result<Option<Instant>, HangupCause> {
+    pub(super) async fn leave_to_dial(&self, plan: &Plan) -> Result<Option<Instant>, HangupCause> {
         let Some(link) = &self.callback else { return Ok(None) };
         let (reply, answer) = oneshot::channel();
-        if link.news.send(CallbackNews::MayDial(reply)).await.is_err() {
+        if link.news.send(CallbackNews::MayDial(plan.described.clone(), reply)).await.is_err() {
             return Err(HangupCause::Cancelled);
         }
         match tokio::time::timeout(LEAVE_LIMIT, answer).await {
@@ -55,6 +66,16 @@ impl CallTask {
                 warn!("the customer is not dialled: the store does not answer");
                 Err(HangupCause::Cancelled)
             }
+        }
+    }
+
+    /// What another process needs to end this leg goes into the journal. Beside the call: its answer waits for no disk.
+    pub(super) fn tell_described(&self, leg: LegId, described: String) {
+        let role = if self.is_customer(leg) { Role::Customer } else { Role::Agent };
+        if let Some(link) = &self.callback
+            && link.news.try_send(CallbackNews::Described(role, described)).is_err()
+        {
+            debug!("the journal of this call-back is behind");
         }
     }
 

@@ -111,6 +111,7 @@ impl CallTask {
             | SipNotice::Answered { .. }
             | SipNotice::Reoffered { .. }
             | SipNotice::Info { .. }
+            | SipNotice::Described(_)
             | SipNotice::Confirmed { .. }
                 if !current =>
             {
@@ -132,6 +133,7 @@ impl CallTask {
                 let ordered = self.io(leg).was_ended();
                 self.tell_call(leg, if ordered { LegEvent::Ended } else { LegEvent::Refused(cause) });
             }
+            SipNotice::Described(described) => self.tell_described(leg, described),
             SipNotice::Reoffered { sdp } => self.phone_reoffered(leg, sdp),
             SipNotice::Info { content_type, body } => {
                 if let Some(digit) = legs::info_digit(&content_type, &body) {

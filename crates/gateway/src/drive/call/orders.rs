@@ -18,7 +18,7 @@ use crate::clock;
 use crate::config::checked::{HeaderPolicy, Seat};
 use crate::drive::console;
 use crate::drive::media::BridgeOrder;
-use crate::drive::sip::{Callee, Invitation, LegSink, SdpMaker};
+use crate::drive::sip::{Callee, Invitation, LegSink, Parties, SdpMaker};
 use crate::drive::tags;
 
 /// How long the last statistics may take at the end of a call.
@@ -264,17 +264,23 @@ impl CallTask {
             ptime_ms: 20,
         };
         let (display, user) = self.shown_to(leg, policy);
-        let not_after = if self.is_customer(leg) { self.leave_to_dial().await? } else { None };
+        let parties = Parties { callee, display, user, call: format!("{}-{}", self.id, leg.0) };
+        let (plan, not_after) = if self.is_customer(leg) {
+            let plan = self.context.sip.plan(parties.clone()).await?;
+            let not_after = self.leave_to_dial(&plan).await?;
+            (Some(plan), not_after)
+        } else {
+            (None, None)
+        };
         let for_offer = sdp.clone();
         let invitation = Invitation {
-            callee,
-            display,
-            user,
+            parties,
             headers: self.headers_for(leg, policy),
             ring_limit,
             sdp: SdpMaker(Box::new(move |address| sdp::offer(&SdpConfig { address, ..for_offer }).into_bytes())),
-            call: format!("{}-{}", self.id, leg.0),
+            plan,
             not_after,
+            described: self.callback.is_some(),
         };
         let sink = LegSink { inbox: self.inbox_in.clone(), leg };
         let sip_leg = self.context.sip.invite(sink, invitation).ok_or(HangupCause::Overload)?;

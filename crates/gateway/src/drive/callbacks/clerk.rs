@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use desk::{CallbackId, CallbackState, CallbackTurn, Order, Waiting};
+use desk::{CallbackId, CallbackState, CallbackTurn, LeftBehind, Order, Waiting};
 use store::{Change, Changed, KeptCallback};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -265,6 +265,15 @@ impl Clerk {
                 debug!(callback = %id, queue = queue.0, "a call-back of a queue that calls nobody back: it stays in the book");
                 continue;
             };
+            if Hand::has_legs(&kept) {
+                let (words, _nothing_to_hear) = mpsc::channel(1);
+                self.held.insert(id, Held::InHand { line, words });
+                if let Some(queue) = self.queues.get_mut(line) {
+                    queue.in_hand += 1;
+                }
+                Hand::inherit(self.callbacks.clone(), line, kept);
+                continue;
+            }
             let mut callback = kept.callback.clone();
             if let Some(line) = lines.get(line) {
                 bring_up_to_date(&mut callback, line, now_unix_ms);
@@ -474,7 +483,7 @@ fn bring_up_to_date(callback: &mut desk::Callback, line: &Line, now_unix_ms: u64
     if matches!(callback.state(), CallbackState::Offered | CallbackState::Dialling | CallbackState::Connected) {
         metric::count(Metric::CallbacksTakenOver);
         warn!(callback = %callback.id(), state = callback.state().code(), "taken over from a node that died");
-        let _fits = callback.take_over(now_unix_ms, rules, line.allowed(&zone));
+        let _fits = callback.take_over(LeftBehind::Unknown, now_unix_ms, rules, line.allowed(&zone));
     }
     // The rules of a zone may have changed since: the promised time on his clock is what counts.
     let wanted = callback.wish().wanted.as_ref().and_then(|wanted| wanted.reresolve().ok());

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use call::{CallId, CallSpec, HangupCause, LegId, Party};
-use desk::{AttemptEnd, Callback, CallbackId, CallbackState, CancelledBy, OutOfTurn, Outcome};
+use desk::{AttemptEnd, AttemptLegs, Callback, CallbackId, CallbackState, CancelledBy, OutOfTurn, Outcome};
 use store::{Change, Changed, KeptCallback};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, error, info, info_span, warn};
@@ -11,8 +11,10 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use super::clerk::ms;
 use super::{Back, Callbacks, LEASE, LEASE_MARGIN, Line, Word};
 use crate::clock;
-use crate::drive::call::{CallInput, CallbackLink, CallbackNews, start_callback};
+use crate::drive::call::{CallInput, CallbackLink, CallbackNews, Role, start_callback};
 use crate::observe::metric::{self, Metric};
+
+mod heir;
 
 /// News a call may have waiting for its hand.
 const NEWS_MAX: usize = 16;
@@ -50,6 +52,8 @@ pub(super) struct Hand {
     declined: Vec<String>,
     /// Who is asked.
     agent: String,
+    /// How another process could end the call's legs.
+    legs: AttemptLegs,
     /// The customer's INVITE was let go.
     dialled: bool,
     /// They talk, whether or not that could be written.
@@ -75,6 +79,18 @@ impl Drop for Done {
     }
 }
 
+/// Carries a call-back out in a task of its own; the clerk hears of its end however it ends.
+fn spawn(words: mpsc::Sender<Word>, id: CallbackId, work: impl Future<Output = Option<Back>> + Send + 'static) {
+    let span = info_span!("callback", id = %id);
+    tokio::spawn(
+        async move {
+            let mut done = Done { words, id, back: None };
+            done.back = work.await.map(Box::new);
+        }
+        .instrument(span),
+    );
+}
+
 impl Hand {
     /// Starts the call of `spec` for this call-back.
     pub(super) fn start(
@@ -89,15 +105,9 @@ impl Hand {
         let agent = agent.unwrap_or_default().to_owned();
         let id = kept.callback.id();
         let call = spec.id;
-        let hand = Self { id, call, line, kept, declined, agent, dialled: false, talking: false, callbacks };
-        let span = info_span!("callback", id = %id);
-        tokio::spawn(
-            async move {
-                let mut done = Done { words: hand.callbacks.words.clone(), id, back: None };
-                done.back = hand.run(spec, words).await.map(Box::new);
-            }
-            .instrument(span),
-        );
+        let legs = AttemptLegs::default();
+        let hand = Self { id, call, line, kept, declined, agent, legs, dialled: false, talking: false, callbacks };
+        spawn(hand.callbacks.words.clone(), id, hand.run(spec, words));
     }
 
     async fn run(mut self, spec: CallSpec, words: mpsc::Receiver<HandWord>) -> Option<Back> {
@@ -153,7 +163,11 @@ impl Hand {
         loop {
             tokio::select! {
                 heard = news.recv() => match heard {
-                    Some(CallbackNews::MayDial(reply)) => self.may_dial(reply).await,
+                    Some(CallbackNews::MayDial(described, reply)) => {
+                        self.legs.customer = described;
+                        self.may_dial(reply).await;
+                    }
+                    Some(CallbackNews::Described(role, described)) => self.note_leg(role, described).await,
                     Some(CallbackNews::Answered) => self.answered().await,
                     Some(CallbackNews::Ended(end)) => {
                         self.note_end(&end).await;
@@ -176,9 +190,12 @@ impl Hand {
         let (asked, now) = (clock::now(), clock::unix_ms());
         let allowed =
             self.line().is_some_and(|line| line.config.numbers.judge_again(&self.kept.callback.wish().number).is_ok());
-        let call = self.call;
-        let written =
-            if allowed { self.write(|callback| callback.dial(call, now)).await } else { Err(NotWritten::OutOfTurn) };
+        let (call, legs) = (self.call, self.legs.clone());
+        let written = if allowed {
+            self.write(|callback| callback.dial(call, now, legs.clone())).await
+        } else {
+            Err(NotWritten::OutOfTurn)
+        };
         let not_after = match written {
             Ok(()) => self.kept.lease.map(|lease| {
                 let left = Duration::from_millis(lease.until_unix_ms.saturating_sub(now)).min(LEASE);
@@ -192,6 +209,21 @@ impl Hand {
         };
         self.dialled = not_after.is_some();
         let _call_over = reply.send(not_after);
+    }
+
+    /// Written down, so that whoever takes over can end the leg and knows whether it was answered. What cannot be written
+    /// stays in doubt should this node die, no more.
+    async fn note_leg(&mut self, role: Role, described: String) {
+        match role {
+            Role::Customer => self.legs.customer = described,
+            Role::Agent => self.legs.agent = described,
+        }
+        if self.dialled {
+            let (call, legs) = (self.call, self.legs.clone());
+            if self.write(|callback| callback.note_legs(call, legs.clone())).await.is_err() {
+                debug!("how to end a leg of this call-back is not written down");
+            }
+        }
     }
 
     async fn answered(&mut self) {

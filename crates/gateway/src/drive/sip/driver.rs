@@ -10,22 +10,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use call::HangupCause;
+use sip::OrphanEnd;
 use sip::digest::Credentials;
 use sip::endpoint::{
-    Account, CallRef, EndedBy, Endpoint, IncomingInvite, Invite, RegistrationConfig, RegistrationRef,
+    Account, CallRef, EndedBy, Endpoint, IncomingInvite, Invite, OrphanRef, RegistrationConfig, RegistrationRef,
     RegistrationState, SipEvent, Target, Transport,
 };
 use sip::error::{Failure, Reason};
 use sip::uri::Uri;
 use sip::values::NameAddr;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::config::checked::Trunk;
 use crate::drive::sip::sockets::{Inbound, Sockets};
 use crate::drive::sip::{
-    Callee, DriverLedger, Incoming, Invitation, LegSink, Order, SipLeg, SipNotice, cause_of, status_of,
+    Callee, DriverLedger, Incoming, Invitation, LegSink, Order, Parties, Plan, SipLeg, SipNotice, cause_of, status_of,
 };
 use crate::net::addresses;
 use crate::observe::metric::{self, Metric};
@@ -69,6 +70,8 @@ struct LegEntry {
     remote: IpAddr,
     /// Why we end it, when we do.
     ending: Option<HangupCause>,
+    /// How another process could end it, as its call was told last; `None` when it does not want to know.
+    described: Option<String>,
 }
 
 /// A trunk and where it is now.
@@ -92,6 +95,8 @@ pub(crate) struct SipDriver {
     trunks: Vec<TrunkEntry>,
     /// Registrations whose end is not confirmed yet, at the very end.
     leaving: BTreeSet<RegistrationRef>,
+    /// Legs of dead processes that are being ended, and who asks.
+    orphans: BTreeMap<OrphanRef, oneshot::Sender<OrphanEnd>>,
 }
 
 impl SipDriver {
@@ -114,6 +119,7 @@ impl SipDriver {
             by_call: BTreeMap::new(),
             trunks,
             leaving: BTreeSet::new(),
+            orphans: BTreeMap::new(),
         }
     }
 
@@ -207,6 +213,16 @@ impl SipDriver {
         let now = clock::now();
         match order {
             Order::Invite { leg, sink, invitation } => self.invite(leg, sink, *invitation),
+            Order::Plan { parties, reply } => {
+                let _asker_gone = reply.send(self.plan(*parties));
+            }
+            Order::EndOrphan { orphan, reply } => match self.endpoint.end_orphan(*orphan, now) {
+                Ok(orphan) => drop(self.orphans.insert(orphan, reply)),
+                Err(error) => {
+                    warn!(%error, "a dead process's leg is not ended");
+                    let _asker_gone = reply.send(OrphanEnd::Unknown);
+                }
+            },
             Order::Adopt { leg, sink } => match self.legs.get_mut(&leg) {
                 Some(entry) => entry.sink = Some(sink),
                 // It ended between INVITE and now.
@@ -271,7 +287,7 @@ impl SipDriver {
     }
 
     fn invite(&mut self, leg: SipLeg, sink: LegSink, invitation: Invitation) {
-        let not_after = invitation.not_after;
+        let (not_after, described) = (invitation.not_after, invitation.described);
         let (invite, remote) = match self.prepare(invitation) {
             Ok(prepared) => prepared,
             Err((cause, why)) => {
@@ -290,7 +306,8 @@ impl SipDriver {
         }
         match self.endpoint.invite(invite, clock::now()) {
             Ok(call) => {
-                self.legs.insert(leg, LegEntry { call, sink: Some(sink), remote, ending: None });
+                let described = described.then(String::new);
+                self.legs.insert(leg, LegEntry { call, sink: Some(sink), remote, ending: None, described });
                 self.by_call.insert(call, leg);
             }
             Err(error) => {
@@ -307,28 +324,72 @@ impl SipDriver {
 
     /// From our words to the endpoint's: where the callee is now, and the offer for the address that faces him.
     fn prepare(&self, invitation: Invitation) -> Result<(Invite, IpAddr), (HangupCause, String)> {
-        let Invitation { callee, display, user, headers, ring_limit, sdp, call, not_after: _ } = invitation;
+        let Invitation { parties, headers, ring_limit, sdp, plan, not_after: _, described: _ } = invitation;
+        let invite = self.address(parties)?;
+        if plan.as_ref().is_some_and(|plan| plan.target != invite.target) {
+            return Err((HangupCause::Unreachable, "the trunk has moved since this call was planned".to_owned()));
+        }
+        let remote = invite.target.address;
+        let local = self.config.sdp_ip.unwrap_or_else(|| addresses::local_towards(remote));
+        let invite = Invite {
+            headers,
+            body: Some((sdp.0)(local)),
+            ring_limit: Some(ring_limit + RING_BACKSTOP),
+            identity: plan.map(|plan| plan.identity),
+            ..invite
+        };
+        Ok((invite, remote.ip()))
+    }
+
+    fn plan(&mut self, parties: Parties) -> Result<Plan, HangupCause> {
+        let mut invite = self.address(parties).map_err(|(cause, why)| {
+            info!(why, "leg not planned");
+            cause
+        })?;
+        let orphan = self.endpoint.plan(&mut invite).map_err(|error| {
+            warn!(%error, "leg not planned");
+            HangupCause::Overload
+        })?;
+        let identity = invite.identity.ok_or(HangupCause::Bug)?;
+        Ok(Plan { identity, target: invite.target, described: orphan.to_string() })
+    }
+
+    /// An INVITE from and to these, with nothing to say yet.
+    fn address(&self, parties: Parties) -> Result<Invite, (HangupCause, String)> {
+        let Parties { callee, display, user, call } = parties;
         let (uri, to, target, credentials, from_host) = match callee {
             Callee::Agent { extension } => self.agent_target(&extension)?,
             Callee::Trunk { trunk, user } => self.trunk_target(&trunk, &user)?,
         };
-        let local = self.config.sdp_ip.unwrap_or_else(|| addresses::local_towards(target.address));
         let from_uri: Uri =
             format!("sip:{}@{from_host}", escape_user(&user)).parse().map_err(|_| bad_address("From"))?;
         let mut from = NameAddr::new(from_uri);
         from.display = (!display.is_empty()).then_some(display);
-        let invite = Invite {
+        Ok(Invite {
             uri,
             from,
             to,
             target,
             credentials,
-            headers,
-            body: Some((sdp.0)(local)),
-            ring_limit: Some(ring_limit + RING_BACKSTOP),
+            headers: Vec::new(),
+            body: None,
+            ring_limit: None,
             call_id: Some(call),
-        };
-        Ok((invite, target.address.ip()))
+            identity: None,
+        })
+    }
+
+    /// Tells a call how another process could end its leg, if that has changed.
+    fn describe(&mut self, call: CallRef) {
+        let Some(entry) = self.by_call.get(&call).and_then(|leg| self.legs.get_mut(leg)) else { return };
+        let (Some(before), Some(orphan)) = (&mut entry.described, self.endpoint.orphan(call)) else { return };
+        let now = orphan.to_string();
+        if *before != now
+            && let Some(sink) = &entry.sink
+        {
+            before.clone_from(&now);
+            sink.tell(SipNotice::Described(now));
+        }
     }
 
     #[expect(clippy::type_complexity, reason = "the five parts of an address, taken apart at once by the one caller")]
@@ -460,10 +521,12 @@ impl SipDriver {
         match event {
             SipEvent::Progress { call, status, body, .. } => {
                 debug!(?call, status, "progress");
+                self.describe(call);
                 self.tell(call, |remote| SipNotice::Progress { sdp: body, remote });
             }
             SipEvent::Answered { call, body, .. } => {
-                self.tell(call, |remote| SipNotice::Answered { sdp: body, remote })
+                self.describe(call);
+                self.tell(call, |remote| SipNotice::Answered { sdp: body, remote });
             }
             SipEvent::Failed { call, failure } => {
                 let status = failure.status;
@@ -499,6 +562,12 @@ impl SipDriver {
                 let on = !self.endpoint.bindings(&user).is_empty();
                 info!(agent = user, ?why, "phone no longer registered");
                 self.presence(user, on).await;
+            }
+            SipEvent::OrphanEnded { orphan, end } => {
+                info!(?end, "a dead process's leg is ended");
+                if let Some(reply) = self.orphans.remove(&orphan) {
+                    let _asker_gone = reply.send(end);
+                }
             }
             SipEvent::Probed { probe, result } => debug!(?probe, ?result, "options probe"),
             SipEvent::Refused { why, flow } => {
@@ -546,7 +615,7 @@ impl SipDriver {
             local,
             headers: invite.headers,
         };
-        self.legs.insert(leg, LegEntry { call, sink: None, remote, ending: None });
+        self.legs.insert(leg, LegEntry { call, sink: None, remote, ending: None, described: None });
         self.by_call.insert(call, leg);
         if self.config.incoming.try_send(incoming).is_err() {
             self.endpoint.reject(call, 503, None, clock::now());

@@ -80,18 +80,48 @@ pub(crate) struct Outcome {
 }
 
 impl Layer {
+    pub(crate) fn new_branch(&mut self) -> String {
+        format!("{MAGIC_COOKIE}{}", self.long_token())
+    }
+
     fn new_via(&mut self, flow: Flow) -> Via {
-        let branch = format!("{MAGIC_COOKIE}{}", self.long_token());
+        let branch = self.new_branch();
+        self.via(flow, &branch)
+    }
+
+    pub(crate) fn via(&self, flow: Flow, branch: &str) -> Via {
         let address = self.advertised(flow);
-        Via::new(flow.transport.as_str(), Host::from(address), Some(address.port()), &branch)
+        Via::new(flow.transport.as_str(), Host::from(address), Some(address.port()), branch)
     }
 
     /// Sends a request with a branch of its own and waits for the answer.
-    pub(crate) fn request(&mut self, mut request: Request, flow: Flow, user: User, now: Instant) -> ClientId {
-        let via = self.new_via(flow);
+    pub(crate) fn request(&mut self, request: Request, flow: Flow, user: User, now: Instant) -> ClientId {
+        let branch = self.new_branch();
+        self.request_as(&branch, request, flow, user, now)
+    }
+
+    /// The same with a branch that is known already.
+    pub(crate) fn request_as(
+        &mut self,
+        branch: &str,
+        mut request: Request,
+        flow: Flow,
+        user: User,
+        now: Instant,
+    ) -> ClientId {
+        let via = self.via(flow, branch);
         request.headers.push_front(HeaderName::Via, &via.to_string());
         request.headers.push(HeaderName::UserAgent, &self.config.product);
-        self.start_client(request, via.branch().unwrap_or_default(), flow, user, now)
+        self.start_client(request, branch, flow, user, now)
+    }
+
+    /// Listens for the answers to an INVITE that another process sent, for as long as its far end may repeat them.
+    pub(crate) fn adopt_invite(&mut self, invite: Request, flow: Flow, user: User, now: Instant) -> ClientId {
+        let branch = invite.branch().unwrap_or_default();
+        let machine = ClientMachine::Invite(ClientInvite::adopted(self.pace(flow)));
+        let id = self.insert_client(machine, invite, &branch, flow, user);
+        self.abandon_client(id, now);
+        id
     }
 
     /// Sends a CANCEL: the branch, route and CSeq number of its INVITE (§9.1).
@@ -99,10 +129,7 @@ impl Layer {
         let Some(client) = self.clients.get(&invite) else {
             return;
         };
-        let mut cancel = hop_request(&client.request, Method::Cancel);
-        if let Some(to) = client.request.headers.get(&HeaderName::To) {
-            cancel.headers.push(HeaderName::To, to);
-        }
+        let mut cancel = cancel_of(&client.request);
         if let Some(reason) = reason {
             cancel.headers.push(HeaderName::Reason, reason);
         }
@@ -111,14 +138,40 @@ impl Layer {
         self.start_client(cancel, &branch, flow, User::Nobody, now);
     }
 
-    fn start_client(&mut self, request: Request, branch: &str, flow: Flow, user: User, now: Instant) -> ClientId {
-        let id = ClientId(self.next_id());
-        let pace = Pace::new(self.config.timers, flow.transport.is_reliable());
+    fn pace(&self, flow: Flow) -> Pace {
+        Pace::new(self.config.timers, flow.transport.is_reliable())
+    }
+
+    /// Sends a request that has its Via already.
+    pub(crate) fn start_client(
+        &mut self,
+        request: Request,
+        branch: &str,
+        flow: Flow,
+        user: User,
+        now: Instant,
+    ) -> ClientId {
+        let pace = self.pace(flow);
         let machine = if request.method == Method::Invite {
             ClientMachine::Invite(ClientInvite::new(pace))
         } else {
             ClientMachine::Other(ClientOther::new(pace))
         };
+        let id = self.insert_client(machine, request, branch, flow, user);
+        let outcome = self.drive_client(id, Input::Request, None, now);
+        debug_assert!(outcome.is_none(), "a request just sent has no answer");
+        id
+    }
+
+    fn insert_client(
+        &mut self,
+        machine: ClientMachine,
+        request: Request,
+        branch: &str,
+        flow: Flow,
+        user: User,
+    ) -> ClientId {
+        let id = ClientId(self.next_id());
         let key = ClientKey { branch: branch.to_owned(), method: request.method.clone() };
         self.client_keys.insert(key.clone(), id);
         let client = Client {
@@ -134,8 +187,6 @@ impl Layer {
             abandoned: false,
         };
         self.clients.insert(id, client);
-        let outcome = self.drive_client(id, Input::Request, None, now);
-        debug_assert!(outcome.is_none(), "a request just sent has no answer");
         id
     }
 
@@ -271,6 +322,15 @@ fn challenged(client: &Client, answer: &Answer) -> Option<Box<(Request, Flow)>> 
         }
         Answer::Response(_) | Answer::TimedOut(_) | Answer::Broken => None,
     }
+}
+
+/// The CANCEL of an INVITE that has its Via.
+pub(crate) fn cancel_of(invite: &Request) -> Request {
+    let mut cancel = hop_request(invite, Method::Cancel);
+    if let Some(to) = invite.headers.get(&HeaderName::To) {
+        cancel.headers.push(HeaderName::To, to);
+    }
+    cancel
 }
 
 /// A request that goes the way of another and belongs to it: CANCEL (§9.1) and the ACK of a refusal
