@@ -8,7 +8,7 @@
 //!
 //! Beside the desk stands what a call-back needs to know of time: [`Hours`] with holidays and exceptions, the
 //! [`Slots`] within them, the moment a visitor [`Wanted`], and the [`CallingHours`] in which he may be rung. None of
-//! them keeps anything; the same question has the same answer.
+//! them keeps anything; the same question has the same answer. [`simulate`] plays an [`Order`] on given arrivals.
 
 mod agent;
 mod calendar;
@@ -26,7 +26,9 @@ mod number;
 mod quiet;
 mod refusal;
 mod routing;
+pub mod simulate;
 mod slots;
+mod spread;
 mod wait;
 mod when;
 mod zone;
@@ -50,6 +52,7 @@ pub use number::{
 pub use quiet::CallingHours;
 pub use refusal::{Bound, Refusal};
 pub use slots::{BadSlotRule, Slot, SlotPage, SlotRefusal, SlotRules, Slots, Taken};
+pub use spread::Spread;
 pub use wait::{Calibration, Handling, Queued, Wait};
 pub use when::{Promise, Wanted, WhenError};
 pub use zone::{Occurrence, UnknownZone, Zone};

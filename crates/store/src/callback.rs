@@ -94,6 +94,8 @@ pub struct CallbackQuery {
     pub open_only: bool,
     /// Only those asked for at or after this moment.
     pub since_unix_ms: Option<u64>,
+    /// Only those asked for before this moment: the next page.
+    pub before_unix_ms: Option<u64>,
 }
 
 impl CallbackQuery {
@@ -104,7 +106,7 @@ impl CallbackQuery {
 impl Default for CallbackQuery {
     /// The last twenty.
     fn default() -> Self {
-        Self { limit: 20, tenant: None, open_only: false, since_unix_ms: None }
+        Self { limit: 20, tenant: None, open_only: false, since_unix_ms: None, before_unix_ms: None }
     }
 }
 

@@ -156,10 +156,11 @@ fn damaged(why: Unreadable) -> StoreError {
     StoreError::Damaged(why.0)
 }
 
-/// The ids of an order from its end, down to a moment.
-fn newest(order: &str, since_unix_ms: Option<u64>, limit: usize) -> Cmd {
+/// The ids of an order from its end, or from before a moment, down to a moment.
+fn newest(order: &str, (since_unix_ms, before_unix_ms): (Option<u64>, Option<u64>), limit: usize) -> Cmd {
     let mut command = redis::cmd("ZREVRANGEBYSCORE");
-    command.arg(order).arg("+inf").arg(since_unix_ms.unwrap_or(0)).arg("LIMIT").arg(0).arg(limit);
+    let last = before_unix_ms.map_or_else(|| "+inf".to_owned(), |before| format!("({before}"));
+    command.arg(order).arg(last).arg(since_unix_ms.unwrap_or(0)).arg("LIMIT").arg(0).arg(limit);
     command
 }
 

@@ -238,6 +238,10 @@ fn callbacks_are_listed_newest_first_and_seats_are_counted() {
         assert_eq!(listed(CallbackQuery { limit: 3, ..CallbackQuery::default() }).await, [9, 8, 7]);
         let open = CallbackQuery { open_only: true, since_unix_ms: Some(1_007), ..CallbackQuery::default() };
         assert_eq!(listed(open).await, [9, 7]);
+        let page = CallbackQuery { before_unix_ms: Some(1_007), limit: 2, ..CallbackQuery::default() };
+        assert_eq!(listed(page.clone()).await, [6, 5]);
+        let between = CallbackQuery { since_unix_ms: Some(1_006), tenant: Some("shop".into()), ..page };
+        assert_eq!(listed(between).await, [6]);
         let none = CallbackQuery { tenant: Some("other".into()), ..CallbackQuery::default() };
         assert_eq!(listed(none).await, []);
         let queue = || ("shop".into(), "support".into());

@@ -174,10 +174,11 @@ pub(super) fn list(
     query: &CallbackQuery,
     counters: &Counters,
 ) -> Result<Vec<KeptCallback>, StoreError> {
-    let mut sql = format!("SELECT {COLUMNS} FROM callbacks WHERE asked_unix_ms >= ?1");
-    let mut values = vec![Value::Integer(to_column(query.since_unix_ms.unwrap_or(0)))];
+    let mut sql = format!("SELECT {COLUMNS} FROM callbacks WHERE asked_unix_ms >= ?1 AND asked_unix_ms < ?2");
+    let (since, before) = (query.since_unix_ms.unwrap_or(0), query.before_unix_ms.unwrap_or(u64::MAX));
+    let mut values = vec![Value::Integer(to_column(since)), Value::Integer(to_column(before))];
     if let Some(tenant) = &query.tenant {
-        sql.push_str(" AND tenant = ?2");
+        sql.push_str(" AND tenant = ?3");
         values.push(Value::Text(tenant.0.clone()));
     }
     if query.open_only {

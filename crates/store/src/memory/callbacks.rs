@@ -94,8 +94,8 @@ impl Book {
     }
 
     pub(super) fn list(&self, query: &CallbackQuery) -> Vec<KeptCallback> {
-        let since = query.since_unix_ms.unwrap_or(0);
-        let newest_first = self.asked.range((since, CallbackId::new(0))..).rev();
+        let (since, before) = (query.since_unix_ms.unwrap_or(0), query.before_unix_ms.unwrap_or(u64::MAX));
+        let newest_first = self.asked.range((since, CallbackId::new(0))..).rev().filter(|(at, _)| *at < before);
         let all = newest_first.filter_map(|(_, id)| self.kept.get(id));
         let wanted = all.filter(|kept| {
             query.tenant.as_ref().is_none_or(|tenant| tenant == kept.callback.tenant())

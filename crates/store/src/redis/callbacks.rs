@@ -224,7 +224,7 @@ pub(super) async fn list(session: &Session, query: &CallbackQuery) -> Result<Vec
         None => key(&[kind]),
     };
     let limit = query.limit.min(CallbackQuery::LIMIT_MAX);
-    let ids: Vec<String> = session.command(&newest(&order, query.since_unix_ms, limit)).await?;
+    let ids: Vec<String> = session.command(&newest(&order, (query.since_unix_ms, query.before_unix_ms), limit)).await?;
     let mut found = Vec::new();
     for page in ids.chunks(PAGE) {
         let mut commands = redis::pipe();

@@ -98,7 +98,7 @@ pub(super) async fn list(session: &Session, query: &CallQuery) -> Result<Vec<Cal
         None => key(&["calls"]),
     };
     let limit = query.limit.min(CallQuery::LIMIT_MAX);
-    let ids = session.command::<Vec<String>>(&super::newest(&order, query.since_unix_ms, limit)).await?;
+    let ids = session.command::<Vec<String>>(&super::newest(&order, (query.since_unix_ms, None), limit)).await?;
     let mut found = Vec::new();
     for page in ids.chunks(PAGE) {
         found.extend(read(session, page).await?);
