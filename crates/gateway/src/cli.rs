@@ -10,6 +10,8 @@ use crate::commands::callbacks::Ask;
 use crate::commands::listing::Source;
 use crate::config::DemoPlace;
 
+mod figures;
+
 /// A WebRTC-to-SIP gateway between a web site and the telephones of its agents.
 #[derive(Debug, Parser)]
 #[command(
@@ -63,6 +65,11 @@ enum Command {
         #[command(subcommand)]
         ask: CallbackCommand,
     },
+    /// Play FIFO, priority and satisfaction orders on your own call-backs, and compare the delays
+    ///
+    /// Reads the call-backs and the records of their calls from the store, beside a running gateway; or arrivals from a
+    /// CSV file; or makes up a day. Nothing is changed and nobody is called.
+    Simulate(figures::Simulate),
     /// Ask the running gateway whether it is well
     ///
     /// Exit status: 0 when /healthz says so, 1 otherwise. For a container's health check; needs no curl.
@@ -184,6 +191,7 @@ pub fn main() -> ExitCode {
         Command::Callback { ask: CallbackCommand::Show { id, source, json } } => {
             commands::callbacks::callback(&source.source(), &Ask::Show(id), json)
         }
+        Command::Simulate(simulate) => commands::simulate::simulate(&simulate.ask()),
         Command::Health { config, demo } => commands::health::health(&config.config, demo),
     }
 }

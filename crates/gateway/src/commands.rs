@@ -2,12 +2,15 @@
 
 use std::io::{self, Write};
 
+pub(crate) mod book;
 pub(crate) mod callbacks;
 pub(crate) mod calls;
 pub(crate) mod check;
 pub(crate) mod health;
 pub(crate) mod listing;
+pub(crate) mod period;
 pub(crate) mod run;
+pub(crate) mod simulate;
 
 /// Writes to standard output. A reader that has gone (`| head`) is no mistake, so nothing is said about it.
 pub(crate) fn print(text: &str) {

@@ -24,8 +24,7 @@ fn arrival(asked: u64, due: u64, priority: u8, handling: u64) -> Arrival {
 /// Who is served, and after how many minutes.
 fn check(arrivals: &[Arrival], agents: usize, order: Order, expected: &[(usize, u64)]) {
     let turns = serve(arrivals, agents, order);
-    let served: Vec<(usize, u64)> =
-        turns.iter().map(|turn| (turn.arrival, (turn.at_unix_ms - T0) / MINUTE)).collect();
+    let served: Vec<(usize, u64)> = turns.iter().map(|turn| (turn.arrival, (turn.at_unix_ms - T0) / MINUTE)).collect();
     assert_eq!(served, expected, "{order:?}");
 }
 
@@ -94,11 +93,8 @@ fn random(seed: u64) -> (Vec<Arrival>, usize) {
 fn every_order_serves_everybody_once_never_early_and_leaves_no_agent_idle() {
     for seed in 0..300 {
         let (arrivals, agents) = random(seed);
-        let orders = [
-            Order::Fifo,
-            Order::Priority { head_start: minutes(10) },
-            Order::Satisfaction(Satisfaction::default()),
-        ];
+        let orders =
+            [Order::Fifo, Order::Priority { head_start: minutes(10) }, Order::Satisfaction(Satisfaction::default())];
         for order in orders {
             let turns = serve(&arrivals, agents, order);
             let mut served: Vec<usize> = turns.iter().map(|turn| turn.arrival).collect();

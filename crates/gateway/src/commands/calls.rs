@@ -98,7 +98,7 @@ fn path(url: &str) -> &str {
 }
 
 /// `0.8 s`, `12 s`, `3:05`, `1:02:09`.
-fn span(ms: u64) -> String {
+pub(crate) fn span(ms: u64) -> String {
     let seconds = ms / 1_000;
     match seconds {
         0..10 => format!("{}.{} s", seconds, ms % 1_000 / 100),
