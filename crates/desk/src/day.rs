@@ -15,6 +15,11 @@ impl Day {
         Date::new(year, month, day).ok().map(Self)
     }
 
+    /// The next day; `None` at the end of the calendar.
+    pub fn tomorrow(self) -> Option<Self> {
+        self.0.tomorrow().ok().map(Self)
+    }
+
     /// 0 is Monday, 6 Sunday, as in [`Opening`](crate::Opening).
     pub fn weekday(self) -> u8 {
         u8::try_from(self.0.weekday().to_monday_zero_offset()).unwrap_or(0)

@@ -82,6 +82,25 @@ impl Holidays {
 }
 
 impl Holiday {
+    /// Its name as it is said in English.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NewYear => "New Year's Day",
+            Self::GoodFriday => "Good Friday",
+            Self::EasterMonday => "Easter Monday",
+            Self::LabourDay => "Labour Day",
+            Self::Victory => "Victory Day",
+            Self::Ascension => "Ascension Day",
+            Self::WhitMonday => "Whit Monday",
+            Self::NationalDay => "the national day",
+            Self::Assumption => "Assumption Day",
+            Self::AllSaints => "All Saints' Day",
+            Self::Armistice => "Armistice Day",
+            Self::Christmas => "Christmas Day",
+            Self::SaintStephen => "St Stephen's Day",
+        }
+    }
+
     const ALL: [Self; 13] = [
         Self::NewYear,
         Self::GoodFriday,

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use jiff::civil::{Date, DateTime};
 
-use crate::{Day, DaySpan, Holidays, Zone};
+use crate::{Day, DaySpan, Holiday, Holidays, Zone};
 
 /// One opening: from a minute of a weekday to another minute, past midnight when `to` is not after
 /// `from`.
@@ -31,6 +31,24 @@ pub struct Hours {
     openings: Vec<Opening>,
     holidays: Option<Holidays>,
     exceptions: BTreeMap<Day, Vec<DaySpan>>,
+}
+
+/// What a day is like.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DayPlan {
+    /// What opens on it, by the minute it opens; none is closed.
+    pub spans: Vec<DaySpan>,
+    /// Why it is not as any day of its name.
+    pub because: Option<Because>,
+}
+
+/// Why a day is not as any other of its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Because {
+    /// It is a public holiday.
+    Holiday(Holiday),
+    /// Its hours were said for this day.
+    Exception,
 }
 
 /// The hours make no sense.
@@ -92,6 +110,19 @@ impl Hours {
         Ok(self)
     }
 
+    /// What opens on a day, and why it is not as usual.
+    pub fn plan(&self, day: Day) -> DayPlan {
+        if let Some(spans) = self.exceptions.get(&day) {
+            return DayPlan { spans: sorted(spans.clone()), because: Some(Because::Exception) };
+        }
+        if let Some(holiday) = self.holidays.and_then(|holidays| holidays.on(day)) {
+            return DayPlan { spans: Vec::new(), because: Some(Because::Holiday(holiday)) };
+        }
+        let today = self.openings.iter().filter(|opening| opening.weekday == day.weekday());
+        let span = |one: &Opening| DaySpan { from_minute: one.from_minute, to_minute: one.to_minute };
+        DayPlan { spans: sorted(today.map(span).collect()), because: None }
+    }
+
     /// Whose wall clock.
     pub const fn zone(&self) -> &Zone {
         &self.zone
@@ -123,6 +154,11 @@ impl Hours {
         let week = self.openings.iter().filter(today).map(|o| minutes(o.from_minute, o.to_minute));
         exception.into_iter().flatten().map(|span| minutes(span.from_minute, span.to_minute)).chain(week)
     }
+}
+
+fn sorted(mut spans: Vec<DaySpan>) -> Vec<DaySpan> {
+    spans.sort_by_key(|span| span.from_minute);
+    spans
 }
 
 impl Opening {

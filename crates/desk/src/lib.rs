@@ -43,7 +43,7 @@ pub use config::{AgentConfig, CallLimits, DeskConfig, DeskLimits, Queue, QueueTa
 pub use day::{Day, DaySpan, NoSuchDay};
 pub use desk::{Availability, CallbackTurn, Desk, DeskCommand, TalkRequest, Timer};
 pub use holidays::{Holiday, Holidays};
-pub use hours::{Hours, HoursError, Opening};
+pub use hours::{Because, DayPlan, Hours, HoursError, Opening};
 pub use load::Load;
 pub use number::{
     Explanation, Misspelling, Number, NumberKind, NumberPolicy, NumberPolicyConfig, NumberPolicyError, NumberRefusal,

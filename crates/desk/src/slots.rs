@@ -38,6 +38,8 @@ pub struct SlotRules {
     pub seats: u32,
     /// No slot starts within this time of the closing. A day at most.
     pub refuse_before_close: Duration,
+    /// Nobody may ask to be called at once within this time of the closing. A day at most.
+    pub asap_before_close: Duration,
 }
 
 impl Default for SlotRules {
@@ -51,6 +53,7 @@ impl Default for SlotRules {
             buffer: Duration::ZERO,
             seats: 1,
             refuse_before_close: Duration::ZERO,
+            asap_before_close: Duration::ZERO,
         }
     }
 }
@@ -152,6 +155,7 @@ impl Slots {
             ("buffer", rules.buffer <= DAY),
             ("seats", rules.seats > 0),
             ("refuse_before_close", rules.refuse_before_close <= DAY),
+            ("asap_before_close", rules.asap_before_close <= DAY),
         ];
         match sound.iter().find(|(_, is_sound)| !is_sound) {
             Some((name, _)) => Err(BadSlotRule(name)),
@@ -204,7 +208,7 @@ impl Slots {
 
     /// Whether somebody may still ask to be called at once: it is open, and not about to close.
     pub fn may_ask_now(&self, now_ms: u64) -> bool {
-        self.hours.is_open_for(now_ms, ms(self.rules.refuse_before_close))
+        self.hours.is_open_for(now_ms, ms(self.rules.refuse_before_close.max(self.rules.asap_before_close)))
     }
 
     /// Whether a slot starts at this moment, if it fits.

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+use crate::Day;
+
 /// A wall clock and its rules, by the name it is kept under.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Zone {
@@ -99,6 +101,11 @@ impl Zone {
     pub fn rfc3339(&self, unix_ms: u64) -> Option<String> {
         let (at, _, offset) = self.local(unix_ms)?;
         Some(at.display_with_offset(offset).to_string())
+    }
+
+    /// Which day this clock shows at a moment; `None` beyond the year 9999.
+    pub fn day(&self, unix_ms: u64) -> Option<Day> {
+        self.local(unix_ms).map(|(_, local, _)| Day(local.date()))
     }
 
     /// The moment, what the clock shows then, and its offset.

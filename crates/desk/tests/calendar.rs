@@ -1,7 +1,7 @@
 //! Opening hours a person can check by hand: lunch, nights, holidays, exceptions, changes of the clock; quiet hours.
 #![expect(clippy::unwrap_used, reason = "a test file as a whole; the lint knows only `#[test]` functions")]
 
-use desk::{CallingHours, Day, DaySpan, Holiday, Holidays, Hours, HoursError, Opening, Zone};
+use desk::{Because, CallingHours, Day, DayPlan, DaySpan, Holiday, Holidays, Hours, HoursError, Opening, Zone};
 use jiff::Timestamp;
 
 const MONDAY: u8 = 0;
@@ -118,6 +118,24 @@ fn holidays_and_exceptions_stand_above_the_week() {
     let alsace = hours("Europe/Paris", 0..7, &["09:00-18:00"]).with_holidays(Holidays::AlsaceMoselle);
     check(&alsace, "2026-12-24T20:00+01:00", false, None, Some("2026-12-27T09:00+01:00"));
     check(&alsace, "2026-04-02T20:00+02:00", false, None, Some("2026-04-04T09:00+02:00"));
+}
+
+#[test]
+fn a_day_says_what_opens_on_it_and_why() {
+    let shop = hours("Europe/Paris", MONDAY..=FRIDAY, &["14:00-18:30", "09:00-12:00"]).with_holidays(Holidays::France);
+    let shop = shop.with_exception(day("2026-12-24"), vec![span("09:00-12:00")]).unwrap();
+    let shop = shop.with_exception(day("2026-12-25"), vec![span("22:00-02:00"), span("10:00-11:00")]).unwrap();
+    let plan = |text: &str| shop.plan(day(text));
+    let spans = |texts: &[&str]| texts.iter().map(|text| span(text)).collect::<Vec<_>>();
+    assert_eq!(plan("2026-12-23"), DayPlan { spans: spans(&["09:00-12:00", "14:00-18:30"]), because: None });
+    let exception = Some(Because::Exception);
+    assert_eq!(plan("2026-12-24"), DayPlan { spans: spans(&["09:00-12:00"]), because: exception });
+    assert_eq!(plan("2026-12-25"), DayPlan { spans: spans(&["10:00-11:00", "22:00-02:00"]), because: exception });
+    assert_eq!(plan("2026-12-26"), DayPlan { spans: vec![], because: None }, "a Saturday");
+    let new_year = Some(Because::Holiday(Holiday::NewYear));
+    assert_eq!(plan("2027-01-01"), DayPlan { spans: vec![], because: new_year });
+    assert_eq!(shop.zone().day(ms("2026-12-31T23:30Z")), Some(day("2027-01-01")), "by its own clock");
+    assert_eq!(day("2026-12-31").tomorrow(), Some(day("2027-01-01")));
 }
 
 #[test]

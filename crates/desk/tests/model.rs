@@ -203,6 +203,7 @@ fn any_rules(rng: &mut StdRng) -> SlotRules {
         buffer: minutes([0, 0, 5, 20][rng.random_range(0..4)]),
         seats: rng.random_range(1..4),
         refuse_before_close: minutes([0, 0, 10, 45][rng.random_range(0..4)]),
+        asap_before_close: Duration::ZERO,
     }
 }
 

@@ -137,8 +137,14 @@ fn nobody_asks_to_be_called_now_when_the_door_is_about_to_close() {
     let rules = SlotRules { refuse_before_close: minutes(10), ..SlotRules::default() };
     let slots = Slots::new(daily("UTC", &[(9 * 60, 17 * 60)]), rules).unwrap();
     let asked = ["08:59:59.999Z", "09:00Z", "16:50Z", "16:50:00.001Z", "17:00Z"];
-    let may = asked.map(|at| slots.may_ask_now(ms(&format!("2026-06-01T{at}"))));
-    assert_eq!(may, [false, true, true, false, false]);
+    let may = |slots: &Slots| asked.map(|at| slots.may_ask_now(ms(&format!("2026-06-01T{at}"))));
+    assert_eq!(may(&slots), [false, true, true, false, false]);
+    // The same for those who ask to be called at once alone: slots are offered until the end.
+    let rules = SlotRules { asap_before_close: minutes(10), ..SlotRules::default() };
+    let slots = Slots::new(daily("UTC", &[(9 * 60, 17 * 60)]), rules).unwrap();
+    assert_eq!(may(&slots), [false, true, true, false, false]);
+    let (now, last) = (ms("2026-06-01T16:00Z"), ms("2026-06-01T16:45Z"));
+    assert_eq!(slots.judge(last, now, &Taken::new()).map(|slot| slot.start_ms), Ok(last));
 }
 
 #[test]
@@ -178,6 +184,7 @@ fn rules_out_of_range_are_named() {
         ("buffer", SlotRules { buffer: Duration::MAX, ..sound }),
         ("seats", SlotRules { seats: 0, ..sound }),
         ("refuse_before_close", SlotRules { refuse_before_close: day * 2, ..sound }),
+        ("asap_before_close", SlotRules { asap_before_close: day * 2, ..sound }),
     ] {
         let hours = daily("UTC", &[(0, 1_440)]);
         assert_eq!(Slots::new(hours, rules).err(), Some(BadSlotRule(name)), "{rules:?}");

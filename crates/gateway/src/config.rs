@@ -99,6 +99,46 @@ pub struct Glance {
 
 /// Reads the sections `[http]` and `[store]` of the file at `path`, or of the demo.
 pub fn glance(path: Option<&Path>) -> Result<Glance, ConfigErrors> {
+    // What is wrong elsewhere is another command's.
+    let look = look(path, |checker, file| Glance {
+        http_listen: checker.http(&file.http).listen,
+        store_url: checker.store(&file.store).url,
+    })?;
+    look.judged(false)
+}
+
+/// The queues of the file at `path`, or of the demo. Secrets are not read.
+pub fn queues(path: Option<&Path>) -> Result<Vec<checked::Queue>, ConfigErrors> {
+    look(path, |checker, file| checker.queues(file))?.judged(true)
+}
+
+/// Some part of a configuration.
+struct Look<T> {
+    part: T,
+    name: String,
+    source: String,
+    /// Of the file's shape, anywhere.
+    of_shape: Vec<Problem>,
+    /// Of what was looked at.
+    of_part: Vec<Problem>,
+}
+
+impl<T> Look<T> {
+    /// The part, unless something is wrong with it; or, where the whole shape counts, with that.
+    fn judged(self, shape_counts: bool) -> Result<T, ConfigErrors> {
+        let of_shape = self.of_shape.into_iter().filter(|_| shape_counts);
+        let mut problems: Vec<Problem> =
+            of_shape.chain(self.of_part).filter(|problem| problem.severity == Severity::Error).collect();
+        problems.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
+        if problems.is_empty() {
+            Ok(self.part)
+        } else {
+            Err(ConfigErrors { name: self.name, source: self.source, problems })
+        }
+    }
+}
+
+fn look<T>(path: Option<&Path>, at: impl FnOnce(&mut Checker<'_>, &file::File) -> T) -> Result<Look<T>, ConfigErrors> {
     let name = path.map_or_else(|| "the demo's configuration".to_owned(), |path| path.display().to_string());
     let text = match path.map(read) {
         None => DEMO.to_owned(),
@@ -111,14 +151,8 @@ pub fn glance(path: Option<&Path>) -> Result<Glance, ConfigErrors> {
     };
     let mut checker =
         Checker { problems: Vec::new(), removed, secrets: &Machine, literals_allowed: true, hidden: Vec::new() };
-    let (http_listen, store_url) = (checker.http(&file.http).listen, checker.store(&file.store).url);
-    let problems: Vec<Problem> =
-        checker.problems.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
-    if problems.is_empty() {
-        Ok(Glance { http_listen, store_url })
-    } else {
-        Err(ConfigErrors { name, source: text, problems })
-    }
+    let part = at(&mut checker, &file);
+    Ok(Look { part, name, source: text, of_shape: problems, of_part: checker.problems })
 }
 
 /// Reads and checks the file at `path`, and keeps its warnings too.

@@ -329,6 +329,25 @@ fn the_order_is_that_of_the_plain_model() {
 }
 
 #[test]
+fn a_chosen_time_keeps_its_place_and_costs_nothing_before_it() {
+    let chosen = Wish { promised_unix_ms: T0 + 60 * MINUTE, ..wish(T0) };
+    let (his, other) = (CallbackId::new(1), CallbackId::new(2));
+    let first = |order| {
+        let mut waiting = Waiting::new(order);
+        waiting.place(his, &chosen);
+        waiting.place(other, &wish(T0 + 56 * MINUTE));
+        // He has waited one minute and the other five, past the first corner of the curve.
+        waiting.first(T0 + 61 * MINUTE)
+    };
+    assert_eq!(first(Order::Fifo), Some(his), "who asked first goes first");
+    assert_eq!(first(Order::Priority { head_start: Order::HEAD_START }), Some(his));
+    let curve = Satisfaction::default();
+    assert_eq!(first(Order::Satisfaction(curve)), Some(his), "he is still on the steep piece");
+    let late_hurts = Satisfaction { loss_at_soon: 50, ..curve };
+    assert_eq!(first(Order::Satisfaction(late_hurts)), Some(other), "had he waited since he asked, he would be first");
+}
+
+#[test]
 fn nobody_starves_however_many_come_with_priority() {
     let head_start = Duration::from_secs(600);
     let mut waiting = Waiting::new(Order::Priority { head_start });

@@ -227,6 +227,8 @@ pub struct QueueCallback {
     pub per_number_per_day_max: u64,
     /// The slots a visitor may choose from.
     pub slots: desk::Slots,
+    /// Whose turn it is among those who wait.
+    pub order: desk::Order,
     /// When a try is made again.
     pub retry: desk::RetryRules,
 }

@@ -124,11 +124,17 @@ pub(super) struct Callback {
     pub(super) slot_seats: Key<i64>,
     pub(super) lead_minutes: Key<i64>,
     pub(super) horizon_days: Key<i64>,
+    pub(super) asap_before_close_minutes: Key<i64>,
+    pub(super) order: Key<String>,
+    pub(super) head_start_minutes: Key<i64>,
+    pub(super) soon_minutes: Key<i64>,
+    pub(super) late_minutes: Key<i64>,
+    pub(super) ceiling_minutes: Key<i64>,
     pub(super) attempts_max: Key<i64>,
     pub(super) window_hours: Key<i64>,
 }
 
-/// Days, each with its hours.
+/// Days, or dates, each with its hours.
 pub(super) type Week = BTreeMap<Spanned<String>, Spanned<Vec<Spanned<String>>>>;
 
 #[derive(Debug, Default, Deserialize)]
@@ -137,6 +143,8 @@ pub(super) struct Hours {
     pub(super) id: Key<String>,
     pub(super) zone: Key<String>,
     pub(super) week: Key<Week>,
+    pub(super) holidays: Key<String>,
+    pub(super) exceptions: Key<Week>,
 }
 
 #[derive(Debug, Default, Deserialize)]

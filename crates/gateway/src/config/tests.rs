@@ -371,6 +371,25 @@ fn opening_hours_are_checked() {
         (format!("{zone}\nweek = {{ mon = [\"08:00-25:00\"] }}"), "is not a span of the day"),
         (format!("{zone}\nweek = {{ mon = [\"08:00-08:00\"] }}"), "is no time at all"),
         (format!("{zone}\nweek = {{ mon-fri = [], fri = [] }}"), "`fri` is named twice"),
+        (
+            format!("{zone}\nweek = {{ mon = [] }}\nholidays = \"fra\""),
+            "5:12 no public holidays are called `fra` → did you mean `fr`?",
+        ),
+        (
+            format!("{zone}\nweek = {{ mon = [] }}\nexceptions = {{ 2026-02-30 = [] }}"),
+            "5:16 `2026-02-30` is not a date → write exceptions = { 2026-12-24",
+        ),
+        (
+            format!("{zone}\nweek = {{ mon = [] }}\nexceptions = {{ 2026-12-24 = [\"9-12\"] }}"),
+            "5:30 `9-12` is not a span of the day",
+        ),
+        (
+            format!(
+                "{zone}\nweek = {{ mon = [] }}\nexceptions = {{ 2026-12-24 = [\"09:00-12:00\", \"09:00-12:00\"] }}"
+            ),
+            "`09:00-12:00` stands here twice",
+        ),
+        (format!("{zone}\nweek = {{ mon = [] }}\nexceptions = [\"2026-12-24\"]"), "wrong type"),
     ] {
         check_one(&hours(&lines), expected);
     }
@@ -397,6 +416,56 @@ fn opening_hours_are_checked() {
     ];
     assert_eq!(asked.map(open), [true, false, true, true, false]);
     assert!(config.queues[1].hours.is_none());
+}
+
+#[test]
+fn holidays_and_exceptions_close_and_open_the_queue() {
+    let text = format!(
+        "[[hours]]\nid = \"shop\"\nzone = \"Europe/Paris\"\nweek = {{ mon-fri = [\"09:00-12:00\", \"14:00-18:00\"] }}\n\
+         holidays = \"fr\"\nexceptions = {{ 2026-07-14 = [\"10:00-11:00\"], 2026-07-15 = [] }}\n\
+         [[queue]]\nid = \"q\"\ntenant = \"shop\"\ndial = \"echo\"\nhours = \"shop\"\n{SMALL}"
+    );
+    let config = examine(&text).config.unwrap();
+    let open = |time: &str| {
+        let at: jiff::Timestamp = time.parse().unwrap();
+        config.queues[0].hours.as_ref().unwrap().is_open(u64::try_from(at.as_millisecond()).unwrap())
+    };
+    // An ordinary Monday with its lunch; a holiday with hours of its own; a closed day; Whit Monday.
+    let asked = ["2026-07-13T11:59+02:00", "2026-07-13T13:00+02:00", "2026-07-13T17:00+02:00"];
+    assert_eq!(asked.map(open), [true, false, true]);
+    let asked =
+        ["2026-07-14T10:30+02:00", "2026-07-14T15:00+02:00", "2026-07-15T10:00+02:00", "2026-05-25T10:00+02:00"];
+    assert_eq!(asked.map(open), [true, false, false, false]);
+}
+
+#[test]
+fn whose_turn_it_is_can_be_chosen() {
+    let callback = |lines: &str| {
+        examine(&format!(
+            "[[trunk]]\nname = \"pbx\"\nuri = \"sip:192.0.2.5\"\n{SMALL}\n[queue.callback]\ntrunk = \"pbx\"\n{lines}"
+        ))
+    };
+    let order = |lines: &str| callback(lines).config.unwrap().queues[0].callback.as_ref().unwrap().order;
+    let curve = desk::Satisfaction::default();
+    assert_eq!(order(""), desk::Order::Fifo);
+    assert_eq!(order("order = \"satisfaction\""), desk::Order::Satisfaction(curve));
+    let minutes = |minutes: u64| std::time::Duration::from_secs(minutes * 60);
+    let other = desk::Satisfaction { soon: minutes(2), late: minutes(20), ceiling: minutes(45), ..curve };
+    let lines = "order = \"satisfaction\"\nsoon_minutes = 2\nlate_minutes = 20\nceiling_minutes = 45";
+    assert_eq!(order(lines), desk::Order::Satisfaction(other));
+    let lines = "order = \"priority\"\nhead_start_minutes = 30";
+    assert_eq!(order(lines), desk::Order::Priority { head_start: minutes(30) });
+    let said =
+        |lines: &str| callback(lines).problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; ");
+    for (lines, expected) in [
+        (lines, "no call-back has a priority in this version"),
+        ("order = \"fiffo\"", "no order is called `fiffo`"),
+        ("soon_minutes = 20", "`late_minutes` is less than `soon_minutes`"),
+        ("ceiling_minutes = 0", "`ceiling_minutes` is 0, which is out of range"),
+        ("asap_before_close_minutes = 241", "`asap_before_close_minutes` is 241, which is out of range"),
+    ] {
+        assert!(said(lines).contains(expected), "{lines}: {}", said(lines));
+    }
 }
 
 #[test]

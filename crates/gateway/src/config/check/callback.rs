@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use desk::{
-    Hours, NumberKind, NumberPolicy, NumberPolicyConfig, NumberPolicyError, Opening, RetryRules, SlotRules, Slots,
+    Hours, NumberKind, NumberPolicy, NumberPolicyConfig, NumberPolicyError, Opening, Order, RetryRules, Satisfaction,
+    SlotRules, Slots,
 };
 use toml::Spanned;
 
@@ -11,6 +12,7 @@ use super::people::names;
 use super::{Checker, text};
 use crate::config::checked::{DialAs, QueueCallback};
 use crate::config::file::{self, File};
+use crate::config::problem::Problem;
 use crate::config::suggest;
 
 /// ISO 3166-1 code of the country whose numbers are called by default.
@@ -59,6 +61,7 @@ impl Checker<'_> {
                 .number(&callback.per_number_per_day_max, "per_number_per_day_max", 2, 1..=1_000)
                 .unsigned_abs(),
             slots: slots?,
+            order: self.order(callback),
             retry,
         })
     }
@@ -127,7 +130,7 @@ impl Checker<'_> {
                 item.map_or_else(|| list.span(), Spanned::span)
             },
         );
-        self.problems.push(crate::config::problem::Problem::error(span, error.to_string()));
+        self.problems.push(Problem::error(span, error.to_string()));
     }
 
     fn dial_as(&mut self, callback: &file::Callback) -> DialAs {
@@ -169,6 +172,42 @@ impl Checker<'_> {
         Some(key.get_ref().clone())
     }
 
+    /// Whose turn it is. The parameters of an order that is not chosen are checked all the same.
+    fn order(&mut self, callback: &file::Callback) -> Order {
+        let minutes = |minutes: i64| Duration::from_secs(minutes.unsigned_abs() * 60);
+        let curve = Satisfaction {
+            soon: minutes(self.number(&callback.soon_minutes, "soon_minutes", 4, 1..=1_440)),
+            late: minutes(self.number(&callback.late_minutes, "late_minutes", 15, 1..=1_440)),
+            ceiling: minutes(self.number(&callback.ceiling_minutes, "ceiling_minutes", 30, 1..=1_440)),
+            ..Satisfaction::default()
+        };
+        if let (true, Some(key)) =
+            (curve.late < curve.soon, callback.late_minutes.as_ref().or(callback.soon_minutes.as_ref()))
+        {
+            self.error(
+                key,
+                "`late_minutes` is less than `soon_minutes`",
+                "the loss grows with time: give the longer wait second",
+            );
+        }
+        let head_start = minutes(self.number(&callback.head_start_minutes, "head_start_minutes", 10, 0..=1_440));
+        match callback.order.as_ref().map(|key| (key, key.get_ref().as_str())) {
+            None | Some((_, "fifo")) => Order::Fifo,
+            Some((key, "priority")) => {
+                let message = "no call-back has a priority in this version, so this order serves by the time asked";
+                let help = "a page may not give one, and nothing signed by the site is read yet";
+                self.problems.push(Problem::warning(key.span(), message).help(help));
+                Order::Priority { head_start }
+            }
+            Some((_, "satisfaction")) => Order::Satisfaction(curve),
+            Some((key, other)) => {
+                let known = ["fifo", "priority", "satisfaction"];
+                self.error(key, &format!("no order is called `{other}`"), &suggest::mend(other, known, ""));
+                Order::Fifo
+            }
+        }
+    }
+
     fn slots(&mut self, callback: &file::Callback, hours: Option<&Hours>) -> Option<Slots> {
         let minutes = |minutes: i64| Duration::from_secs(minutes.unsigned_abs() * 60);
         let every = minutes(self.number(&callback.slot_minutes, "slot_minutes", 15, 5..=240));
@@ -177,6 +216,12 @@ impl Checker<'_> {
             length: every,
             lead: minutes(self.number(&callback.lead_minutes, "lead_minutes", 5, 0..=1_440)),
             horizon: minutes(self.number(&callback.horizon_days, "horizon_days", 14, 1..=365) * 1_440),
+            asap_before_close: minutes(self.number(
+                &callback.asap_before_close_minutes,
+                "asap_before_close_minutes",
+                0,
+                0..=240,
+            )),
             seats: u32::try_from(self.number(&callback.slot_seats, "slot_seats", 1, 1..=10_000)).unwrap_or(1),
             ..SlotRules::default()
         };

@@ -1,8 +1,8 @@
-//! Opening hours: days, times of day, the zone they are told in.
+//! Opening hours: days, times of day, the zone they are told in, holidays, and days that are otherwise.
 
 use std::ops::Range;
 
-use desk::{Hours, HoursError, Opening};
+use desk::{Day, DaySpan, Holidays, Hours, HoursError, Opening};
 use toml::Spanned;
 
 use super::Checker;
@@ -25,9 +25,18 @@ impl Checker<'_> {
             }
             let zone = self.required(&hours.zone, &place, "zone", "say whose clock: zone = \"Europe/Paris\"");
             let openings = self.week(hours, &place);
+            let holidays = self.holidays(hours);
+            let exceptions = self.exceptions(hours);
             let Some(zone) = zone else { continue };
             match Hours::new(zone.get_ref(), openings) {
-                Ok(sound) => checked.push((id.map_or_else(String::new, |id| id.get_ref().clone()), sound)),
+                Ok(usual) => {
+                    let kept = match holidays {
+                        Some(holidays) => usual.with_holidays(holidays),
+                        None => usual,
+                    };
+                    let id = id.map_or_else(String::new, |id| id.get_ref().clone());
+                    checked.push((id, with_exceptions(kept, exceptions)));
+                }
                 Err(HoursError::UnknownZone(name)) => {
                     let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
                     let near = suggest::closest(&name, known.iter().map(String::as_str));
@@ -69,6 +78,50 @@ impl Checker<'_> {
         openings
     }
 
+    fn holidays(&mut self, hours: &file::Hours) -> Option<Holidays> {
+        let key = hours.holidays.as_ref()?;
+        match key.get_ref().as_str() {
+            "none" => None,
+            "fr" => Some(Holidays::France),
+            "fr-alsace-moselle" => Some(Holidays::AlsaceMoselle),
+            other => {
+                let help = suggest::mend(other, ["none", "fr", "fr-alsace-moselle"], "");
+                let help = format!("{help}; days of another country are written as `exceptions`");
+                self.error(key, &format!("no public holidays are called `{other}`"), &help);
+                None
+            }
+        }
+    }
+
+    /// Dates with hours of their own.
+    fn exceptions(&mut self, hours: &file::Hours) -> Vec<(Day, Vec<DaySpan>)> {
+        let Some(exceptions) = &hours.exceptions else { return Vec::new() };
+        let mut checked = Vec::new();
+        for (date, times) in exceptions.get_ref() {
+            let mut spans: Vec<DaySpan> = Vec::new();
+            for time in times.get_ref() {
+                let Some((from_minute, to_minute)) = self.times(time) else { continue };
+                let span = DaySpan { from_minute, to_minute };
+                if spans.contains(&span) {
+                    self.error(time, &format!("`{}` stands here twice", time.get_ref()), "leave one of them out");
+                }
+                spans.push(span);
+            }
+            match date.get_ref().parse::<Day>() {
+                Ok(day) => checked.push((day, spans)),
+                Err(_) => {
+                    let message = format!("`{}` is not a date", date.get_ref());
+                    self.error(
+                        date,
+                        &message,
+                        "write exceptions = { 2026-12-24 = [\"09:00-12:00\"], 2026-12-31 = [] }",
+                    );
+                }
+            }
+        }
+        checked
+    }
+
     /// `mon`, or `mon-fri`; `sat-mon` goes over the end of the week.
     fn days(&mut self, key: &Spanned<String>) -> Option<Vec<usize>> {
         let typed = key.get_ref().to_lowercase();
@@ -100,6 +153,11 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// The spans were read as minutes of a day already: none is refused.
+fn with_exceptions(hours: Hours, exceptions: Vec<(Day, Vec<DaySpan>)>) -> Hours {
+    exceptions.into_iter().fold(hours, |hours, (day, spans)| hours.clone().with_exception(day, spans).unwrap_or(hours))
 }
 
 /// `HH:MM` as minute of the day; `24:00` is its end.

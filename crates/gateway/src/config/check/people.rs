@@ -158,7 +158,7 @@ impl Checker<'_> {
         secret.unwrap_or_else(|| crate::config::checked::Secret::new(""))
     }
 
-    pub(super) fn queues(&mut self, file: &File) -> Vec<Queue> {
+    pub(in crate::config) fn queues(&mut self, file: &File) -> Vec<Queue> {
         let hours = self.hours(&file.hours);
         let mut checked: Vec<Queue> = Vec::new();
         for table in &file.queue {

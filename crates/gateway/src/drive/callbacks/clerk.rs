@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use desk::{CallbackId, CallbackState, CallbackTurn, LeftBehind, Order, Waiting};
+use desk::{CallbackId, CallbackState, CallbackTurn, LeftBehind, Waiting};
 use store::{Change, Changed, KeptCallback};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -59,7 +59,7 @@ enum Held {
 
 impl Clerk {
     pub(super) fn new(callbacks: Callbacks) -> Self {
-        let queue = |_: &Line| Queue { waiting: Waiting::new(Order::Fifo), paused: Vec::new(), in_hand: 0 };
+        let queue = |line: &Line| Queue { waiting: Waiting::new(line.config.order), paused: Vec::new(), in_hand: 0 };
         let queues = callbacks.lines.iter().map(queue).collect();
         let now = clock::now();
         Self {
@@ -152,7 +152,7 @@ impl Clerk {
             declined.clear();
             queue.paused.push((clock::now() + if pause { STORE_PAUSE } else { ROUND_PAUSE }, id));
         } else {
-            queue.waiting.add(id, kept.callback.wish().asked_unix_ms, kept.callback.wish().priority);
+            queue.waiting.place(id, kept.callback.wish());
         }
         self.held.insert(id, Held::Waiting { line, kept: Box::new(kept), declined });
         if self.handed_over {
@@ -303,7 +303,7 @@ impl Clerk {
         if state == CallbackState::Queued
             && let Some(queue) = self.queues.get_mut(line)
         {
-            queue.waiting.add(id, kept.callback.wish().asked_unix_ms, kept.callback.wish().priority);
+            queue.waiting.place(id, kept.callback.wish());
             self.held.insert(id, Held::Waiting { line, kept: Box::new(kept), declined: Vec::new() });
         }
     }
@@ -329,7 +329,7 @@ impl Clerk {
         let over: Vec<(Instant, CallbackId)> = over;
         for (_, id) in over {
             if let Some(Held::Waiting { kept, .. }) = self.held.get(&id) {
-                queue.waiting.add(id, kept.callback.wish().asked_unix_ms, kept.callback.wish().priority);
+                queue.waiting.place(id, kept.callback.wish());
             }
         }
     }
