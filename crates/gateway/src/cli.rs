@@ -70,6 +70,14 @@ enum Command {
     /// Reads the call-backs and the records of their calls from the store, beside a running gateway; or arrivals from a
     /// CSV file; or makes up a day. Nothing is changed and nobody is called.
     Simulate(figures::Simulate),
+    /// Sum up how well call-backs were kept: delays, punctuality, first tries, ends
+    ///
+    /// Reads the store beside a running gateway. No number is shown.
+    Report(figures::Report),
+    /// Show when each queue is open in the next days, with holidays and exceptions
+    ///
+    /// Reads the configuration only. Times are those of the queue's own clock.
+    Hours(figures::Hours),
     /// Ask the running gateway whether it is well
     ///
     /// Exit status: 0 when /healthz says so, 1 otherwise. For a container's health check; needs no curl.
@@ -192,6 +200,8 @@ pub fn main() -> ExitCode {
             commands::callbacks::callback(&source.source(), &Ask::Show(id), json)
         }
         Command::Simulate(simulate) => commands::simulate::simulate(&simulate.ask()),
+        Command::Report(report) => commands::report::report(&report.ask()),
+        Command::Hours(hours) => commands::hours::hours(&hours.ask()),
         Command::Health { config, demo } => commands::health::health(&config.config, demo),
     }
 }

@@ -7,8 +7,10 @@ pub(crate) mod callbacks;
 pub(crate) mod calls;
 pub(crate) mod check;
 pub(crate) mod health;
+pub(crate) mod hours;
 pub(crate) mod listing;
 pub(crate) mod period;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod simulate;
 

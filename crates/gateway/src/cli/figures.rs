@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use desk::{Order, Satisfaction};
+use desk::{Day, Order, Satisfaction};
 
-use super::StoreSource;
+use super::{ConfigFile, StoreSource};
+use crate::commands::hours;
 use crate::commands::period::Moment;
+use crate::commands::report::{self, Form};
 use crate::commands::simulate::{Ask, From, OrderName};
 
 #[derive(Args, Debug)]
@@ -60,6 +62,69 @@ pub(super) struct Simulate {
     /// As a JSON object
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Report {
+    #[command(flatten)]
+    source: StoreSource,
+    /// Only of this tenant
+    #[arg(long, value_name = "ID")]
+    tenant: Option<String>,
+    /// Only of this queue
+    #[arg(long, value_name = "ID")]
+    queue: Option<String>,
+    /// Those asked for from then on: 2026-11-01, 12h, 30d
+    #[arg(long, value_name = "WHEN", default_value = "30d")]
+    since: Moment,
+    /// And before then. Default: now
+    #[arg(long, value_name = "WHEN")]
+    until: Option<Moment>,
+    /// As a JSON object
+    #[arg(long)]
+    json: bool,
+    /// As CSV, a line a queue
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+}
+
+impl Report {
+    pub(super) fn ask(self) -> report::Ask {
+        let Self { source, tenant, queue, since, until, json, csv } = self;
+        let form = match (json, csv) {
+            (true, _) => Form::Json,
+            (false, true) => Form::Csv,
+            (false, false) => Form::Text,
+        };
+        report::Ask { source: source.source(), tenant, queue, since, until, form }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Hours {
+    /// This queue alone: support, or shop/support
+    queue: Option<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Those of the demo
+    #[arg(long, conflicts_with = "config")]
+    demo: bool,
+    /// The first day, as 2026-12-20. Default: today
+    #[arg(long, value_name = "DATE")]
+    from: Option<Day>,
+    /// How many days
+    #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(1..=400))]
+    days: u16,
+    /// One JSON object a queue
+    #[arg(long)]
+    json: bool,
+}
+
+impl Hours {
+    pub(super) fn ask(self) -> hours::Ask {
+        let Self { queue, config, demo, from, days, json } = self;
+        hours::Ask { config: (!demo).then_some(config.config), queue, from, days, json }
+    }
 }
 
 fn minutes(duration: Duration) -> u16 {

@@ -198,7 +198,10 @@ fn draw(panel: &Panel, axis: &Axis, top: f64, text: &mut String) {
     let x = |ms: u64| LEFT + plot_width * ms as f64 / axis.end() as f64;
     let y = |share: f64| bottom - PLOT_HEIGHT * share;
     let (count, title) = (panel.traces.first().map_or(0, |trace| trace.delays.len()), escaped(&panel.title));
-    text.push_str(&format!("<text class=\"panel\" x=\"{LEFT}\" y=\"{}\">{title}, {count}</text>\n", top + 22.0));
+    text.push_str(&format!(
+        "<text class=\"panel\" x=\"{LEFT}\" y=\"{}\">{title}: {count} call-backs</text>\n",
+        top + 22.0
+    ));
     for percent in [0.0, 25.0, 50.0, 75.0, 100.0] {
         let at = y(percent / 100.0);
         text.push_str(&format!(

@@ -58,7 +58,12 @@ fn a_file_of_four_is_played_as_by_hand() {
     assert_eq!(line("priority")[..3], ["priority 1", "1", "7:00"]);
     assert_eq!(json["orders"][0]["all"]["max_ms"], 27 * 60_000);
     assert_eq!(json["orders"][1]["by_priority"][1]["figures"]["p50_ms"], 7 * 60_000);
-    assert!(drawn.starts_with("<svg") && drawn.contains("Everybody, 4") && drawn.contains("Priority 1, 1"), "{drawn}");
+    assert!(
+        drawn.starts_with("<svg")
+            && drawn.contains("Everybody: 4 call-backs")
+            && drawn.contains("Priority 1: 1 call-back"),
+        "{drawn}"
+    );
 }
 
 #[test]
