@@ -578,7 +578,13 @@ impl Callback {
         self.end_attempt(outcome, now_unix_ms, rules, allowed)
     }
 
-    /// Its turn came too late: past its window it expires; outside `allowed` hours it waits for them.
+    /// It came due by a clock that was set back since: its moment is still to come.
+    pub fn is_early(&self, now_unix_ms: u64) -> bool {
+        now_unix_ms < self.0.due_unix_ms
+    }
+
+    /// Its turn came at the wrong time: past its window it expires; outside `allowed` hours, or before its moment, it
+    /// waits for them.
     pub fn put_off(
         &mut self,
         now_unix_ms: u64,
@@ -586,8 +592,8 @@ impl Callback {
         allowed: impl Fn(u64) -> Option<u64>,
     ) -> Result<(), OutOfTurn> {
         self.only_if(self.0.state == CallbackState::Queued)?;
-        let next =
-            allowed(now_unix_ms).filter(|at| *at <= self.last_moment(rules) && now_unix_ms <= self.last_moment(rules));
+        let next = allowed(now_unix_ms.max(self.0.due_unix_ms))
+            .filter(|at| *at <= self.last_moment(rules) && now_unix_ms <= self.last_moment(rules));
         match next {
             Some(at) if at > now_unix_ms => {
                 self.0.due_unix_ms = at;

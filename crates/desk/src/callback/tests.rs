@@ -438,6 +438,10 @@ fn a_turn_that_comes_too_late_expires_or_waits_for_the_day() {
         callback.come_due(T0, &rules).unwrap();
         callback
     };
+    let mut early = queued();
+    assert!(early.is_early(T0 - 1) && !early.is_early(T0));
+    early.put_off(T0 - 60 * MINUTE, &rules, Some).unwrap();
+    assert_eq!(early.due_unix_ms(), Some(T0), "the clock was set back: its moment is still to come");
     let morning = T0 + 600 * MINUTE;
     let mut night = queued();
     night.put_off(T0 + MINUTE, &rules, |_| Some(morning)).unwrap();

@@ -457,6 +457,8 @@ impl Clerk {
 #[derive(Eq, PartialEq)]
 enum Late {
     No,
+    /// Too early: the clock was set back since it came due.
+    NotYet,
     /// Its window is over.
     PastWindow,
     /// It is night where he is, or the site is closed; and he did not choose this moment.
@@ -466,6 +468,9 @@ enum Late {
 impl Late {
     fn of(kept: &KeptCallback, line: &Line, now_unix_ms: u64) -> Self {
         let (callback, wish) = (&kept.callback, kept.callback.wish());
+        if callback.is_early(now_unix_ms) {
+            return Self::NotYet;
+        }
         let waited = now_unix_ms.saturating_sub(wish.promised_unix_ms);
         if waited > ms(line.config.retry.window) {
             return Self::PastWindow;
