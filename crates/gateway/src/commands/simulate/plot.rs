@@ -230,7 +230,7 @@ fn draw(panel: &Panel, axis: &Axis, top: f64, text: &mut String) {
         bottom + 42.0
     ));
     for trace in &panel.traces {
-        text.push_str(&format!("<path class=\"{}\" d=\"{}\"/>\n", trace.order.code(), path(trace, axis, &x, &y)));
+        text.push_str(&format!("<path class=\"{}\" d=\"{}\"/>\n", trace.order.code(), path(trace, axis, x, y)));
     }
 }
 
