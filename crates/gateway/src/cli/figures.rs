@@ -141,7 +141,7 @@ impl Simulate {
                 From::Book { source: self.source.source(), tenant: self.tenant, queue: self.queue, since: self.since }
             }
         };
-        let (soon, late) = (minutes(self.soon_minutes), minutes(self.late_minutes.max(self.soon_minutes)));
+        let (soon, late) = (minutes(self.soon_minutes), minutes(self.late_minutes));
         Ask {
             from,
             agents: self.agents.map(usize::from),

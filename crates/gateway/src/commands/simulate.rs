@@ -89,12 +89,15 @@ pub(crate) fn simulate(ask: &Ask) -> ExitCode {
 }
 
 fn simulated(ask: &Ask) -> Result<String, String> {
+    if ask.curve.late < ask.curve.soon {
+        return Err("passerelle: --late-minutes is less than --soon-minutes: give the longer wait there\n".to_owned());
+    }
     let loaded = arrivals::load(ask)?;
     if loaded.arrivals.is_empty() && !ask.json {
         let other = "`--arrivals FILE.csv` takes them from a file, `--synthetic` makes up a day.";
         return Ok(format!("No call-backs {}. {other}\n", loaded.what));
     }
-    let agents = ask.agents.unwrap_or(loaded.agents);
+    let agents = ask.agents.or(loaded.agents).unwrap_or(arrivals::AGENTS);
     let runs: Vec<Run> = OrderName::ALL
         .into_iter()
         .filter(|name| ask.only.is_none_or(|only| only == *name))
@@ -200,6 +203,14 @@ fn notes(ask: &Ask, loaded: &Loaded) -> String {
         minutes(ask.head_start),
         minutes(ceiling),
     );
+    match (ask.agents, loaded.agents) {
+        (None, Some(_)) => text.push_str("Agents: as many as there were. --agents N plays others.\n"),
+        (None, None) => text.push_str(&format!(
+            "Agents: nothing says how many there were, so {} are assumed. --agents N plays others.\n",
+            arrivals::AGENTS
+        )),
+        (Some(_), _) => {}
+    }
     for note in &loaded.notes {
         text.push_str(note);
         text.push('\n');

@@ -24,14 +24,14 @@ pub(super) struct Loaded {
     pub(super) arrivals: Vec<Arrival>,
     /// Whose they are: `asked for since … in …`.
     pub(super) what: String,
-    /// Agents when none are asked for.
-    pub(super) agents: usize,
+    /// Agents there were, where that is known.
+    pub(super) agents: Option<usize>,
     /// What was left out, or assumed.
     pub(super) notes: Vec<String>,
 }
 
 /// Agents when nothing says how many.
-const AGENTS: usize = 3;
+pub(super) const AGENTS: usize = 3;
 
 pub(super) fn load(ask: &Ask) -> Result<Loaded, String> {
     match &ask.from {
@@ -49,7 +49,7 @@ pub(super) fn load(ask: &Ask) -> Result<Loaded, String> {
                 "Nothing here is real: the day is made up (seed {}), as full as so many agents can just bear.",
                 ask.seed
             )];
-            Ok(Loaded { arrivals, what: "of a made-up day of twelve hours".to_owned(), agents, notes })
+            Ok(Loaded { arrivals, what: "of a made-up day of twelve hours".to_owned(), agents: Some(agents), notes })
         }
     }
 }
@@ -89,7 +89,7 @@ fn from_book(
         (None, None) => String::new(),
         (tenant, queue) => format!(" of {}", [tenant, queue].into_iter().flatten().collect::<Vec<_>>().join("/")),
     };
-    let agents = if found.agents.is_empty() { AGENTS } else { found.agents.len() };
+    let agents = Some(found.agents.len()).filter(|agents| *agents > 0);
     let what = format!("asked for since {}{of} in {shown}", local(since, zone));
     Ok(Loaded { arrivals, what, agents, notes })
 }
@@ -177,7 +177,7 @@ fn from_file(path: &Path, seed: u64) -> Result<Loaded, String> {
     let halves = rows(&lines).map_err(|(line, wrong)| format!("passerelle: {shown}:{line}: {wrong}\n"))?;
     let mut notes = Vec::new();
     let arrivals = complete(halves, seed, &mut notes);
-    Ok(Loaded { arrivals, what: format!("in {shown}"), agents: AGENTS, notes })
+    Ok(Loaded { arrivals, what: format!("in {shown}"), agents: None, notes })
 }
 
 const COLUMNS: [&str; 4] = ["asked", "promised", "priority", "handling_s"];

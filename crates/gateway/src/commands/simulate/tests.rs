@@ -50,7 +50,7 @@ fn a_file_of_four_is_played_as_by_hand() {
     let drawn = std::fs::read_to_string(&picture).unwrap();
     std::fs::remove_file(&path).unwrap();
     std::fs::remove_file(&picture).unwrap();
-    assert!(text.contains("1 agent, busy 100 %"), "{text}");
+    assert!(text.contains("1 agent, busy 100 %") && !text.contains("Agents: nothing says"), "{text}");
     let line =
         |from: &str| text.lines().skip_while(|line| !line.starts_with(from)).nth(2).map(cells).unwrap_or_default();
     // In the order of asking he of 08:03 waits 27 minutes; with ten minutes' head start 7.
@@ -72,6 +72,9 @@ fn what_is_not_there_is_said() {
     let book = From::Book { source: nowhere, tenant: None, queue: None, since: Moment::At(0) };
     let error = simulated(&ask(book)).unwrap_err();
     assert!(error.contains("there is no store at sqlite:/nowhere/at/all.db yet"), "{error}");
+    let curve = Satisfaction { late: Duration::from_secs(60), ..Satisfaction::default() };
+    let error = simulated(&Ask { curve, ..ask(From::MadeUp) }).unwrap_err();
+    assert!(error.contains("--late-minutes is less than --soon-minutes"), "{error}");
     let error = simulated(&ask(From::File("/nowhere/at/all.csv".into()))).unwrap_err();
     assert!(error.contains("/nowhere/at/all.csv cannot be read"), "{error}");
 }
