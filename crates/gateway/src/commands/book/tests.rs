@@ -88,7 +88,7 @@ impl Book {
         self.changed(id, |callback| {
             callback.come_due(at, &rules).unwrap();
             callback.offer(agent).unwrap();
-            callback.dial(call_of(id, at), at + 3_000).unwrap();
+            callback.dial(call_of(id, at), at + 3_000, desk::AttemptLegs::default()).unwrap();
             if outcome == Outcome::Reached {
                 callback.connect().unwrap();
             }
