@@ -158,7 +158,7 @@ impl Year {
             return;
         }
         callback.offer("1001").unwrap();
-        callback.dial(CallId::new(callback.id().bits()), now).unwrap();
+        callback.dial(CallId::new(callback.id().bits()), now, desk::AttemptLegs::default()).unwrap();
         assert!(now >= promised, "rung before the promised moment");
         if !chosen {
             assert!(quiet.allows(now) && site.is_open(now), "rung at night, or while closed");
