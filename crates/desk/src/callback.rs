@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use call::{BadCallId, CallId, CallTags, QueueId, TenantId};
 
-use crate::Wanted;
+use crate::{Wait, Wanted};
 
 mod order;
 mod outcome;
@@ -261,6 +261,8 @@ pub struct Wish {
     pub asked_unix_ms: u64,
     /// 0 for everybody; more for customers who go first.
     pub priority: u8,
+    /// How long he was told that it would take, if he wanted a call at once.
+    pub told: Option<Wait>,
     /// What the call carries.
     pub tags: CallTags,
 }

@@ -18,6 +18,8 @@ pub struct Load {
     pub busy_since_unix_ms: Vec<u64>,
     /// What handling a call has cost of late.
     pub handling: Handling,
+    /// Its agents are counted here; else a PBX knows them.
+    pub agents_known: bool,
 }
 
 impl Load {
@@ -28,8 +30,9 @@ impl Load {
         calls: impl Iterator<Item = &'a LiveCall> + Clone,
         handling: Handling,
     ) -> Self {
-        let mut load = Self { free: 0, busy_since_unix_ms: Vec::new(), handling };
+        let mut load = Self { free: 0, busy_since_unix_ms: Vec::new(), handling, agents_known: false };
         let QueueTarget::Agents { extensions, seat } = &queue.target else { return load };
+        load.agents_known = true;
         for agent in agents.iter().filter(|agent| extensions.contains(&agent.config.extension)) {
             if agent.is_free(*seat) {
                 load.free += 1;

@@ -108,6 +108,7 @@ impl Year {
             consent: None,
             asked_unix_ms: now,
             priority: 0,
+            told: None,
             tags: tags(now),
         };
         let quiet = CallingHours::daily(zone, CallingHours::USUAL).unwrap();

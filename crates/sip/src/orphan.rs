@@ -85,10 +85,9 @@ impl FromStr for Orphan {
         }
         let parts = text.split_inclusive("\r\n\r\n");
         let requests: Vec<_> = parts.map(read_part).collect::<Option<_>>().ok_or(BadOrphan)?;
-        let in_order = requests.iter().enumerate().all(|(at, (_, _, request))| match request.method {
-            Method::Cancel => at == 0 && request.branch().is_some(),
-            Method::Bye => true,
-            _ => false,
+        let in_order = requests.iter().enumerate().all(|(at, (_, _, request))| {
+            let is_cancel = request.method == Method::Cancel && at == 0 && request.branch().is_some();
+            is_cancel || request.method == Method::Bye
         });
         if requests.is_empty() || requests.len() > DIALOGS_MAX + 1 || !in_order {
             return Err(BadOrphan);

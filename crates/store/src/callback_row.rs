@@ -1,8 +1,11 @@
 //! A call-back as it is kept: versioned JSON, by the same rules as the records of calls.
 
+use std::time::Duration;
+
 use call::CallTags;
 use desk::{
-    Attempt, AttemptLegs, Callback, CallbackParts, CallbackState, Consent, Occurrence, Outcome, Promise, Wanted, Wish,
+    Attempt, AttemptLegs, Callback, CallbackParts, CallbackState, Consent, Occurrence, Outcome, Promise, Wait, Wanted,
+    Wish,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +24,9 @@ struct CallbackRow {
     consent: Option<ConsentRow>,
     asked_unix_ms: u64,
     priority: u8,
+    /// The two ends of the range of the wait, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    told_ms: Option<(u64, u64)>,
     tags: TagsRow,
     state: String,
     detail: Option<String>,
@@ -71,6 +77,7 @@ pub(crate) fn encode(callback: &Callback) -> Result<String, Unreadable> {
         consent: wish.consent.as_ref().map(ConsentRow::of),
         asked_unix_ms: wish.asked_unix_ms,
         priority: wish.priority,
+        told_ms: wish.told.map(|told| (millis(told.p50), millis(told.p90))),
         tags: TagsRow::of(&wish.tags),
         state: state.code().to_owned(),
         detail: state.detail().map(str::to_owned),
@@ -100,6 +107,9 @@ pub(crate) fn decode(version: u32, row: &str) -> Result<Callback, Unreadable> {
             consent: row.consent.map(ConsentRow::consent),
             asked_unix_ms: row.asked_unix_ms,
             priority: row.priority,
+            told: row
+                .told_ms
+                .map(|(p50, p90)| Wait { p50: Duration::from_millis(p50), p90: Duration::from_millis(p90) }),
             tags,
         },
         state: state.ok_or_else(|| unknown("state", &row.state))?,
@@ -108,6 +118,10 @@ pub(crate) fn decode(version: u32, row: &str) -> Result<Callback, Unreadable> {
         trunk_faults: row.trunk_faults,
         agent: row.agent,
     }))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl WantedRow {

@@ -133,6 +133,11 @@ impl Waiting {
         self.ranks.is_empty()
     }
 
+    /// All who wait, by their places.
+    pub fn by_place(&self) -> impl Iterator<Item = CallbackId> + '_ {
+        self.by_rank.iter().map(|(_, id)| *id)
+    }
+
     /// Whose turn it is.
     pub fn first(&self, now_unix_ms: u64) -> Option<CallbackId> {
         match self.order {

@@ -18,6 +18,7 @@ fn wish(asked: u64) -> Wish {
         consent: None,
         asked_unix_ms: asked,
         priority: 0,
+        told: None,
         tags: CallTags::new(TagsDraft {
             tag: [7; 16],
             tenant: TenantId::from("shop"),

@@ -22,6 +22,7 @@ use crate::drive::call::CallContext;
 
 mod clerk;
 pub(crate) mod door;
+mod forecast;
 mod hand;
 
 /// A node that is not heard for so long is dead, and what it held is taken over.
@@ -108,6 +109,7 @@ pub(crate) struct Callbacks {
     /// This process.
     node: NodeId,
     lines: Arc<Vec<Line>>,
+    line_ups: Arc<forecast::LineUps>,
     words: mpsc::Sender<Word>,
     /// Ids of call-backs as they change.
     changes: broadcast::Sender<String>,
@@ -156,7 +158,8 @@ impl Callbacks {
 pub(crate) fn start(home: Arc<dyn Home>, lines: Vec<Line>) -> (Callbacks, tokio::task::JoinHandle<()>) {
     let (words, inbox) = mpsc::channel(INBOX_MAX);
     let (changes, _) = broadcast::channel(CHANGES_MAX);
-    let callbacks = Callbacks { home, node: NodeId(rand::random()), lines: Arc::new(lines), words, changes };
+    let line_ups = Arc::new(forecast::LineUps::of(&lines));
+    let callbacks = Callbacks { home, node: NodeId(rand::random()), lines: Arc::new(lines), line_ups, words, changes };
     let clerk = clerk::Clerk::new(callbacks.clone());
     (callbacks, tokio::spawn(clerk.run(inbox)))
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use call::{CallEvent, CallId, CallSpec, QueueId};
-use desk::{AgentCard, Availability, CallCard, CallbackTurn, Desk, DeskCommand, Refusal, Seat, Seats, TalkRequest};
+use desk::{
+    AgentCard, Availability, CallCard, CallbackTurn, Desk, DeskCommand, Load, Refusal, Seat, Seats, TalkRequest,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
@@ -22,6 +24,7 @@ pub(crate) struct DeskView {
     pub(crate) live: Vec<CallCard>,
     pub(crate) agents: Vec<AgentCard>,
     pub(crate) availability: BTreeMap<String, Availability>,
+    pub(crate) loads: BTreeMap<String, Load>,
 }
 
 enum Question {
@@ -215,5 +218,6 @@ fn count_refusal(answer: &Result<CallSpec, Refusal>) {
 fn publish(desk: &Desk, queues: &[QueueId], show: &watch::Sender<Arc<DeskView>>) {
     let now = clock::call_now();
     let availability = queues.iter().map(|queue| (queue.0.clone(), desk.availability(queue, now))).collect();
-    show.send_replace(Arc::new(DeskView { live: desk.live(), agents: desk.agents(), availability }));
+    let loads = queues.iter().map(|queue| (queue.0.clone(), desk.load(queue))).collect();
+    show.send_replace(Arc::new(DeskView { live: desk.live(), agents: desk.agents(), availability, loads }));
 }

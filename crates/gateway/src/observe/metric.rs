@@ -96,6 +96,8 @@ metrics! {
     CallbacksRefused = "callbacks_refused_total", Kind::Counter, Some("reason");
     /// Tries of call-backs that are over, by what came of them.
     CallbackAttempts = "callback_attempts_total", Kind::Counter, Some("outcome");
+    /// Ranges of the wait told to those who asked for a call at once, by whether they came true: nine of ten should be `kept`.
+    CallbackWaitsTold = "callback_waits_told_total", Kind::Counter, Some("came");
     /// Call-backs that are over, by how.
     CallbacksEnded = "callbacks_ended_total", Kind::Counter, Some("state");
     /// Call-backs taken over from a node that died.

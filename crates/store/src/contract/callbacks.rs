@@ -1,5 +1,7 @@
 //! The contract of the call-back book.
 
+use std::time::Duration;
+
 use call::CallId;
 use desk::{
     AttemptLegs, Callback, CallbackId, CallbackState, CancelledBy, Consent, Outcome, RetryRules, Wanted, Wish, Zone,
@@ -25,6 +27,7 @@ pub(crate) fn callback(id: u128, promised_unix_ms: u64) -> Callback {
         consent: Some(Consent { text_id: "callback-v1".to_owned(), version: "1".to_owned(), at_unix_ms: 900 }),
         asked_unix_ms: 1_000 + id as u64,
         priority: 2,
+        told: Some(desk::Wait { p50: Duration::from_secs(60), p90: Duration::from_secs(240) }),
         tags,
     };
     Callback::new(CallbackId::new(id), wish)

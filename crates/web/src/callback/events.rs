@@ -16,8 +16,8 @@ use tokio::sync::{
     broadcast::{Receiver, error::RecvError},
 };
 
-use super::CallbackView;
 use super::api::{KeyQuery, key, view_json};
+use super::{CallbackView, WaitView};
 use crate::{
     Door, Lang, Refusal,
     api::{known, readable_by},
@@ -28,6 +28,15 @@ use crate::{
 /// Another node says nothing: the page looks again by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// What a page was told: the change it is from, and the range of the wait in whole minutes.
+type Told = (u64, Option<(u64, u64)>);
+
+/// A range that moves by seconds is no news.
+fn told(view: &CallbackView) -> Told {
+    let minutes = |wait: &WaitView| (wait.p50_s / 60, wait.p90_s.div_ceil(60));
+    (view.sequence, view.wait.as_ref().map(minutes))
+}
+
 /// What one page follows.
 struct Follow {
     edge: Arc<Edge>,
@@ -36,7 +45,7 @@ struct Follow {
     lang: Lang,
     changes: Receiver<String>,
     /// What the page was told last.
-    told: Option<u64>,
+    told: Option<Told>,
     over: bool,
     /// Then it connects again: a page that nobody looks at any more does not hold a place for ever.
     until: tokio::time::Instant,
@@ -98,8 +107,8 @@ impl Follow {
                 self.wait().await?;
             }
             match self.edge.backend.callback(self.id.clone(), self.key.clone()).await {
-                Ok(view) if self.told != Some(view.sequence) => {
-                    self.told = Some(view.sequence);
+                Ok(view) if self.told != Some(told(&view)) => {
+                    self.told = Some(told(&view));
                     self.over = view.is_over;
                     return Some(view);
                 }

@@ -51,6 +51,7 @@ impl Book {
             consent: None,
             asked_unix_ms,
             priority: 0,
+            told: None,
             tags: tags(),
         };
         let callback = Callback::new(CallbackId::new(number.into()), wish);

@@ -28,6 +28,7 @@ fn kept() -> KeptCallback {
         consent: Some(Consent { text_id: "callback-v1".to_owned(), version: "1".to_owned(), at_unix_ms: ASKED }),
         asked_unix_ms: ASKED,
         priority: 0,
+        told: None,
         tags,
     };
     let (rules, mut callback) = (RetryRules::default(), Callback::new(CallbackId::new(0xcb), wish));

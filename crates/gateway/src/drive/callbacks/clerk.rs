@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
+use super::forecast::LineUp;
 use super::hand::{Hand, HandWord};
 use super::{Back, Callbacks, LEASE, Line, RENEW_EVERY, Word};
 use crate::clock;
@@ -25,6 +26,8 @@ const HELD_MAX: usize = 20_000;
 const ROUND_PAUSE: Duration = Duration::from_secs(20);
 /// So long the moment a visitor chose is still the one he chose, whatever the hour.
 const CHOSEN_FOR: Duration = Duration::from_secs(3_600);
+/// How often those who wait are put in a row for those who are told how long it will take.
+const LINE_UP_EVERY: Duration = Duration::from_secs(1);
 /// After a step the store did not take.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -37,6 +40,7 @@ pub(super) struct Clerk {
     held: HashMap<CallbackId, Held>,
     renew_at: Instant,
     look_at: Instant,
+    line_up_at: Instant,
     /// Taking nothing more.
     handed_over: bool,
     /// Who waits for the last hand to be free.
@@ -54,7 +58,7 @@ struct Queue {
 
 enum Held {
     Waiting { line: usize, kept: Box<KeptCallback>, declined: Vec<String> },
-    InHand { line: usize, words: mpsc::Sender<HandWord> },
+    InHand { line: usize, since_unix_ms: u64, words: mpsc::Sender<HandWord> },
 }
 
 impl Clerk {
@@ -69,6 +73,7 @@ impl Clerk {
             held: HashMap::new(),
             renew_at: now + RENEW_EVERY,
             look_at: now,
+            line_up_at: now,
             handed_over: false,
             idle: Vec::new(),
             book_lost: false,
@@ -105,6 +110,7 @@ impl Clerk {
                 self.take_due().await;
             }
             self.give_out().await;
+            self.show_line_ups();
             metric::gauge_set(Metric::CallbacksHeld, count(self.held.len() as u64));
         }
     }
@@ -267,7 +273,7 @@ impl Clerk {
             };
             if Hand::has_legs(&kept) {
                 let (words, _nothing_to_hear) = mpsc::channel(1);
-                self.held.insert(id, Held::InHand { line, words });
+                self.held.insert(id, Held::InHand { line, since_unix_ms: now_unix_ms, words });
                 if let Some(queue) = self.queues.get_mut(line) {
                     queue.in_hand += 1;
                 }
@@ -372,7 +378,9 @@ impl Clerk {
         queue.waiting.remove(id);
         queue.in_hand += 1;
         let (words, inbox) = mpsc::channel(4);
-        if let Some(Held::Waiting { kept, declined, .. }) = self.held.insert(id, Held::InHand { line: at, words }) {
+        if let Some(Held::Waiting { kept, declined, .. }) =
+            self.held.insert(id, Held::InHand { line: at, since_unix_ms: now, words })
+        {
             Hand::start(self.callbacks.clone(), at, *kept, declined, spec, inbox);
         }
         true
@@ -435,6 +443,24 @@ impl Clerk {
         }
         if count > 0 {
             info!(count, "call-backs that waited are back in the book");
+        }
+    }
+
+    /// For those who are told how long it will take.
+    fn show_line_ups(&mut self) {
+        let now = clock::now();
+        if now < self.line_up_at {
+            return;
+        }
+        self.line_up_at = now + LINE_UP_EVERY;
+        for (at, queue) in self.queues.iter().enumerate() {
+            let before = queue.waiting.by_place().enumerate().map(|(before, id)| (id, before)).collect();
+            let since = |held: &Held| match held {
+                Held::InHand { line, since_unix_ms, .. } if *line == at => Some(*since_unix_ms),
+                Held::InHand { .. } | Held::Waiting { .. } => None,
+            };
+            let in_hand_since_unix_ms = self.held.values().filter_map(since).collect();
+            self.callbacks.line_ups.show(at, LineUp { before, in_hand_since_unix_ms });
         }
     }
 

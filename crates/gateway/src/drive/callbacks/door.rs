@@ -12,7 +12,7 @@ use tracing::{error, info};
 use web::backend::Refusal;
 use web::{AttemptView, CallbackAsk, CallbackMade, CallbackOffer, CallbackView, SlotView, SlotsAsk, SlotsView};
 
-use super::{Callbacks, Line};
+use super::{Callbacks, Line, forecast};
 use crate::clock;
 use crate::observe::metric::{self, Metric};
 
@@ -41,7 +41,8 @@ impl Callbacks {
             .as_ref()
             .filter(|_| !callback_now)
             .and_then(|hours| hours.next_opening(now).and_then(|at| hours.zone().rfc3339(at)));
-        CallbackOffer { callback: true, callback_now, opens_at, wait: None }
+        let wait = callback_now.then(|| self.wait_now(line)).flatten().map(forecast::shown);
+        CallbackOffer { callback: true, callback_now, opens_at, wait }
     }
 
     /// The slots a visitor may choose from.
@@ -112,9 +113,9 @@ impl Callbacks {
         let now = clock::unix_ms();
         let when = self.when(line, &ask.when, &ask.tz, now).await?;
         self.check_budgets(line, number.e164(), now).await?;
-        let (promised_unix_ms, wanted) = match when {
-            When::Asap => (now, None),
-            When::At(wanted) => (wanted.unix_ms, Some(wanted)),
+        let (promised_unix_ms, wanted, told) = match when {
+            When::Asap => (now, None, self.wait_now(line)),
+            When::At(wanted) => (wanted.unix_ms, Some(wanted), None),
         };
         let session = ask.session;
         let tags = CallTags::new(TagsDraft {
@@ -136,6 +137,7 @@ impl Callbacks {
             consent: Some(Consent { text_id, version, at_unix_ms: now }),
             asked_unix_ms: now,
             priority: 0,
+            told,
             tags,
         };
         let callback = Callback::new(CallbackId::new(rand::rng().random()), wish);
@@ -313,7 +315,7 @@ impl Callbacks {
             can_cancel: callback.clone().cancel(CancelledBy::Visitor).is_ok(),
             can_move: callback.clone().reschedule(now, None).is_ok(),
             now: told(now),
-            wait: None,
+            wait: line.and_then(|line| self.wait_of(line, kept)).map(forecast::shown),
             sequence: kept.version,
             promised_unix_ms: wish.promised_unix_ms,
             is_over: state.is_over(),

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use super::clerk::ms;
-use super::{Back, Callbacks, LEASE, LEASE_MARGIN, Line, Word};
+use super::{Back, Callbacks, LEASE, LEASE_MARGIN, Line, Word, forecast};
 use crate::clock;
 use crate::drive::call::{CallInput, CallbackLink, CallbackNews, Role, start_callback};
 use crate::observe::metric::{self, Metric};
@@ -190,6 +190,10 @@ impl Hand {
         let (asked, now) = (clock::now(), clock::unix_ms());
         let allowed =
             self.line().is_some_and(|line| line.config.numbers.judge_again(&self.kept.callback.wish().number).is_ok());
+        let wish = self.kept.callback.wish();
+        if self.kept.callback.attempts().is_empty() && wish.wanted.is_none() {
+            forecast::score(wish.told, wish.promised_unix_ms, now);
+        }
         let (call, legs) = (self.call, self.legs.clone());
         let written = if allowed {
             self.write(|callback| callback.dial(call, now, legs.clone())).await
