@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use call::{BadCallId, CallId, CallTags, QueueId, TenantId};
 
-use crate::{Wait, Wanted};
+use crate::{Email, Wait, Wanted};
 
 mod order;
 mod outcome;
@@ -257,6 +257,8 @@ pub struct Wish {
     pub zone: String,
     /// What he agreed to.
     pub consent: Option<Consent>,
+    /// Where he is written to about it, if he gave an address.
+    pub email: Option<Email>,
     /// His place among equals: when he first asked.
     pub asked_unix_ms: u64,
     /// 0 for everybody; more for customers who go first.
@@ -268,7 +270,7 @@ pub struct Wish {
 }
 
 impl fmt::Debug for Wish {
-    /// Without the number and the page.
+    /// Without the number, the address and the page.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wish")
             .field("promised_unix_ms", &self.promised_unix_ms)

@@ -22,6 +22,8 @@ struct CallbackRow {
     wanted: Option<WantedRow>,
     zone: String,
     consent: Option<ConsentRow>,
+    /// Absent in rows of before there was mail.
+    email: Option<String>,
     asked_unix_ms: u64,
     priority: u8,
     /// The two ends of the range of the wait, in milliseconds.
@@ -75,6 +77,7 @@ pub(crate) fn encode(callback: &Callback) -> Result<String, Unreadable> {
         wanted: wish.wanted.as_ref().map(WantedRow::of),
         zone: wish.zone.clone(),
         consent: wish.consent.as_ref().map(ConsentRow::of),
+        email: wish.email.as_ref().map(|email| email.as_str().to_owned()),
         asked_unix_ms: wish.asked_unix_ms,
         priority: wish.priority,
         told_ms: wish.told.map(|told| (millis(told.p50), millis(told.p90))),
@@ -105,6 +108,7 @@ pub(crate) fn decode(version: u32, row: &str) -> Result<Callback, Unreadable> {
             wanted: row.wanted.map(WantedRow::wanted).transpose()?,
             zone: row.zone,
             consent: row.consent.map(ConsentRow::consent),
+            email: row.email.and_then(|email| email.parse().ok()),
             asked_unix_ms: row.asked_unix_ms,
             priority: row.priority,
             told: row

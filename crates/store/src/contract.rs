@@ -12,6 +12,7 @@ use crate::redis::tests::server::Server;
 use crate::{CallQuery, Embedded, EmbeddedOptions, Home, Memory, OpenCall};
 
 pub(crate) mod callbacks;
+mod outbox;
 
 /// A call that has started.
 pub(crate) fn open_call(id: u128, started_unix_ms: u64) -> OpenCall {

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod calls;
+mod outbox;
 mod reader;
 mod schema;
 mod writer;

@@ -14,6 +14,7 @@ mod embedded;
 mod error;
 mod memory;
 mod open_call;
+mod outbox;
 mod record;
 mod redis;
 
@@ -32,6 +33,7 @@ pub use embedded::{Embedded, EmbeddedOptions};
 pub use error::StoreError;
 pub use memory::Memory;
 pub use open_call::OpenCall;
+pub use outbox::{Message, Outbox};
 
 /// The answer of a store, later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -102,9 +104,9 @@ pub trait Store: Send + Sync {
 }
 
 /// A home for everything.
-pub trait Home: Store + CallbackBook {}
+pub trait Home: Store + CallbackBook + Outbox {}
 
-impl<T: Store + CallbackBook> Home for T {}
+impl<T: Store + CallbackBook + Outbox> Home for T {}
 
 /// Opens the store of the configuration: `sqlite:data/passerelle.db`, `redis://127.0.0.1:6379/0` or
 /// `memory:`. An embedded store belongs to one process at a time; a Redis may be shared, and need not

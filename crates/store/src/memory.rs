@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod callbacks;
+mod outbox;
 
 /// At most so many ended calls are kept, the oldest dropped first.
 const MAX_ENDED: usize = 10_000;
@@ -23,6 +24,7 @@ const MAX_OPEN: usize = 10_000;
 pub struct Memory {
     rows: Mutex<Rows>,
     book: Mutex<callbacks::Book>,
+    messages: Mutex<outbox::Messages>,
 }
 
 #[derive(Debug, Default)]

@@ -32,6 +32,7 @@ mod callbacks;
 mod calls;
 mod keys;
 mod link;
+mod outbox;
 mod refusal;
 
 use std::fmt;

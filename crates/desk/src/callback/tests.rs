@@ -16,6 +16,7 @@ fn wish(asked: u64) -> Wish {
         wanted: None,
         zone: String::new(),
         consent: None,
+        email: None,
         asked_unix_ms: asked,
         priority: 0,
         told: None,

@@ -25,6 +25,7 @@ pub(crate) fn callback(id: u128, promised_unix_ms: u64) -> Callback {
         wanted: Wanted::at(promised_unix_ms, &paris),
         zone: "Europe/Paris".to_owned(),
         consent: Some(Consent { text_id: "callback-v1".to_owned(), version: "1".to_owned(), at_unix_ms: 900 }),
+        email: "claire@mail.example".parse().ok(),
         asked_unix_ms: 1_000 + id as u64,
         priority: 2,
         told: Some(desk::Wait { p50: Duration::from_secs(60), p90: Duration::from_secs(240) }),

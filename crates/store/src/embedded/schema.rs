@@ -16,7 +16,7 @@ pub(crate) struct Step {
 
 /// Every step ever taken, the oldest first; version n is the schema after n steps. A step that was
 /// released is never edited: add one.
-pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS];
+pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS, MESSAGES];
 
 const CALLS: Step = Step {
     name: "calls",
@@ -73,6 +73,20 @@ const CALLBACKS: Step = Step {
         CREATE INDEX callbacks_promised ON callbacks (tenant, queue, promised_unix_ms) WHERE is_open;
         CREATE INDEX callbacks_asked ON callbacks (asked_unix_ms, id);
         CREATE INDEX callbacks_by_tenant ON callbacks (tenant, asked_unix_ms, id);",
+};
+
+const MESSAGES: Step = Step {
+    name: "messages",
+    sql: "
+        CREATE TABLE messages (
+            id TEXT NOT NULL PRIMARY KEY,
+            kind TEXT NOT NULL,
+            destination TEXT NOT NULL,
+            due_unix_ms INTEGER NOT NULL,
+            tries INTEGER NOT NULL,
+            payload TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX messages_due ON messages (due_unix_ms, id);",
 };
 
 /// Brings the file to the newest schema; one transaction, so that a crash leaves the old one whole.

@@ -7,6 +7,7 @@
 //! waiting:TENANT:NUMBER  the open one of a number                request:TENANT:KEY   what a request made
 //! call:ID      hash     row, version of its form, ended or not   calls, calls:TENANT  by start  those that have ended
 //! calling:PROCESS  set  its open calls       processes  set      process:PROCESS      its heartbeat, expires
+//! message:ID   hash     kind, destination, payload, tries    messages   by when each may be sent
 //! schema       the form of all this          probe      counts the probes of `health`
 //! ```
 

@@ -26,6 +26,7 @@ fn kept() -> KeptCallback {
         wanted: None,
         zone: "Europe/Paris".to_owned(),
         consent: Some(Consent { text_id: "callback-v1".to_owned(), version: "1".to_owned(), at_unix_ms: ASKED }),
+        email: None,
         asked_unix_ms: ASKED,
         priority: 0,
         told: None,
