@@ -32,6 +32,7 @@ use crate::drive::desk::{self as desk_task, DeskHandle};
 use crate::drive::inbound;
 use crate::drive::media::MediaHandle;
 use crate::drive::media::worker::{self, WorkerConfig};
+use crate::drive::messages::{self, Messages, Round};
 use crate::drive::sip::driver::{DriverConfig, PhonePresence, SipDriver, transport};
 use crate::drive::sip::sockets::Sockets;
 use crate::drive::sip::{Incoming, ORDERS_MAX, SipHandle};
@@ -71,6 +72,8 @@ pub enum StartError {
     },
     /// The store could not be opened.
     Store(String),
+    /// Messages cannot be sent.
+    Messages(String),
     /// Threads or the runtime could not be had.
     Runtime(io::Error),
     /// Not a start at all: a loop of the program ended while it was wanted.
@@ -99,6 +102,7 @@ impl fmt::Display for StartError {
                 write!(f, "{what} {address} cannot be opened ({error}): change {key}")
             }
             Self::Store(why) => write!(f, "the store cannot be opened: {why}"),
+            Self::Messages(why) => write!(f, "messages cannot be sent: {why}; see [mail] and [tenant.webhook]"),
             Self::Runtime(error) => write!(f, "the system gives no threads: {error}"),
             Self::Ended(room) => {
                 write!(f, "{room} ended by a fault of the program; its last lines say where: please report it")
@@ -146,9 +150,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     rooms.watch("the inbound door", tokio::spawn(inbound));
     let board = HealthBoard::default();
     rooms.watch("the metrics' upkeep", tokio::spawn(metrics_upkeep()));
-    let lines = callback_lines(&config, &contexts);
-    let (callbacks, clerk) = callbacks::start(Arc::clone(&store), lines);
-    rooms.watch("the call-back clerk", clerk);
+    let (callbacks, round) = start_callbacks(&config, &contexts, &store, &mut rooms)?;
     let echo_agent = match &echo {
         Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
         None => None,
@@ -180,6 +182,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
         agent.shutdown().await;
     }
     signalling.handle.shutdown().await;
+    round.end().await;
     drop(rooms);
     let told = media.workers().iter().map(|worker| worker.shutdown().is_ok());
     let threads: Vec<_> = threads.into_iter().zip(told.collect::<Vec<_>>()).collect();
@@ -189,6 +192,23 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     join_workers(threads).await;
     info!("passerelle has ended");
     ended.map_or(Ok(()), |room| Err(StartError::Ended(room)))
+}
+
+/// The clerk at his book, and the postman on his round.
+fn start_callbacks(
+    config: &Config,
+    contexts: &BTreeMap<String, CallContext>,
+    store: &Arc<dyn Home>,
+    rooms: &mut Rooms,
+) -> Result<(Callbacks, Round), StartError> {
+    let messages = Messages::new(Arc::clone(store), config);
+    let lines = callback_lines(config, contexts);
+    let (callbacks, clerk) = callbacks::start(Arc::clone(store), lines, messages.clone());
+    rooms.watch("the call-back clerk", clerk);
+    let book = Arc::new(callbacks.clone());
+    let (round, postman) = messages::start(messages, book, config).map_err(StartError::Messages)?;
+    rooms.watch("the postman", postman);
+    Ok((callbacks, round))
 }
 
 /// Takes nothing more, and lets what is in progress come to its end.

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands;
 use crate::commands::callbacks::Ask;
 use crate::commands::listing::Source;
+use crate::commands::message::Way;
 use crate::config::DemoPlace;
 
 mod figures;
@@ -78,6 +79,12 @@ enum Command {
     ///
     /// Reads the configuration only. Times are those of the queue's own clock.
     Hours(figures::Hours),
+    /// Try the ways on which call-backs are told of: mail to visitors, webhooks to programs
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Message {
+        #[command(subcommand)]
+        order: MessageCommand,
+    },
     /// Ask the running gateway whether it is well
     ///
     /// Exit status: 0 when /healthz says so, 1 otherwise. For a container's health check; needs no curl.
@@ -168,6 +175,35 @@ enum CallbackCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum MessageCommand {
+    /// Send one message now, and say in a sentence what went wrong and the mend
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Test {
+        #[command(subcommand)]
+        way: TestWay,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TestWay {
+    /// A mail to this address, by the relay of [mail]
+    Mail {
+        /// Where to, as "claire@mail.example"
+        address: String,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// A signed request to the webhook of each tenant that has one
+    Webhook {
+        /// Only to this tenant's
+        #[arg(long, value_name = "ID")]
+        tenant: Option<String>,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+}
+
 impl StoreSource {
     fn source(self) -> Source {
         match self {
@@ -202,6 +238,12 @@ pub fn main() -> ExitCode {
         Command::Simulate(simulate) => commands::simulate::simulate(&simulate.ask()),
         Command::Report(report) => commands::report::report(&report.ask()),
         Command::Hours(hours) => commands::hours::hours(&hours.ask()),
+        Command::Message { order: MessageCommand::Test { way: TestWay::Mail { address, config } } } => {
+            commands::message::test(&config.config, &Way::Mail(address))
+        }
+        Command::Message { order: MessageCommand::Test { way: TestWay::Webhook { tenant, config } } } => {
+            commands::message::test(&config.config, &Way::Webhook(tenant))
+        }
         Command::Health { config, demo } => commands::health::health(&config.config, demo),
     }
 }

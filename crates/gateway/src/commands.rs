@@ -11,6 +11,7 @@ pub(crate) mod hours;
 pub(crate) mod listing;
 pub(crate) mod period;
 pub(crate) mod report;
+pub(crate) mod message;
 pub(crate) mod run;
 pub(crate) mod simulate;
 

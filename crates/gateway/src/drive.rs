@@ -7,6 +7,7 @@ pub(crate) mod console;
 pub(crate) mod desk;
 pub(crate) mod inbound;
 pub(crate) mod media;
+pub(crate) mod messages;
 pub(crate) mod sip;
 pub(crate) mod tags;
 pub(crate) mod web;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::SessionInfo;
+pub use calendar::{Invitation, calendar_entry};
 
 pub(crate) mod api;
 pub(crate) mod calendar;
@@ -27,6 +28,8 @@ pub struct CallbackAsk {
     pub tz: String,
     /// What he agreed to: the text's id and its version.
     pub consent: Option<(String, String)>,
+    /// Where he wants to be written to, as typed.
+    pub email: Option<String>,
     /// His `Idempotency-Key`.
     pub request_key: Option<String>,
     /// What the page says about itself.
@@ -136,6 +139,8 @@ pub struct CallbackOffer {
     /// How long it would probably take now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<WaitView>,
+    /// It confirms by mail to whoever gives an address.
+    pub email: bool,
 }
 
 /// Which slots a page wants to show.

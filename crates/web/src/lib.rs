@@ -43,6 +43,7 @@ pub use callback::{
     AttemptView, CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, SlotView, SlotsAsk, SlotsView,
     WaitView,
 };
+pub use callback::{Invitation, calendar_entry};
 pub use sentence::{Lang, sentence};
 pub use serve::serve;
 

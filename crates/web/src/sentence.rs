@@ -174,6 +174,11 @@ const ROWS: &[Row] = &[
         "Ce numéro a été assez appelé pour aujourd’hui. Réessayez demain.",
     ),
     row(
+        "email_invalid",
+        "This e-mail address does not exist. Please check it, or leave it out.",
+        "Cette adresse e-mail n’existe pas. Vérifiez-la, ou laissez le champ vide.",
+    ),
+    row(
         "consent_missing",
         "Please read and accept how we use your number.",
         "Lisez et acceptez l’usage que nous faisons de votre numéro.",

@@ -14,6 +14,7 @@ use super::suggest;
 
 mod callback;
 mod hours;
+mod messages;
 mod net;
 mod people;
 mod trunk;
@@ -65,6 +66,7 @@ impl Checker<'_> {
             },
             log: self.log(&file.log),
             limits,
+            mail: self.mail(&file.mail),
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Config {
     pub log: Log,
     /// What no page, visitor or caller may exceed.
     pub limits: Limits,
+    /// How visitors are written to; `None`: they are not.
+    pub mail: Option<Mail>,
 }
 
 /// `[http]`
@@ -113,6 +115,112 @@ pub struct Tenant {
     pub origins: Vec<String>,
     /// Key of the MAC in `User-to-User`; `None`: the gateway makes one at each start.
     pub tag_key: Option<Secret>,
+    /// Where its call-backs are told of; `None`: nowhere.
+    pub webhook: Option<Webhook>,
+}
+
+/// `[tenant.webhook]`
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Where it is sent.
+    pub url: HttpUrl,
+    /// The key of its signature, decoded.
+    pub key: SigningKey,
+    /// What is told.
+    pub events: Vec<Event>,
+    /// The customer's number in full; else masked.
+    pub full_number: bool,
+}
+
+/// An address for HTTP, taken apart.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpUrl {
+    /// By TLS.
+    pub https: bool,
+    /// Name or number of the host, an IPv6 one without its brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// As `Host` has it.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+}
+
+/// The key of a webhook's signature. `Debug` hides it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct SigningKey(pub Vec<u8>);
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(…)")
+    }
+}
+
+/// What is told of a call-back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// It is promised.
+    Scheduled,
+    /// It has another time.
+    Moved,
+    /// It is called off.
+    Cancelled,
+    /// They talk.
+    Connected,
+    /// They talked.
+    Completed,
+    /// It is given up.
+    Failed,
+    /// Its day is over.
+    Expired,
+}
+
+impl Event {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Scheduled, Self::Moved, Self::Cancelled, Self::Connected, Self::Completed, Self::Failed, Self::Expired];
+
+    /// As it is written in the configuration and in a webhook's `type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "callback.scheduled",
+            Self::Moved => "callback.moved",
+            Self::Cancelled => "callback.cancelled",
+            Self::Connected => "callback.connected",
+            Self::Completed => "callback.completed",
+            Self::Failed => "callback.failed",
+            Self::Expired => "callback.expired",
+        }
+    }
+}
+
+/// `[mail]`
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// The relay.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the line is kept secret.
+    pub tls: MailTls,
+    /// User and password at the relay.
+    pub login: Option<(String, Secret)>,
+    /// Who writes, as a person reads it.
+    pub from_name: Option<String>,
+    /// Who writes.
+    pub from: desk::Email,
+}
+
+/// How the line to the relay is kept secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MailTls {
+    /// After STARTTLS, or not at all (RFC 3207).
+    StartTls,
+    /// From the first byte (RFC 8314).
+    Tls,
+    /// It is not.
+    None,
 }
 
 /// `[[trunk]]`

@@ -27,6 +27,7 @@ pub(super) struct File {
     pub(super) shutdown: Shutdown,
     pub(super) log: Log,
     pub(super) limits: Limits,
+    pub(super) mail: Mail,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -72,6 +73,31 @@ pub(super) struct Tenant {
     pub(super) tag_key: Key<String>,
     pub(super) tag_key_file: Key<String>,
     pub(super) tag_key_env: Key<String>,
+    pub(super) webhook: Option<Spanned<Webhook>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Webhook {
+    pub(super) url: Key<String>,
+    pub(super) secret: Key<String>,
+    pub(super) secret_file: Key<String>,
+    pub(super) secret_env: Key<String>,
+    pub(super) events: Key<Vec<Spanned<String>>>,
+    pub(super) number: Key<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Mail {
+    pub(super) host: Key<String>,
+    pub(super) port: Key<i64>,
+    pub(super) tls: Key<String>,
+    pub(super) username: Key<String>,
+    pub(super) password: Key<String>,
+    pub(super) password_file: Key<String>,
+    pub(super) password_env: Key<String>,
+    pub(super) from: Key<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

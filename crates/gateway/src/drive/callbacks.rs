@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use call::{LegKind, LegSpec, TrunkId};
 use desk::{CallbackId, CallingHours, Hours, Number, Zone};
-use store::{Home, KeptCallback, NodeId};
+use store::{Answer, Home, KeptCallback, NodeId};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::config::checked::{DialAs, QueueCallback};
 use crate::drive::call::CallContext;
+use crate::drive::messages::{Book, Messages, Standing};
 
 mod clerk;
 pub(crate) mod door;
@@ -113,6 +114,17 @@ pub(crate) struct Callbacks {
     words: mpsc::Sender<Word>,
     /// Ids of call-backs as they change.
     changes: broadcast::Sender<String>,
+    /// Who is told outside.
+    messages: Messages,
+}
+
+impl Book for Callbacks {
+    fn look(&self, id: CallbackId) -> Answer<'_, Option<Standing>> {
+        Box::pin(async move {
+            let kept = self.home.callback(id).await?;
+            Ok(kept.map(|kept| Standing { view: self.view(&kept), kept }))
+        })
+    }
 }
 
 impl Callbacks {
@@ -155,11 +167,16 @@ impl Callbacks {
 }
 
 /// Starts the clerk; it ends when the last handle is dropped.
-pub(crate) fn start(home: Arc<dyn Home>, lines: Vec<Line>) -> (Callbacks, tokio::task::JoinHandle<()>) {
+pub(crate) fn start(
+    home: Arc<dyn Home>,
+    lines: Vec<Line>,
+    messages: Messages,
+) -> (Callbacks, tokio::task::JoinHandle<()>) {
     let (words, inbox) = mpsc::channel(INBOX_MAX);
     let (changes, _) = broadcast::channel(CHANGES_MAX);
     let line_ups = Arc::new(forecast::LineUps::of(&lines));
-    let callbacks = Callbacks { home, node: NodeId(rand::random()), lines: Arc::new(lines), line_ups, words, changes };
+    let node = NodeId(rand::random());
+    let callbacks = Callbacks { home, node, lines: Arc::new(lines), line_ups, words, changes, messages };
     let clerk = clerk::Clerk::new(callbacks.clone());
     (callbacks, tokio::spawn(clerk.run(inbox)))
 }

@@ -110,6 +110,10 @@ metrics! {
     CallbackLateSeconds = "callback_late_seconds", Kind::Histogram(CALL_SECONDS), None;
     /// From the promised moment of a call-back to the two talking.
     CallbackDelaySeconds = "callback_delay_seconds", Kind::Histogram(CALL_SECONDS), None;
+    /// Messages by webhook and mail, by what came of each try, as place/outcome.
+    Messages = "messages_total", Kind::Counter, Some("outcome");
+    /// Messages that wait to be sent, in the whole outbox.
+    MessagesWaiting = "messages_waiting", Kind::Gauge, None;
     /// Requests a tenant's desk had no room for.
     DeskOverload = "desk_overload_total", Kind::Counter, None;
     /// From a browser's offer to its keys.

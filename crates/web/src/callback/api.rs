@@ -26,6 +26,8 @@ use crate::{
 
 /// Longest number a person types, blanks and brackets included.
 const NUMBER_BYTES: usize = 64;
+/// Longest e-mail address (RFC 5321).
+const EMAIL_BYTES: usize = 254;
 /// Longest `Idempotency-Key`; a UUID has 36 characters.
 const KEY_BYTES: usize = 128;
 /// Longest date and time, zone, id of a text.
@@ -44,6 +46,7 @@ struct AskJson {
     #[serde(default)]
     session: SessionJson,
     consent: Option<ConsentJson>,
+    email: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -185,6 +188,10 @@ fn read_ask(
     if ask.number.len() > NUMBER_BYTES {
         return Err(Refusal::new("number_invalid", 422));
     }
+    let email = ask.email.map(|email| email.trim().to_owned()).filter(|email| !email.is_empty());
+    if email.as_ref().is_some_and(|email| email.len() > EMAIL_BYTES) {
+        return Err(Refusal::new("email_invalid", 422));
+    }
     if words.into_iter().flatten().chain(consent_words).any(|word| word.len() > WORD_BYTES) {
         return Err(REQUEST_INVALID);
     }
@@ -198,6 +205,7 @@ fn read_ask(
         when: ask.when,
         tz: ask.tz,
         consent,
+        email,
         request_key,
         session,
         source: caller.source,

@@ -38,7 +38,7 @@ pub(crate) async fn calendar(
         Ok(view) => {
             let base = edge.config.public_url.as_deref().unwrap_or_default();
             let page = format!("{base}/callback/{}#{key}", view.id);
-            let text = entry(&view, &page, edge.config.clock.unix_ms(), caller.lang);
+            let text = calendar_entry(&view, &page, None, edge.config.clock.unix_ms(), caller.lang);
             let headers = [
                 (header::CONTENT_TYPE, "text/calendar; charset=utf-8"),
                 (header::CONTENT_DISPOSITION, "attachment; filename=\"callback.ics\""),
@@ -49,8 +49,24 @@ pub(crate) async fn calendar(
     }
 }
 
-/// The calendar object.
-fn entry(view: &CallbackView, page: &str, now_unix_ms: u64, lang: Lang) -> String {
+/// Between whom an entry travels by mail (RFC 5546 §3.2.2). Both are addresses without anything that needs quoting.
+#[derive(Clone, Copy, Debug)]
+pub struct Invitation<'a> {
+    /// Who calls.
+    pub organizer: &'a str,
+    /// Who is called.
+    pub attendee: &'a str,
+}
+
+/// The calendar object: published where it is fetched, a request to the visitor where it is mailed, a cancellation once
+/// nothing will come of it.
+pub fn calendar_entry(
+    view: &CallbackView,
+    page: &str,
+    mailed: Option<Invitation<'_>>,
+    now_unix_ms: u64,
+    lang: Lang,
+) -> String {
     let cancelled = view.is_over && view.state != "completed";
     let (summary, description) = match lang {
         Lang::Fr => ("On vous rappelle", format!("Nous vous appelons au {}. Changer ou annuler : {page}", view.number)),
@@ -60,7 +76,7 @@ fn entry(view: &CallbackView, page: &str, now_unix_ms: u64, lang: Lang) -> Strin
         "BEGIN:VCALENDAR".to_owned(),
         "VERSION:2.0".to_owned(),
         "PRODID:-//Passerelle//Call-back//EN".to_owned(),
-        format!("METHOD:{}", if cancelled { "CANCEL" } else { "PUBLISH" }),
+        format!("METHOD:{}", method(cancelled, mailed.is_some())),
         "BEGIN:VEVENT".to_owned(),
         format!("UID:{}@passerelle", view.id),
         format!("SEQUENCE:{}", view.sequence),
@@ -72,6 +88,11 @@ fn entry(view: &CallbackView, page: &str, now_unix_ms: u64, lang: Lang) -> Strin
         format!("STATUS:{}", if cancelled { "CANCELLED" } else { "CONFIRMED" }),
         "TRANSP:OPAQUE".to_owned(),
     ];
+    if let Some(Invitation { organizer, attendee }) = mailed {
+        lines.push(format!("ORGANIZER:mailto:{organizer}"));
+        // Who asked to be called need not answer that he comes.
+        lines.push(format!("ATTENDEE;ROLE=REQ-PARTICIPANT;PARTSTAT=ACCEPTED;RSVP=FALSE:mailto:{attendee}"));
+    }
     if !cancelled {
         lines.extend([
             "BEGIN:VALARM".to_owned(),
@@ -83,6 +104,15 @@ fn entry(view: &CallbackView, page: &str, now_unix_ms: u64, lang: Lang) -> Strin
     }
     lines.extend(["END:VEVENT".to_owned(), "END:VCALENDAR".to_owned()]);
     lines.iter().map(|line| folded(line)).collect()
+}
+
+/// What the entry asks of a calendar (RFC 5546 §1.4).
+fn method(cancelled: bool, mailed: bool) -> &'static str {
+    match (cancelled, mailed) {
+        (true, _) => "CANCEL",
+        (false, true) => "REQUEST",
+        (false, false) => "PUBLISH",
+    }
 }
 
 /// `DATE-TIME` in UTC (RFC 5545 §3.3.5).
@@ -151,7 +181,8 @@ mod tests {
 
     #[test]
     fn an_entry_is_a_calendar_object_of_short_lines() {
-        let text = entry(&view("scheduled", false), "https://voice.shop.example/callback/1#2", 0, Lang::Fr);
+        let text =
+            calendar_entry(&view("scheduled", false), "https://voice.shop.example/callback/1#2", None, 0, Lang::Fr);
         assert!(text.starts_with("BEGIN:VCALENDAR\r\n") && text.ends_with("END:VCALENDAR\r\n"), "{text}");
         assert!(text.lines().all(|line| line.len() <= LINE_OCTETS), "{text}");
         for line in [
@@ -169,9 +200,23 @@ mod tests {
 
     #[test]
     fn one_that_is_called_off_is_cancelled_in_the_calendar_too() {
-        let text = entry(&view("cancelled", true), "page", 0, Lang::En);
+        let text = calendar_entry(&view("cancelled", true), "page", None, 0, Lang::En);
         assert!(text.contains("METHOD:CANCEL\r\n") && text.contains("STATUS:CANCELLED\r\n"));
         assert!(!text.contains("VALARM"));
+    }
+
+    #[test]
+    fn one_that_is_mailed_says_between_whom_and_is_called_off_the_same_way() {
+        let between = Invitation { organizer: "rappel@shop.example", attendee: "claire@mail.example" };
+        let asked = calendar_entry(&view("scheduled", false), "page", Some(between), 0, Lang::En);
+        let off = calendar_entry(&view("cancelled", true), "page", Some(between), 0, Lang::En);
+        assert!(asked.contains("METHOD:REQUEST\r\n") && off.contains("METHOD:CANCEL\r\n"));
+        for text in [asked, off] {
+            let unfolded = text.replace("\r\n ", "");
+            assert!(unfolded.contains("\r\nORGANIZER:mailto:rappel@shop.example\r\n"), "{unfolded}");
+            assert!(unfolded.contains("RSVP=FALSE:mailto:claire@mail.example\r\n"), "{unfolded}");
+            assert!(unfolded.contains(&format!("\r\nUID:{}@passerelle\r\n", "0a".repeat(16))), "{unfolded}");
+        }
     }
 
     #[test]

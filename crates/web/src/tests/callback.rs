@@ -48,6 +48,7 @@ async fn a_call_back_is_promised_with_all_that_the_page_said() {
     assert_eq!((asked.session.referrer, asked.session.lang.as_str()), (None, "fr-FR"));
     assert_eq!(asked.consent, Some(("callback-v1".into(), "1".into())));
     assert_eq!((asked.request_key.as_deref(), asked.when.as_str()), (Some("k1"), "asap"));
+    assert_eq!(asked.email, None);
     let again = ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await;
     assert_eq!((again.status, &again.json()["id"]), (200, &json!("cb1")));
     house.close().await;
@@ -73,6 +74,25 @@ async fn what_is_wrong_is_said_in_the_visitors_language() {
     assert_eq!((form.status, form.code().as_str()), (415, "json-expected"));
     let foreign = house.ask("POST", "/v1/callbacks", &[("origin", "https://evil.fr"), JSON], "{}").await;
     assert_eq!((foreign.status, foreign.code().as_str()), (403, "origin-refused"));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_address_for_mail_is_optional_and_bounded() {
+    let house = House::plain().await;
+    let mut body = wish(&token(&house).await, "06 12 34 56 78");
+    body["email"] = json!(format!("{}@mail.example", "l".repeat(250)));
+    let refused = ask(&house, &body, "k1").await;
+    assert_eq!((refused.status, refused.code().as_str()), (422, "email_invalid"));
+    assert!(refused.json()["sentence"].as_str().unwrap().contains("adresse e-mail"));
+    for (typed, kept) in [("  ", None), (" claire@mail.example ", Some("claire@mail.example"))] {
+        *house.fake.book.lock().unwrap() = None;
+        let mut body = wish(&token(&house).await, "06 12 34 56 78");
+        body["email"] = json!(typed);
+        assert_eq!(ask(&house, &body, "k1").await.status, 201);
+        let (asked, _) = house.fake.book.lock().unwrap().clone().unwrap();
+        assert_eq!(asked.email.as_deref(), kept);
+    }
     house.close().await;
 }
 
@@ -147,6 +167,7 @@ async fn slots_and_the_offer_are_read_by_the_tenants_pages() {
     assert_eq!(foreign.code(), "origin-refused");
     let offer = house.ask("GET", "/v1/availability?tenant=shop&queue=support", &[("origin", SHOP)], "").await;
     assert_eq!((&offer.json()["callback"], &offer.json()["callback_now"]), (&json!(true), &json!(false)));
+    assert_eq!(offer.json()["email"], true, "the form may ask for an address");
     house.close().await;
 }
 

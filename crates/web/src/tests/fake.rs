@@ -152,7 +152,7 @@ impl Backend for Fake {
     }
 
     fn callback_offer(&self, _: &str, queue: &str) -> CallbackOffer {
-        CallbackOffer { callback: queue == "support", ..CallbackOffer::default() }
+        CallbackOffer { callback: queue == "support", email: true, ..CallbackOffer::default() }
     }
 
     fn slots(&self, ask: SlotsAsk) -> BoxFuture<'_, Result<SlotsView, Refusal>> {

@@ -38,7 +38,9 @@ impl Checker<'_> {
                 let message = format!("the tag key has fewer than {TAG_KEY_BYTES_MIN} bytes");
                 self.error(key, &message, "make one with: openssl rand -hex 32");
             }
-            checked.push(Tenant { id: id.map_or_else(String::new, |id| id.get_ref().clone()), origins, tag_key });
+            let webhook = tenant.webhook.as_ref().and_then(|table| self.webhook(table));
+            let id = id.map_or_else(String::new, |id| id.get_ref().clone());
+            checked.push(Tenant { id, origins, tag_key, webhook });
         }
         checked
     }

@@ -290,7 +290,10 @@ impl Clerk {
         }
         while let Some(written) = writes.join_next().await {
             match written {
-                Ok((line, Ok(Changed::Done(kept)))) => self.wait_for_turn(line, kept),
+                Ok((line, Ok(Changed::Done(kept)))) => {
+                    self.callbacks.messages.tell_state(&kept).await;
+                    self.wait_for_turn(line, kept);
+                }
                 Ok((_, Ok(Changed::Stale(_) | Changed::Missing))) => {}
                 Ok((_, Err(error))) => self.book_fails(&error),
                 Err(failure) => error!(%failure, "a write of the call-back book failed"),
@@ -417,8 +420,10 @@ impl Clerk {
             if state.is_over() {
                 metric::count_with(Metric::CallbacksEnded, state.code());
             }
-            if let Err(error) = self.callbacks.home.change_callback(Change { callback, version, held: false }).await {
-                self.book_fails(&error);
+            match self.callbacks.home.change_callback(Change { callback, version, held: false }).await {
+                Ok(Changed::Done(kept)) => self.callbacks.messages.tell_state(&kept).await,
+                Ok(Changed::Stale(_) | Changed::Missing) => {}
+                Err(error) => self.book_fails(&error),
             }
             self.callbacks.announce(id);
         }

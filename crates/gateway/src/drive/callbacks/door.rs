@@ -2,7 +2,7 @@
 
 use call::{CallTags, QueueId, TagsDraft, TenantId};
 use desk::{
-    Callback, CallbackId, CallbackState, CancelledBy, Consent, NumberRefusal, OutOfTurn, SlotRefusal, Wanted,
+    Callback, CallbackId, CallbackState, CancelledBy, Consent, Email, NumberRefusal, OutOfTurn, SlotRefusal, Wanted,
     WhenError, Wish, Zone,
 };
 use rand::Rng;
@@ -14,6 +14,7 @@ use web::{AttemptView, CallbackAsk, CallbackMade, CallbackOffer, CallbackView, S
 
 use super::{Callbacks, Line, forecast};
 use crate::clock;
+use crate::config::checked::Event;
 use crate::observe::metric::{self, Metric};
 
 const DAY_MS: u64 = 86_400_000;
@@ -42,7 +43,7 @@ impl Callbacks {
             .filter(|_| !callback_now)
             .and_then(|hours| hours.next_opening(now).and_then(|at| hours.zone().rfc3339(at)));
         let wait = callback_now.then(|| self.wait_now(line)).flatten().map(forecast::shown);
-        CallbackOffer { callback: true, callback_now, opens_at, wait }
+        CallbackOffer { callback: true, callback_now, opens_at, wait, email: self.messages.are_mailed() }
     }
 
     /// The slots a visitor may choose from.
@@ -103,6 +104,7 @@ impl Callbacks {
         else {
             return Err(Refusal::new("consent_missing", 422));
         };
+        let email = self.email(ask.email.as_deref())?;
         if let Some(key) = &ask.request_key {
             let tenant = TenantId(ask.tenant.clone());
             let same = self.home.requested_callback(tenant, key.clone()).await.map_err(away)?;
@@ -135,6 +137,7 @@ impl Callbacks {
             wanted,
             zone: Zone::named(&ask.tz).map_or_else(|_| String::new(), |zone| zone.name().to_owned()),
             consent: Some(Consent { text_id, version, at_unix_ms: now }),
+            email,
             asked_unix_ms: now,
             priority: 0,
             told,
@@ -142,10 +145,20 @@ impl Callbacks {
         };
         let callback = Callback::new(CallbackId::new(rand::rng().random()), wish);
         let new = NewCallback { callback, manage: rand::rng().random(), request_key: ask.request_key };
+        // Before it is kept, so that no death between the two leaves a promise nobody is told of; if it is not kept, what
+        // was posted finds nothing to tell.
+        let promised = KeptCallback { callback: new.callback.clone(), manage: new.manage, version: 1, lease: None };
+        self.messages.tell(&promised, Event::Scheduled).await;
         let (kept, again) = self.add(new, line).await?;
         info!(callback = %kept.callback.id(), number = %number.masked(), again, "a call-back is promised");
         self.look();
         Ok(self.made(&kept, again))
+    }
+
+    /// Where he is written to; nothing is kept of an address nobody writes to.
+    fn email(&self, typed: Option<&str>) -> Result<Option<Email>, Refusal> {
+        let email = typed.map(str::parse).transpose().map_err(|_| Refusal::new("email_invalid", 422))?;
+        Ok(email.filter(|_| self.messages.are_mailed()))
     }
 
     fn made(&self, kept: &KeptCallback, again: bool) -> CallbackMade {
@@ -189,9 +202,11 @@ impl Callbacks {
                 if session.is_empty() || *session != wish.tags.session || line.tenant != kept.callback.tenant().0 {
                     return Err(Refusal::new("duplicate_open", 409));
                 }
-                let moved =
-                    self.change(kept, |callback| callback.reschedule(wish.promised_unix_ms, wish.wanted.clone()));
-                Ok((moved.await?, true))
+                let moved = self
+                    .change(kept, |callback| callback.reschedule(wish.promised_unix_ms, wish.wanted.clone()))
+                    .await?;
+                self.messages.tell(&moved, Event::Moved).await;
+                Ok((moved, true))
             }
         }
     }
@@ -244,7 +259,9 @@ impl Callbacks {
             When::Asap => callback.reschedule(now, None),
             When::At(wanted) => callback.reschedule(wanted.unix_ms, Some(wanted.clone())),
         });
-        Ok(self.view(&moved.await?))
+        let moved = moved.await?;
+        self.messages.tell(&moved, Event::Moved).await;
+        Ok(self.view(&moved))
     }
 
     /// Called off by its visitor.
@@ -255,6 +272,7 @@ impl Callbacks {
         }
         let cancelled = self.change(kept, |callback| callback.cancel(CancelledBy::Visitor)).await?;
         metric::count_with(Metric::CallbacksEnded, cancelled.callback.state().code());
+        self.messages.tell_state(&cancelled).await;
         Ok(self.view(&cancelled))
     }
 
@@ -285,7 +303,7 @@ impl Callbacks {
         self.changes.subscribe()
     }
 
-    fn view(&self, kept: &KeptCallback) -> CallbackView {
+    pub(super) fn view(&self, kept: &KeptCallback) -> CallbackView {
         let callback = &kept.callback;
         let (wish, state, now) = (callback.wish(), callback.state(), clock::unix_ms());
         let line = self.line(&callback.tenant().0, &callback.queue().0);

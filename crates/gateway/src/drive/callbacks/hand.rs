@@ -309,6 +309,9 @@ impl Hand {
             let change = Change { callback, version: found.version, held: false };
             let settled = self.callbacks.home.change_callback(change).await;
             info!(outcome = outcome.code(), settled = settled.is_ok(), "a doubt is settled");
+            if let Ok(Changed::Done(kept)) = settled {
+                self.callbacks.messages.tell_state(&kept).await;
+            }
             self.callbacks.touched(self.id);
         }
     }
@@ -340,6 +343,7 @@ impl Hand {
                 Ok(Changed::Done(kept)) => {
                     self.kept = kept;
                     self.callbacks.announce(self.id);
+                    self.callbacks.messages.tell_state(&self.kept).await;
                     return Ok(());
                 }
                 Ok(Changed::Stale(newer)) => {
@@ -350,6 +354,7 @@ impl Hand {
                         self.kept = newer;
                     }
                     if written {
+                        self.callbacks.messages.tell_state(&self.kept).await;
                         return Ok(());
                     }
                     if !ours {

@@ -1,0 +1,77 @@
+//! Messages against real peers: an HTTP server in this process, and the SMTP server of Debian's python3-aiosmtpd.
+
+use call::{CallTags, QueueId, TagsDraft, TenantId};
+use desk::{Callback, CallbackId, Consent, Wanted, Wish, Zone};
+use store::KeptCallback;
+use web::CallbackView;
+
+use super::Standing;
+
+mod mail;
+mod post;
+
+/// 2026-01-01, midnight UTC.
+pub(super) const ASKED: u64 = 1_767_225_600_000;
+
+/// A call-back that a visitor with an address asked for, promised for this moment.
+pub(super) fn kept(promised_unix_ms: u64) -> KeptCallback {
+    let tags = CallTags::new(TagsDraft {
+        tag: [7; 16],
+        tenant: TenantId("shop".to_owned()),
+        queue: QueueId("support".to_owned()),
+        session: "s-4f2a9c".to_owned(),
+        page_url: "https://www.shop.example/cart".to_owned(),
+        page_title: "Your cart".to_owned(),
+        referrer: None,
+        language: "fr-FR".to_owned(),
+        made_at_unix_ms: ASKED,
+    });
+    let wish = Wish {
+        number: "+33612345678".to_owned(),
+        promised_unix_ms,
+        wanted: Wanted::at(promised_unix_ms, &Zone::named("Europe/Paris").unwrap()),
+        zone: "Europe/Paris".to_owned(),
+        consent: Some(Consent { text_id: "callback-v1".to_owned(), version: "1".to_owned(), at_unix_ms: ASKED }),
+        email: "claire@mail.example".parse().ok(),
+        asked_unix_ms: ASKED,
+        priority: 0,
+        tags,
+    };
+    KeptCallback { callback: Callback::new(CallbackId::new(0xcb), wish), manage: 0x5ec7e7, version: 1, lease: None }
+}
+
+/// The same with another wish.
+pub(super) fn with(kept: &KeptCallback, edit: impl FnOnce(&mut Wish)) -> KeptCallback {
+    let mut parts = kept.callback.parts().clone();
+    edit(&mut parts.wish);
+    KeptCallback { callback: Callback::from_parts(parts), ..kept.clone() }
+}
+
+/// As the door shows it.
+pub(super) fn standing(kept: KeptCallback) -> Standing {
+    let (wish, state) = (kept.callback.wish(), kept.callback.state());
+    let paris = Zone::named("Europe/Paris").unwrap();
+    let told = |at: u64| paris.rfc3339(at).unwrap();
+    let view = CallbackView {
+        id: kept.callback.id().to_string(),
+        tenant: "shop".to_owned(),
+        queue: "support".to_owned(),
+        state: state.code(),
+        detail: state.detail(),
+        asap: wish.wanted.is_none(),
+        promised_at: told(wish.promised_unix_ms),
+        due_at: None,
+        tz: "Europe/Paris".to_owned(),
+        zone: "Europe/Paris".to_owned(),
+        number: "+33 6 ** ** ** 78".to_owned(),
+        attempts: Vec::new(),
+        can_cancel: true,
+        can_move: true,
+        now: told(ASKED),
+        wait: None,
+        sequence: kept.version,
+        promised_unix_ms: wish.promised_unix_ms,
+        is_over: state.is_over(),
+    };
+    Standing { kept, view }
+}
