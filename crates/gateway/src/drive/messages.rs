@@ -83,7 +83,11 @@ struct Inner {
 impl Messages {
     pub(crate) fn new(home: Arc<dyn Home>, config: &Config) -> Self {
         let webhooks = webhooks(config).map(|(tenant, webhook)| (tenant, webhook.events)).collect();
-        Self(Arc::new(Inner { home, webhooks, mail: config.mail.is_some(), posted: Notify::new() }))
+        Self::to(home, webhooks, config.mail.is_some())
+    }
+
+    fn to(home: Arc<dyn Home>, webhooks: BTreeMap<String, Vec<Event>>, mail: bool) -> Self {
+        Self(Arc::new(Inner { home, webhooks, mail, posted: Notify::new() }))
     }
 
     /// Visitors may leave an address.

@@ -7,12 +7,12 @@ import { askJson, fetchToken } from './signal.js';
 import { Trouble } from './trouble.js';
 
 /** @typedef {{ p50_s: number, p90_s: number }} Wait */
-/** What the gateway says of call-backs, of its availability. @typedef {{ callback: boolean, callback_now: boolean, opens_at?: string, wait?: Wait }} Offer */
+/** What the gateway says of call-backs, of its availability. @typedef {{ callback: boolean, callback_now: boolean, opens_at?: string, wait?: Wait, email?: boolean }} Offer */
 /** @typedef {{ start: string, end: string, seats_left: number }} Slot */
 /** @typedef {{ zone: string, tz: string, now: string, slots: Slot[], more_from?: string }} Slots */
 /** @typedef {{ id: string, manage_token: string, page_url: string, ics_url: string, events_url: string, state: string, asap: boolean, promised_at: string, tz: string, number: string, wait?: Wait }} Answer */
 /** @typedef {{ base: URL, tenant: string, queue: string, lang: string, country?: string, said: { url?: string, title?: string, lang?: string } }} Wanted */
-/** @typedef {{ number: string, when?: 'asap' | string | Date, country?: string, tz?: string }} Asked */
+/** @typedef {{ number: string, when?: 'asap' | string | Date, country?: string, tz?: string, email?: string }} Asked */
 /** @typedef {{ key: string, wanted: Wanted, body: Record<string, unknown> }} Request */
 
 /** The sentence the visitor reads beside the button (`consent` in the words). A change of its meaning is a new version. */
@@ -39,7 +39,7 @@ export function guessCountry(said, ...tags) {
 
 /** What the answer about availability says of call-backs. @param {any} answer @returns {Offer} */
 export function offerOf(answer) {
-  return { callback: answer?.callback === true, callback_now: answer?.callback_now === true, opens_at: answer?.opens_at, wait: answer?.wait };
+  return { callback: answer?.callback === true, callback_now: answer?.callback_now === true, opens_at: answer?.opens_at, wait: answer?.wait, email: answer?.email === true };
 }
 
 /**
@@ -59,7 +59,7 @@ export function fetchSlots({ base, tenant, queue, lang }, tz, from) {
  * @param {Asked} asked
  * @returns {Request}
  */
-export function prepare(wanted, { number, when = 'asap', country, tz = zoneHere() }) {
+export function prepare(wanted, { number, when = 'asap', country, tz = zoneHere(), email = '' }) {
   const { id, page, referrer } = session(wanted.said, wanted.lang);
   const body = {
     number: String(number ?? '').trim(),
@@ -69,12 +69,13 @@ export function prepare(wanted, { number, when = 'asap', country, tz = zoneHere(
     lang: wanted.lang,
     session: { id, page, referrer },
     consent: CONSENT,
+    ...(email.trim() === '' ? {} : { email: email.trim() }),
   };
   return { key: uuid(), wanted, body };
 }
 
 /** The same wish as one not yet answered? Then the visitor is trying again. @param {Request | undefined} one @param {Request} other */
-export const sameWish = (one, other) => one !== undefined && one.body.number === other.body.number && one.body.when === other.body.when;
+export const sameWish = (one, other) => one !== undefined && one.body.number === other.body.number && one.body.when === other.body.when && one.body.email === other.body.email;
 
 /**
  * Sends a request; a network error is tried once more by itself.

@@ -14,6 +14,8 @@ import { WhenPicker } from './when.js';
 
 /** Refusals that another number may mend. */
 const OF_NUMBER = /^(number_|country_not_served$|duplicate_open$)/;
+/** Refusals that another address may mend. */
+const OF_EMAIL = 'email_invalid';
 /** Refusals that another time may mend. */
 const OF_TIME = /^(slot_|when_invalid$|tz_invalid$|closed$|capacity_full$)/;
 
@@ -37,7 +39,7 @@ export class CallbackView {
     // Our own sentences in the visitor's language, not the browser's bubbles.
     this.form = el(
       'form', { class: 'stack', novalidate: true, part: 'form', onsubmit: (event) => void this.#submit(event) },
-      this.ask.lead, this.ask.field, this.picker.node, this.ask.end, this.back,
+      this.ask.lead, this.ask.field, this.picker.node, this.ask.emailField, this.ask.end, this.back,
     );
     this.done = doneParts(this.labels, () => this.#fresh());
     this.node = el('div', { class: 'view callback', hidden: true }, this.form, this.done.node);
@@ -55,6 +57,7 @@ export class CallbackView {
     this.form.hidden = this.answer !== undefined;
     this.done.node.hidden = this.answer === undefined;
     ask.field.hidden = ask.end.hidden = picker.empty;
+    ask.emailField.hidden = picker.empty || !offerOf(this.talk.host.offer).email;
     ask.lead.textContent = [shut, picker.empty ? '' : say('lead')].filter(Boolean).join(' ');
     ask.lead.hidden = ask.lead.textContent === '';
     ask.word.textContent = say(this.busy ? 'sending' : 'submit');
@@ -98,12 +101,13 @@ export class CallbackView {
     const number = this.ask.number.value.trim();
     const when = this.picker.value;
     if (this.busy) return;
-    if (number === '') return this.#wrong(this.say('numberMissing'), true);
+    if (number === '') return this.#wrong(this.say('numberMissing'), this.ask.number);
     if (when === '') {
       this.#wrong(this.say('timeMissing'));
       return this.picker.focus();
     }
-    const request = prepare(this.talk.host.settings(), { number, when });
+    const email = this.ask.emailField.hidden ? '' : this.ask.email.value;
+    const request = prepare(this.talk.host.settings(), { number, when, email });
     if (!sameWish(this.request, request)) this.request = request;
     this.#wrong('');
     this.#setBusy(true);
@@ -131,7 +135,8 @@ export class CallbackView {
     // Lost on the way, or in the gateway itself: nobody knows whether it counts, so the next press repeats it.
     if (code !== 'unreachable' && status < 500) this.request = undefined;
     this.#setBusy(false);
-    this.#wrong(sentence || this.say(code === 'unreachable' ? 'unreachable' : 'wrong'), OF_NUMBER.test(code));
+    const about = OF_NUMBER.test(code) ? this.ask.number : code === OF_EMAIL ? this.ask.email : undefined;
+    this.#wrong(sentence || this.say(code === 'unreachable' ? 'unreachable' : 'wrong'), about);
     if (!OF_TIME.test(code)) return;
     void this.talk.host.askAvailability();
     if (this.picker.state !== 'unread') void this.picker.read().then(() => this.picker.focus());
@@ -139,16 +144,16 @@ export class CallbackView {
 
   /**
    * @param {string} sentence
-   * @param {boolean} [ofNumber]
+   * @param {HTMLInputElement} [about]
    */
-  #wrong(sentence, ofNumber = false) {
-    const { wrong, number, field, end } = this.ask;
+  #wrong(sentence, about) {
+    const { wrong, number, email, end } = this.ask;
     // Beside what it is about: on a telephone the rest is under the keyboard.
-    const place = ofNumber ? field : end;
-    if (sentence !== '' && wrong.parentElement !== place) place.insertBefore(wrong, ofNumber ? number.nextSibling : end.firstChild);
+    const place = about?.parentElement ?? end;
+    if (sentence !== '' && wrong.parentElement !== place) place.insertBefore(wrong, about ? about.nextSibling : end.firstChild);
     wrong.textContent = sentence;
-    number.setAttribute('aria-invalid', String(ofNumber));
-    if (ofNumber) number.focus();
+    for (const input of [number, email]) input.setAttribute('aria-invalid', String(input === about));
+    about?.focus();
   }
 
   /** @param {boolean} busy */
@@ -176,12 +181,17 @@ function askParts(labels, onType) {
     id: 'number', name: 'tel', type: 'tel', autocomplete: 'tel', inputmode: 'tel', enterkeyhint: 'go', required: true, maxlength: '40',
     'aria-describedby': 'number-hint wrong', part: 'number', oninput: onType,
   });
+  const email = el('input', {
+    id: 'email', name: 'email', type: 'email', autocomplete: 'email', inputmode: 'email', enterkeyhint: 'go', maxlength: '254',
+    'aria-describedby': 'email-hint wrong', part: 'email', oninput: onType,
+  });
   const wrong = el('p', { class: 'wrong', id: 'wrong', role: 'alert', part: 'wrong' });
   const word = el('span');
   const submit = el('button', { type: 'submit', class: 'main', part: 'action submit' }, icon('phone'), word);
   const consent = el('p', { class: 'small' }, icon('lock'), labels.text('span', 'consent', { part: 'consent' }));
   const field = el('div', { class: 'field' }, labels.text('label', 'number', { for: 'number' }), number, labels.text('p', 'numberHint', { id: 'number-hint' }));
-  return { lead: el('p', { class: 'lead' }), field, number, wrong, word, submit, end: el('div', { class: 'stack' }, wrong, submit, consent) };
+  const emailField = el('div', { class: 'field', hidden: true }, labels.text('label', 'email', { for: 'email' }), email, labels.text('p', 'emailHint', { id: 'email-hint' }));
+  return { lead: el('p', { class: 'lead' }), field, number, emailField, email, wrong, word, submit, end: el('div', { class: 'stack' }, wrong, submit, consent) };
 }
 
 /**

@@ -213,11 +213,10 @@ fn http_url(typed: &str) -> Option<HttpUrl> {
     };
     let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let port = match authority.port() {
-        Some(port) => Some(port.as_u16()).filter(|port| *port > 0)?,
-        None if authority.as_str().ends_with(':') => return None,
-        None if https => 443,
-        None => 80,
+    let port = match authority.as_str().strip_prefix(authority.host())? {
+        "" if https => 443,
+        "" => 80,
+        port => port.strip_prefix(':')?.parse().ok().filter(|port| *port > 0)?,
     };
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     (!host.is_empty()).then(|| HttpUrl {

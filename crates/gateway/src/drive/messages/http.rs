@@ -57,7 +57,7 @@ impl fmt::Display for HttpError {
             Self::Forbidden(ip) => write!(f, "{ip} is an address nothing is sent to"),
             Self::Connect(address, error) => write!(f, "nobody answers at {address} ({error})"),
             Self::Tls(error) => write!(f, "no encrypted line can be had ({error})"),
-            Self::Slow => write!(f, "no answer within {} seconds", ANSWER_LIMIT.as_secs()),
+            Self::Slow => write!(f, "it does not answer in time"),
             Self::Broken(error) => write!(f, "the line broke before an answer ({error})"),
             Self::Unwritten(error) => write!(f, "the request cannot be written ({error})"),
         }
@@ -70,6 +70,7 @@ impl std::error::Error for HttpError {}
 #[derive(Clone)]
 pub(super) struct Client {
     tls: TlsConnector,
+    answer_limit: Duration,
 }
 
 impl Client {
@@ -83,7 +84,13 @@ impl Client {
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), answer_limit: ANSWER_LIMIT })
+    }
+
+    /// The same, less patient.
+    #[cfg(test)]
+    pub(super) fn within(self, answer_limit: Duration) -> Self {
+        Self { answer_limit, ..self }
     }
 
     /// Posts JSON; gives the status of the answer.
@@ -93,7 +100,8 @@ impl Client {
         headers: &[(&'static str, String)],
         body: String,
     ) -> Result<StatusCode, HttpError> {
-        tokio::time::timeout(ANSWER_LIMIT, self.exchange(url, headers, body)).await.unwrap_or(Err(HttpError::Slow))
+        let exchange = self.exchange(url, headers, body);
+        tokio::time::timeout(self.answer_limit, exchange).await.unwrap_or(Err(HttpError::Slow))
     }
 
     async fn exchange(
@@ -157,11 +165,15 @@ where
     let mut builder = http1::Builder::new();
     let builder = builder.max_buf_size(HEAD_BYTES_MAX);
     let (mut sender, connection) = builder.handshake(TokioIo::new(line)).await.map_err(HttpError::Broken)?;
-    // The connection is driven beside the request and dropped with it: a body nobody wants is never read.
-    tokio::select! {
-        answer = sender.send_request(request) => answer.map(|answer| answer.status()).map_err(HttpError::Broken),
-        Err(error) = connection => Err(HttpError::Broken(error)),
-    }
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    // The connection is driven beside the request and dropped with it: a body nobody wants is never read. An answer may
+    // come together with the connection's end.
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        _ended = connection => answer.await,
+    };
+    answer.map(|answer| answer.status()).map_err(HttpError::Broken)
 }
 
 #[cfg(test)]

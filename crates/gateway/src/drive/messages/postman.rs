@@ -123,7 +123,7 @@ impl Postman {
         false
     }
 
-    async fn deliver(&self, message: Message) {
+    pub(super) async fn deliver(&self, message: Message) {
         let sent = self.send(&message).await;
         let Message { id, kind, destination, tries, .. } = message;
         let again = |why: &str, pause: Option<Duration>| match pause {

@@ -1,11 +1,19 @@
 //! Messages against real peers: an HTTP server in this process, and the SMTP server of Debian's python3-aiosmtpd.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
 use call::{CallTags, QueueId, TagsDraft, TenantId};
 use desk::{Callback, CallbackId, Consent, Wanted, Wish, Zone};
-use store::KeptCallback;
+use store::{Answer, Home, KeptCallback, Memory};
 use web::CallbackView;
 
-use super::Standing;
+use super::http::Client;
+use super::mail::Mailer;
+use super::postman::Postman;
+use super::{Book, Messages, Standing};
+use crate::clock;
+use crate::config::checked::{Event, Webhook};
 
 mod mail;
 mod post;
@@ -74,4 +82,67 @@ pub(super) fn standing(kept: KeptCallback) -> Standing {
         is_over: state.is_over(),
     };
     Standing { kept, view }
+}
+
+/// The book as a test has it.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<BTreeMap<CallbackId, Standing>>);
+
+impl Shelf {
+    pub(super) fn put(&self, kept: &KeptCallback) {
+        self.0.lock().unwrap().insert(kept.callback.id(), standing(kept.clone()));
+    }
+}
+
+impl Book for Shelf {
+    fn look(&self, id: CallbackId) -> Answer<'_, Option<Standing>> {
+        Box::pin(async move { Ok(self.0.lock().unwrap().get(&id).cloned()) })
+    }
+}
+
+/// A postman, his outbox and his book.
+pub(super) struct Bench {
+    pub(super) home: Arc<dyn Home>,
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) messages: Messages,
+    pub(super) postman: Arc<Postman>,
+}
+
+impl Bench {
+    pub(super) fn new(client: Client, webhook: Option<Webhook>, mailer: Option<Mailer>) -> Self {
+        let home: Arc<dyn Home> = Arc::new(Memory::default());
+        let shelf = Arc::new(Shelf::default());
+        let events = webhook.iter().map(|webhook| ("shop".to_owned(), webhook.events.clone())).collect();
+        let messages = Messages::to(Arc::clone(&home), events, mailer.is_some());
+        let hooks = webhook.into_iter().map(|webhook| ("webhook.shop".to_owned(), webhook));
+        let book = Arc::clone(&shelf);
+        let postman = Postman::new(Arc::clone(&home), book, client, hooks, mailer, "https://voice.example");
+        Self { home, shelf, messages, postman: Arc::new(postman) }
+    }
+
+    /// It stands in the book, and is told.
+    pub(super) async fn tell(&self, kept: &KeptCallback, event: Event) {
+        self.shelf.put(kept);
+        self.messages.tell(kept, event).await;
+    }
+
+    /// Tries everything that waits once, whenever it is due; says how much still waits.
+    pub(super) async fn round(&self) -> u64 {
+        let far = u64::MAX / 4;
+        for message in self.home.claim_messages(far, far, 100).await.unwrap() {
+            self.postman.deliver(message).await;
+        }
+        self.home.messages_waiting().await.unwrap()
+    }
+}
+
+/// In an hour from now.
+pub(super) fn in_an_hour() -> u64 {
+    clock::unix_ms() + 3_600_000
+}
+
+/// A certificate for `localhost` that stands for itself, and its key.
+pub(super) fn certificate() -> (Vec<u8>, Vec<u8>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.der().to_vec(), made.signing_key.serialize_der())
 }

@@ -47,6 +47,35 @@ test('as soon as possible: one field, one button, and the answer with a link to 
   await visitor.leave();
 });
 
+test('an address for a confirmation is asked for where mail is sent, and may be left out', { skip: SKIPPED }, async () => {
+  const plain = await atForm(house);
+  assert.equal(await plain.page.getByLabel('Your e-mail address').isVisible(), false, 'nobody writes: nobody asks');
+  await plain.leave();
+  house.gateway.availability = { ...OFFERED, email: true };
+  const visitor = await atForm(house);
+  const email = visitor.page.getByLabel('Your e-mail address');
+  await visitor.panel.getByText('You receive a confirmation, and nothing else.').waitFor();
+  assert.deepEqual(await email.evaluate((node) => ['type', 'autocomplete'].map((name) => node.getAttribute(name))), ['email', 'email']);
+  await field(visitor).fill('06 12 34 56 78');
+  await email.fill(' claire@mail ');
+  house.gateway.callbacks.refusals = [{ status: 422, code: 'email_invalid', sentence: 'This e-mail address does not exist.' }];
+  await visitor.button('Call me back').click();
+  await visitor.panel.getByText('This e-mail address does not exist.').waitFor();
+  assert.deepEqual([await focused(visitor), await email.getAttribute('aria-invalid'), await field(visitor).getAttribute('aria-invalid')], ['email', 'true', 'false']);
+  await email.fill('claire@mail.example');
+  await visitor.button('Call me back').click();
+  await visitor.panel.getByRole('heading', { name: 'We will call you' }).waitFor();
+  const [wrong, right] = house.gateway.callbacks.asked;
+  assert.deepEqual([wrong.body.email, right.body.email, wrong.key === right.key], ['claire@mail', 'claire@mail.example', false]);
+  await visitor.leave();
+  const silent = await atForm(house);
+  await field(silent).fill('06 12 34 56 79');
+  await silent.button('Call me back').click();
+  await silent.panel.getByRole('heading', { name: 'We will call you' }).waitFor();
+  assert.equal('email' in (house.gateway.callbacks.asked.at(-1)?.body ?? {}), false);
+  await silent.leave();
+});
+
 test('put away and opened again, the confirmation is still there; another can be asked for', { skip: SKIPPED }, async () => {
   const visitor = await atForm(house);
   await field(visitor).fill('0612345678');
