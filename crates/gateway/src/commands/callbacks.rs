@@ -131,6 +131,7 @@ fn object(kept: &KeptCallback) -> Value {
         "state": callback.state().code(),
         "detail": callback.state().detail(),
         "number": wish.number,
+        "email": wish.email.as_ref().map(desk::Email::as_str),
         "asap": wish.wanted.is_none(),
         "asked": time(wish.asked_unix_ms),
         "promised": time(wish.promised_unix_ms),

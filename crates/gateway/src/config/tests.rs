@@ -8,7 +8,7 @@ use serde::de::value::Error as ValueError;
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::checked::{Codec, HeaderPolicy, QueueTarget, Seat, Transport};
+use super::checked::{Codec, Event, HeaderPolicy, QueueTarget, Seat, Transport};
 use super::secret::SecretSource;
 use super::{DEMO, DemoPlace, Examined, Severity, demo, demo_text, examine_text, file, glance, render};
 
@@ -354,6 +354,47 @@ fn trunks_are_checked() {
     assert_eq!((pbx.host.as_str(), pbx.port, pbx.transport), ("pbx.example", Some(5070), Transport::Tcp));
     assert_eq!(pbx.headers, HeaderPolicy { user_to_user: false, x_headers: false, display_name: false });
     assert_eq!(pbx.codecs, [Codec::Pcmu]);
+}
+
+#[test]
+fn who_is_told_is_checked() {
+    let hook = |text: &str| {
+        let file = SMALL.replace("[[queue]]", &format!("[tenant.webhook]\n{text}\n[[queue]]"));
+        let examined = examine(&file);
+        let said: Vec<String> = examined.problems.iter().map(|problem| problem.message.clone()).collect();
+        (said, examined.config.and_then(|config| config.tenants[0].webhook.clone()))
+    };
+    let good = "url = \"https://crm.example/hook\"\nsecret_file = \"webhook-key\"";
+    let (said, webhook) = hook(good);
+    let webhook = webhook.unwrap();
+    assert_eq!((said, webhook.events.len(), webhook.full_number, webhook.key.0.len()), (vec![], 7, false, 24));
+    assert_eq!(hook("").1.is_none(), hook("").0.is_empty(), "an empty table is none");
+    let (_, webhook) = hook(&format!("{good}\nevents = [\"callback.failed\"]\nnumber = \"full\""));
+    assert!(webhook.is_some_and(|webhook| webhook.events == [Event::Failed] && webhook.full_number));
+    for (wrong, expected) in [
+        ("url = \"https://crm.example/\"", "the webhook has no key"),
+        ("secret_file = \"webhook-key\"", "`url` is missing"),
+        ("url = \"https://crm.example/\"\nsecret_file = \"short\"", "24 to 64 bytes in base64"),
+        ("url = \"https://crm.example/\"\nsecret = \"whsec_x\"", "does not belong into the configuration"),
+        ("url = \"ftp://crm.example/\"\nsecret_file = \"webhook-key\"", "no address to post to"),
+        ("url = \"http://crm.example/\"\nsecret_file = \"webhook-key\"", "unencrypted"),
+        (&format!("{good}\nevents = [\"callback.fail\"]"), "nothing is told by the name"),
+        (&format!("{good}\nnumber = \"half\""), "a number cannot be told `half`"),
+    ] {
+        let (said, _) = hook(wrong);
+        assert!(said.len() == 1 && said[0].contains(expected), "{wrong}: {said:?}");
+    }
+    let mail = "[mail]\nhost = \"smtp.example\"\nfrom = \"Shop <a@shop.example>\"";
+    let config = examine(&format!("{mail}\n{SMALL}")).config.unwrap().mail.unwrap();
+    assert_eq!((config.port, config.from.as_str(), config.from_name.as_deref()), (587, "a@shop.example", Some("Shop")));
+    check_one("[mail]\nhost = \"smtp.example\"", "`from` is missing");
+    check_one("[mail]\nfrom = \"a@b.fr\"", "no relay to send mail by");
+    check_one("[mail]\nhost = \"smtp.example:25\"\nfrom = \"a@b.fr\"", "`smtp.example:25` is no host");
+    check_one(&mail.replace("a@shop.example", "a@shop"), "nobody writes as");
+    check_one(&format!("{mail}\nusername = \"x\""), "a user without a password");
+    check_one(&format!("{mail}\npassword_file = \"x\""), "a password without a user");
+    check_one(&format!("{mail}\ntls = \"none\"\nusername = \"x\"\npassword_file = \"x\""), "unencrypted");
+    check_one(&format!("{mail}\ntls = \"ssl\""), "no way to keep mail secret");
 }
 
 #[test]

@@ -25,6 +25,8 @@ mod clerk;
 pub(crate) mod door;
 mod forecast;
 mod hand;
+#[cfg(test)]
+mod tests;
 
 /// A node that is not heard for so long is dead, and what it held is taken over.
 pub(crate) const LEASE: Duration = Duration::from_secs(15);

@@ -31,7 +31,7 @@ mod letter;
 mod mail;
 mod postman;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod told;
 mod webhook;
 

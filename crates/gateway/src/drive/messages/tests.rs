@@ -48,6 +48,11 @@ pub(super) fn kept(promised_unix_ms: u64) -> KeptCallback {
     KeptCallback { callback: Callback::new(CallbackId::new(0xcb), wish), manage: 0x5ec7e7, version: 1, lease: None }
 }
 
+/// Its call-back alone.
+pub(crate) fn example(promised_unix_ms: u64) -> Callback {
+    kept(promised_unix_ms).callback
+}
+
 /// The same with another wish.
 pub(super) fn with(kept: &KeptCallback, edit: impl FnOnce(&mut Wish)) -> KeptCallback {
     let mut parts = kept.callback.parts().clone();

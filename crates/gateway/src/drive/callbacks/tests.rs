@@ -1,0 +1,222 @@
+//! What the door tells outside: one promise, its move and its end, each in the outbox before it is answered.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use call::{QueueId, TenantId};
+use desk::{CallLimits, Desk, DeskConfig, DeskLimits, Queue, QueueTarget};
+use store::{Home, Memory, Message, NewCallback};
+use web::{CallbackAsk, CallbackMade, SessionInfo};
+
+use super::*;
+use crate::clock;
+use crate::config::{self, Config};
+use crate::drive::call::CallConfig;
+use crate::drive::calls::Calls;
+use crate::drive::console::Consoles;
+use crate::drive::media::MediaHandle;
+use crate::drive::sip::SipHandle;
+
+const CONFIG: &str = r#"
+[[tenant]]
+id = "shop"
+origins = ["https://www.shop.example"]
+[tenant.webhook]
+url = "http://127.0.0.1:9/hook"
+secret_file = "KEY"
+events = ["callback.scheduled", "callback.moved", "callback.cancelled", "callback.expired"]
+[[trunk]]
+name = "pbx"
+uri = "sip:127.0.0.1"
+[[queue]]
+id = "support"
+tenant = "shop"
+dial = "sip:600@pbx"
+[queue.callback]
+trunk = "pbx"
+slot_seats = 10
+[mail]
+host = "localhost"
+tls = "none"
+from = "rappel@shop.example"
+"#;
+
+fn configured() -> Config {
+    let folder =
+        std::env::temp_dir().join(format!("passerelle-door-{}-{:x}", std::process::id(), rand::random::<u64>()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (key, path) = (folder.join("key"), folder.join("passerelle.toml"));
+    std::fs::write(&key, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    std::fs::write(&path, CONFIG.replace("KEY", &key.display().to_string())).unwrap();
+    let config = config::load(&path).unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    config
+}
+
+/// Call-backs of a house without phones: nobody is ever called.
+fn house(home: &Arc<dyn Home>) -> Callbacks {
+    let config = configured();
+    let queue = Queue {
+        id: QueueId::from("support"),
+        target: QueueTarget::Trunk { trunk: TrunkId::from("pbx"), uri: "600".to_owned() },
+        ring_limit: Duration::from_secs(25),
+        max_waiting: 10,
+        hours: None,
+    };
+    let desk = DeskConfig {
+        tenant: TenantId::from("shop"),
+        queues: vec![queue],
+        agents: Vec::new(),
+        limits: DeskLimits { live_per_address: 10, asks_per_address_per_minute: 30, live_calls: 10 },
+        calls: CallLimits::default(),
+        wrap_up: Duration::ZERO,
+        seed: [1; 32],
+    };
+    let calls = Calls::default();
+    let (desk, _task) =
+        crate::drive::desk::start(Desk::new(desk, clock::call_now()), vec![QueueId::from("support")], calls.clone());
+    let context = CallContext {
+        sip: SipHandle::new(mpsc::channel(1).0, Arc::default()),
+        media: MediaHandle::new(Vec::new()),
+        desk,
+        store: Arc::clone(home),
+        calls,
+        consoles: Consoles::default(),
+        config: Arc::new(CallConfig {
+            sdp_ip: None,
+            trunks: Vec::new(),
+            agent_codecs: Vec::new(),
+            seats: Vec::new(),
+            tag_keys: Vec::new(),
+        }),
+    };
+    let callback = config.queues[0].callback.clone().unwrap();
+    let line = Line { tenant: "shop".to_owned(), queue: "support".to_owned(), config: callback, hours: None, context };
+    start(Arc::clone(home), vec![line], Messages::new(Arc::clone(home), &config)).0
+}
+
+fn ask(email: Option<&str>, when: &str) -> CallbackAsk {
+    CallbackAsk {
+        tenant: "shop".to_owned(),
+        queue: "support".to_owned(),
+        number: "06 12 34 56 78".to_owned(),
+        country: None,
+        when: when.to_owned(),
+        tz: "Europe/Paris".to_owned(),
+        consent: Some(("callback-v1".to_owned(), "1".to_owned())),
+        email: email.map(str::to_owned),
+        request_key: Some("k1".to_owned()),
+        session: SessionInfo { id: "s1".to_owned(), lang: "fr".to_owned(), ..SessionInfo::default() },
+        source: IpAddr::from([127, 0, 0, 1]),
+    }
+}
+
+/// The `number`th slot that is at least two hours away.
+async fn slot(callbacks: &Callbacks, number: usize) -> String {
+    let ask = web::SlotsAsk {
+        tenant: "shop".to_owned(),
+        queue: "support".to_owned(),
+        tz: String::new(),
+        from: Zone::named("UTC").unwrap().rfc3339(clock::unix_ms() + 7_200_000).unwrap(),
+        to: String::new(),
+    };
+    callbacks.slots(ask).await.unwrap().slots[number].start.clone()
+}
+
+/// What is in the outbox, and out of it: kind and destination.
+async fn posted(home: &Arc<dyn Home>) -> Vec<(String, String)> {
+    let far = u64::MAX / 4;
+    let mut found = Vec::new();
+    for Message { id, kind, destination, .. } in home.claim_messages(far, far, 100).await.unwrap() {
+        home.end_message(id).await.unwrap();
+        found.push((kind, destination));
+    }
+    found.sort();
+    found
+}
+
+fn both(kind: &str) -> Vec<(String, String)> {
+    ["mail", "webhook.shop"].map(|to| (kind.to_owned(), to.to_owned())).to_vec()
+}
+
+fn and_reminder(mut of: Vec<(String, String)>) -> Vec<(String, String)> {
+    of.push(("callback.reminder".to_owned(), "mail".to_owned()));
+    of.sort();
+    of
+}
+
+#[tokio::test]
+async fn what_a_visitor_does_is_in_the_outbox_before_he_has_his_answer() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let callbacks = house(&home);
+    assert!(callbacks.offer("shop", "support").email, "the form may ask for an address");
+    let first = slot(&callbacks, 0).await;
+    let CallbackMade { view, manage, .. } = callbacks.ask(ask(Some("claire@mail.example"), &first)).await.unwrap();
+    assert_eq!(posted(&home).await, and_reminder(both("callback.scheduled")));
+    let kept = callbacks.home.callback(view.id.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(kept.callback.wish().email.as_ref().map(desk::Email::as_str), Some("claire@mail.example"));
+    let again = callbacks.ask(ask(Some("claire@mail.example"), &first)).await.unwrap();
+    assert!(again.again);
+    assert_eq!(posted(&home).await, [], "the same request is told once");
+
+    let second = slot(&callbacks, 3).await;
+    callbacks.reschedule(&view.id, &manage, &second, "Europe/Paris").await.unwrap();
+    assert_eq!(posted(&home).await, and_reminder(both("callback.moved")));
+    callbacks.cancel(&view.id, &manage).await.unwrap();
+    assert_eq!(posted(&home).await, both("callback.cancelled"));
+    callbacks.cancel(&view.id, &manage).await.unwrap();
+    assert_eq!(posted(&home).await, [], "called off already");
+}
+
+#[tokio::test]
+async fn one_that_nobody_called_in_time_is_told_of_when_it_expires() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let long_ago = crate::drive::messages::tests::example(clock::unix_ms() - 3 * 86_400_000);
+    home.add_callback(NewCallback { callback: long_ago, manage: 1, request_key: None }).await.unwrap();
+    let _callbacks = house(&home);
+    let told = tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            let told = posted(&home).await;
+            if !told.is_empty() {
+                return told;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert_eq!(told.await.unwrap(), both("callback.expired"));
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_refused_and_none_is_needed() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let callbacks = house(&home);
+    for wrong in ["claire", "claire@mail.example\r\nBcc: x@y.fr", "a@b.fr,c@d.fr"] {
+        let refused = callbacks.ask(ask(Some(wrong), "asap")).await.unwrap_err();
+        assert_eq!((refused.code, refused.status), ("email_invalid", 422), "{wrong:?}");
+    }
+    callbacks.ask(ask(None, "asap")).await.unwrap();
+    let expected = [("callback.scheduled".to_owned(), "webhook.shop".to_owned())];
+    assert_eq!(posted(&home).await, expected);
+}
+
+#[tokio::test]
+async fn an_outbox_without_room_fails_no_promise() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let callbacks = house(&home);
+    for batch in 0..Message::WAITING_MAX.div_ceil(Message::BATCH_MAX) {
+        let message = |at: usize| Message {
+            id: format!("m{}", batch * Message::BATCH_MAX + at),
+            kind: "callback.moved".to_owned(),
+            destination: "nobody".to_owned(),
+            payload: String::new(),
+            due_unix_ms: u64::MAX / 8,
+            tries: 0,
+        };
+        let left = Message::WAITING_MAX - batch * Message::BATCH_MAX;
+        home.post_messages((0..left.min(Message::BATCH_MAX)).map(message).collect()).await.unwrap();
+    }
+    let made = callbacks.ask(ask(Some("claire@mail.example"), "asap")).await.unwrap();
+    callbacks.cancel(&made.view.id, &made.manage).await.unwrap();
+    assert_eq!(home.messages_waiting().await, Ok(Message::WAITING_MAX as u64));
+}
