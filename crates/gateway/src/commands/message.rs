@@ -26,7 +26,8 @@ pub(crate) fn test(path: &Path, way: &Way) -> ExitCode {
             Ok(sentence) => print(&format!("{sentence}.\n")),
             Err(sentence) => {
                 good = false;
-                complain(&format!("passerelle: {}.\n", sentence.trim_end_matches('.')));
+                let end = if sentence.ends_with(['.', '?']) { "" } else { "." };
+                complain(&format!("passerelle: {sentence}{end}\n"));
             }
         }
     }
@@ -111,7 +112,7 @@ mod tests {
         assert!(said().unwrap_err().contains("compare the key on both sides"));
         assert!(said().unwrap_err().contains("Redirects are not followed"));
         server.join().unwrap();
-        assert!(said().unwrap_err().contains("does the firewall let this machine reach it"));
+        assert!(said().unwrap_err().contains("Does the firewall let this machine reach it?"));
         assert!(tried(&path, &Way::Webhook(Some("other".to_owned()))).remove(0).is_err());
     }
 }

@@ -228,6 +228,6 @@ fn mend(why: &str) -> &'static str {
     } else if has(&["encrypted"]) {
         "Its certificate must be made out to this name by an authority that this machine trusts (ca-certificates)"
     } else {
-        "Is url in [tenant.webhook] right, and does the firewall let this machine reach it?"
+        "Is url in [tenant.webhook] right? Does the firewall let this machine reach it?"
     }
 }

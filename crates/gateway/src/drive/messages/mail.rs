@@ -186,6 +186,6 @@ fn mend(why: &str, mail: &Mail) -> String {
     } else if has(&["(5", "permanent"]) {
         "The relay takes no mail from this sender or to this address: see its log, and `from` in [mail]".to_owned()
     } else {
-        format!("Is {}:{} the relay, and does the firewall let this machine reach it? See [mail]", mail.host, mail.port)
+        format!("Is {}:{} the relay (see [mail])? Does the firewall let this machine reach it?", mail.host, mail.port)
     }
 }

@@ -234,7 +234,7 @@ mod tests {
         moved.callback.reschedule(ASKED + 9 * HOUR, None).unwrap();
         assert!(!holds(&told, scheduled, &moved, soon) && !holds(&told, REMINDER, &moved, soon));
         assert!(holds(&Told::of(&moved, ASKED), Event::Moved.as_str(), &moved, soon));
-        let mut off = first.clone();
+        let mut off = first;
         off.callback.cancel(CancelledBy::Visitor).unwrap();
         assert!(!holds(&told, scheduled, &off, soon) && !holds(&told, REMINDER, &off, soon));
         assert!(holds(&Told::of(&off, ASKED), Event::Cancelled.as_str(), &off, soon));

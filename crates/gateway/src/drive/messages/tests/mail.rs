@@ -36,14 +36,14 @@ impl Relay {
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null());
             let Ok(mut process) = command.spawn() else { continue };
-            let mut said = BufReader::new(process.stdout.take().unwrap());
+            let mut said = BufReader::new(process.stdout.take()?);
             let mut line = String::new();
-            said.read_line(&mut line).unwrap();
+            let read = said.read_line(&mut line);
             if let Some(port) = line.strip_prefix("PORT ") {
-                return Some(Self { process, said, port: port.trim().parse().unwrap() });
+                return Some(Self { process, said, port: port.trim().parse().ok()? });
             }
-            assert_eq!(line.trim(), "SKIPPED", "the relay does not start");
-            process.wait().unwrap();
+            assert_eq!(line.trim(), "SKIPPED", "the relay does not start: {read:?}");
+            drop(process.wait());
         }
         eprintln!("SKIPPED {}: Debian package python3-aiosmtpd is not installed", module_path!());
         None
@@ -76,8 +76,8 @@ impl Taken {
 
     /// The part of this type: its method, its text.
     fn part(&self, kind: &str) -> Option<(Option<&str>, &str)> {
-        let part = self.0["parts"].as_array().unwrap().iter().find(|part| part["type"] == kind)?;
-        Some((part["method"].as_str(), part["text"].as_str().unwrap()))
+        let part = self.0["parts"].as_array()?.iter().find(|part| part["type"] == kind)?;
+        Some((part["method"].as_str(), part["text"].as_str()?))
     }
 
     /// A line of the calendar entry, without its name.
