@@ -51,12 +51,12 @@ impl Heard {
 #[derive(Clone)]
 struct Answers {
     status: Arc<AtomicU16>,
-    heard: mpsc::UnboundedSender<Heard>,
+    heard: mpsc::Sender<Heard>,
 }
 
 async fn answer(State(answers): State<Answers>, headers: HeaderMap, body: Bytes) -> Response {
     let heard = Heard { headers, body: String::from_utf8(body.to_vec()).unwrap() };
-    answers.heard.send(heard).ok();
+    answers.heard.try_send(heard).ok();
     match answers.status.load(Ordering::Relaxed) {
         HANG => std::future::pending().await,
         ENDLESS => Body::from_stream(futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("x".repeat(65_536))))
@@ -70,12 +70,12 @@ async fn answer(State(answers): State<Answers>, headers: HeaderMap, body: Bytes)
 struct Shop {
     webhook: Webhook,
     status: Arc<AtomicU16>,
-    heard: mpsc::UnboundedReceiver<Heard>,
+    heard: mpsc::Receiver<Heard>,
 }
 
 impl Shop {
     async fn open() -> Self {
-        let (heard_in, heard) = mpsc::unbounded_channel();
+        let (heard_in, heard) = mpsc::channel(256);
         let status = Arc::new(AtomicU16::new(204));
         let answers = Answers { status: Arc::clone(&status), heard: heard_in };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
