@@ -188,3 +188,21 @@ impl AttemptRow {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::callbacks::callback;
+
+    #[test]
+    fn a_row_of_before_there_was_mail_has_no_address() {
+        let kept = callback(1, 5_000);
+        let row = encode(&kept).ok().unwrap();
+        let older = row.replace("\"email\":\"claire@mail.example\",", "");
+        assert_ne!(older, row);
+        let read = decode(VERSION, &older).ok().unwrap();
+        assert_eq!((read.wish().email.clone(), read.wish().number.clone()), (None, kept.wish().number.clone()));
+        let damaged = row.replace("claire@mail.example", "claire@mail.example\\r\\nBcc: x@y.fr");
+        assert_eq!(decode(VERSION, &damaged).ok().unwrap().wish().email, None, "nobody is written to there");
+    }
+}

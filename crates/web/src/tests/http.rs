@@ -197,7 +197,10 @@ async fn availability_says_whether_to_offer_a_talk() {
     let house = House::plain().await;
     let path = |queue: &str| format!("/v1/availability?tenant=shop&queue={queue}");
     let reply = house.ask("GET", &path("support"), &[("origin", SHOP)], "").await;
-    assert_eq!((reply.status, reply.body.as_str()), (200, r#"{"talk_now":true,"callback":true,"callback_now":false}"#));
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (200, r#"{"talk_now":true,"callback":true,"callback_now":false,"email":true}"#)
+    );
     assert_eq!(reply.header("access-control-allow-origin"), Some(SHOP));
     let reply = house.get(&path("nobody")).await;
     assert_eq!((&reply.json()["talk_now"], &reply.json()["reason"]), (&json!(false), &json!("no-agent")));
