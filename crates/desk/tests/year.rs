@@ -106,6 +106,7 @@ impl Year {
             wanted,
             zone: zone.name().to_owned(),
             consent: None,
+            email: None,
             asked_unix_ms: now,
             priority: 0,
             told: None,

@@ -9,9 +9,9 @@ pub(crate) mod check;
 pub(crate) mod health;
 pub(crate) mod hours;
 pub(crate) mod listing;
+pub(crate) mod message;
 pub(crate) mod period;
 pub(crate) mod report;
-pub(crate) mod message;
 pub(crate) mod run;
 pub(crate) mod simulate;
 

@@ -49,6 +49,7 @@ impl Book {
             wanted: promised.and_then(|at| Wanted::at(at, &Zone::named("UTC").unwrap())),
             zone: "UTC".to_owned(),
             consent: None,
+            email: None,
             asked_unix_ms,
             priority: 0,
             told: None,
