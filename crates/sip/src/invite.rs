@@ -17,7 +17,7 @@ pub(crate) mod caller;
 pub(crate) mod ending;
 pub(crate) mod reoffer;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::dialog::Dialog;
 use crate::digest::Credentials;
@@ -125,6 +125,8 @@ pub(crate) struct Call {
     pub(crate) waiting: Option<(Vec<u8>, u8)>,
     /// How the end will be told; set when the end is decided and its messages are still on their way.
     pub(crate) farewell: Option<Farewell>,
+    /// Caller: from this moment on the INVITE is not sent any more.
+    pub(crate) not_after: Option<Instant>,
     /// Caller: the ring limit passed.
     pub(crate) ring_limit_passed: bool,
     /// Its end has been reported already, for the far end never said a word; only its messages are still on

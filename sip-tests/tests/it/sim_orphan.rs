@@ -96,6 +96,7 @@ impl World {
             ring_limit: Some(Duration::from_secs(30)),
             call_id: Some("the-call".to_owned()),
             identity: None,
+            not_after: None,
         };
         let orphan = self.net.order(0, |endpoint, _| endpoint.plan(&mut invite)).expect("a plan");
         self.journal = orphan.to_string();

@@ -123,6 +123,7 @@ fn call_the_phone(net: &mut Net) -> Option<()> {
         ring_limit: Some(Duration::from_secs(40)),
         call_id: None,
         identity: None,
+        not_after: None,
     };
     let call = net.order(REGISTRAR, |e, now| e.invite(invite, now)).expect("room for a call");
     let incoming = |event: &SipEvent| match event {

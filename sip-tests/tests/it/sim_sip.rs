@@ -177,6 +177,7 @@ impl World {
             ring_limit,
             call_id: Some(call_id.clone()),
             identity: None,
+            not_after: None,
         };
         let call = self.net.order(node, |e, now| e.invite(invite, now)).expect("room for a call");
         self.diaries.insert((node, call), Diary { call_id, caller: true, ..Diary::default() });

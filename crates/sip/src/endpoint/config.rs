@@ -196,6 +196,8 @@ pub struct Invite {
     pub call_id: Option<String>,
     /// As [`Endpoint::plan`](super::Endpoint::plan) named it; made up where absent.
     pub identity: Option<Identity>,
+    /// From this moment on it is sent neither again nor with credentials: the call may be somebody else's by then.
+    pub not_after: Option<Instant>,
 }
 
 /// What tells one INVITE from every other, fixed before it is sent so that it can be written down first.

@@ -57,6 +57,7 @@ pub(crate) fn invite() -> Invite {
         ring_limit: None,
         call_id: None,
         identity: None,
+        not_after: None,
     }
 }
 

@@ -63,6 +63,7 @@ impl Endpoint {
                 offer: Offer::Idle,
                 waiting: None,
                 farewell: None,
+                not_after: None,
                 ring_limit_passed: false,
                 reported: false,
             },

@@ -34,6 +34,9 @@ impl Endpoint {
         let call = CallRef(self.layer.next_id());
         let call_id = request.call_id().unwrap_or_default().to_owned();
         let client = self.send_invite(&branch, call, request.clone(), flow, pinned, now);
+        if let Some(client) = self.layer.client_mut(client) {
+            client.not_after = invite.not_after;
+        }
         if let Some(limit) = invite.ring_limit {
             self.layer.timers.set(Owner::Call(call), Timer::Ring, now + limit);
         }
@@ -59,6 +62,7 @@ impl Endpoint {
                 offer: Offer::Idle,
                 waiting: None,
                 farewell: None,
+                not_after: invite.not_after,
                 ring_limit_passed: false,
                 reported: false,
             },
@@ -272,6 +276,7 @@ impl Endpoint {
             State::Offered | State::Answered | State::Up | State::Ending => return,
         }
         if matches!(response.status, 401 | 407)
+            && call.not_after.is_none_or(|limit| now < limit)
             && let Some(mut request) = call.invite.clone()
             && self.prove(call_ref, &mut request, &response, flow)
         {
@@ -281,6 +286,7 @@ impl Endpoint {
             if let Some(call) = self.calls.get_mut(&call_ref) {
                 if let Some(sent) = self.layer.client_mut(client) {
                     sent.pinned = call.pinned;
+                    sent.not_after = call.not_after;
                 }
                 call.client = Some(client);
                 call.state = State::Calling;

@@ -324,7 +324,7 @@ impl SipDriver {
 
     /// From our words to the endpoint's: where the callee is now, and the offer for the address that faces him.
     fn prepare(&self, invitation: Invitation) -> Result<(Invite, IpAddr), (HangupCause, String)> {
-        let Invitation { parties, headers, ring_limit, sdp, plan, not_after: _, described: _ } = invitation;
+        let Invitation { parties, headers, ring_limit, sdp, plan, not_after, described: _ } = invitation;
         let invite = self.address(parties)?;
         if plan.as_ref().is_some_and(|plan| plan.target != invite.target) {
             return Err((HangupCause::Unreachable, "the trunk has moved since this call was planned".to_owned()));
@@ -336,6 +336,7 @@ impl SipDriver {
             body: Some((sdp.0)(local)),
             ring_limit: Some(ring_limit + RING_BACKSTOP),
             identity: plan.map(|plan| plan.identity),
+            not_after,
             ..invite
         };
         Ok((invite, remote.ip()))
@@ -376,6 +377,7 @@ impl SipDriver {
             ring_limit: None,
             call_id: Some(call),
             identity: None,
+            not_after: None,
         })
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct Client {
     pub(crate) dialog: Option<Dialog>,
     /// Whether the far end is reached by its own flow only.
     pub(crate) pinned: bool,
+    /// From this moment on it is not sent again.
+    pub(crate) not_after: Option<Instant>,
     /// Its call is gone; timer B ends it whatever comes.
     abandoned: bool,
 }
@@ -184,6 +186,7 @@ impl Layer {
             acks: Vec::new(),
             dialog: None,
             pinned: false,
+            not_after: None,
             abandoned: false,
         };
         self.clients.insert(id, client);
@@ -308,7 +311,12 @@ impl Layer {
 
     /// A transaction's timer fired.
     pub(crate) fn fire_client(&mut self, id: ClientId, timer: Timer, now: Instant) -> Option<Outcome> {
-        self.drive_client(id, Input::of_timer(timer)?, None, now)
+        let too_late = self.clients.get(&id)?.not_after.is_some_and(|limit| now >= limit);
+        let input = match Input::of_timer(timer)? {
+            Input::Resend if too_late => Input::GiveUp,
+            input => input,
+        };
+        self.drive_client(id, input, None, now)
     }
 }
 

@@ -512,3 +512,27 @@ fn an_options_probe_reports_any_answer_and_silence() {
     assert_eq!(bench.event(), SipEvent::Probed { probe: silent, result: Err(Failure::timed_out(Timer::F)) });
     bench.assert_empty();
 }
+
+#[test]
+fn after_its_time_an_invite_is_sent_neither_again_nor_with_credentials() {
+    let limited =
+        |bench: &Bench| Invite { not_after: Some(bench.now + Duration::from_secs(2)), ..with_credentials(None) };
+    let mut bench = Bench::new();
+    let invite = limited(&bench);
+    bench.order(|endpoint, now| endpoint.invite(invite, now)).unwrap();
+    bench.run_until_ms(40_000);
+    let sent: Vec<u64> = bench.sent().iter().map(|(at, _)| *at).collect();
+    assert_eq!(sent, [0, 500, 1_500], "the next would leave at 3.5 s");
+    assert!(matches!(bench.event(), SipEvent::Failed { failure, .. } if failure.status == 408));
+
+    let mut bench = Bench::new();
+    let invite = limited(&bench);
+    bench.order(|endpoint, now| endpoint.invite(invite, now)).unwrap();
+    let (first, _) = bench.request();
+    bench.receive(&reply(&first, 100, "peer"));
+    bench.run_until_ms(2_500);
+    bench.receive(&challenge(&first, 407, "pbx", "n1"));
+    let titles: Vec<String> = bench.sent().iter().map(|(_, sent)| title(&sent.bytes)).collect();
+    assert_eq!(titles, ["ACK"], "no INVITE with credentials follows");
+    assert!(matches!(bench.event(), SipEvent::Failed { failure, .. } if failure.status == 407));
+}
