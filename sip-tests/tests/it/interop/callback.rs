@@ -37,12 +37,17 @@ fn seat(folder: &Path, setting: Setting<'_>) -> Baresip {
 
 impl Street {
     fn new(setting: Setting<'_>, customer_answers: bool) -> Self {
+        Self::ringing_first("agent", setting, customer_answers)
+    }
+
+    fn ringing_first(first: &str, setting: Setting<'_>, customer_answers: bool) -> Self {
         let folder = folder(setting.name);
         let (number, customer_at) = (setting.number, address(setting.number, 3));
         let more = format!(
             "[[trunk]]\nname = \"pstn\"\nuri = \"sip:127.0.0.1:{}\"\ncodecs = [\"pcma\"]\ncaller_ids = [\"+33123456789\"]\n\
              [[queue]]\nid = \"support\"\ntenant = \"shop\"\nagents = [\"1001\"]\nseat = \"phone\"\nring_limit_s = 8\n\
-             [queue.callback]\ntrunk = \"pstn\"\ncaller_id = \"+33123456789\"\nring_limit_s = 8\n",
+             [queue.callback]\ntrunk = \"pstn\"\ncaller_id = \"+33123456789\"\nring_limit_s = 8\n\
+             rings_first = \"{first}\"\n",
             sip_port(customer_at)
         );
         let gateway = Gateway::start(&folder, address(number, 1), &more).unwrap();
@@ -204,6 +209,39 @@ fn called_off_while_it_rings_both_phones_are_quiet() {
     street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
     assert_eq!(street.shown(&made)["state"], "cancelled");
     assert_eq!(street.gateway.api("GET", &path, "wrong", &Value::Null).unwrap().0, 404);
+}
+
+#[test]
+fn where_the_queue_says_so_the_customer_is_rung_first_and_then_hears_the_agent() {
+    need_peers!();
+    let mut street = Street::ringing_first("customer", Setting::new("callback-first", 77), true);
+    let (status, made) = street.ask(NUMBER, "asap");
+    assert_eq!(status, 201, "{made}");
+    street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    street.agent.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    street.wait_state(&made, "connected");
+    street.hear_each_other();
+    std::thread::sleep(TALK);
+    street.agent.command("hangup", "").unwrap();
+    let over = street.wait_state(&made, "completed");
+    assert_eq!(over["attempts"][0]["outcome"], "reached", "{over}");
+}
+
+#[test]
+fn a_customer_who_waits_for_the_agent_calls_it_off_by_the_key_three() {
+    need_peers!();
+    let setting = Setting { auto_answer: false, ..Setting::new("callback-key", 78) };
+    let mut street = Street::ringing_first("customer", setting, true);
+    let (_, made) = street.ask(NUMBER, "asap");
+    street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    street.agent.wait_event("CALL_INCOMING", SOON).unwrap();
+    // The sound has to flow before a key can ride on it.
+    std::thread::sleep(Duration::from_secs(1));
+    street.customer.command("sndcode", "3").unwrap();
+    street.customer.command("sndcode", "x").unwrap();
+    let over = street.wait_state(&made, "cancelled");
+    assert_eq!((&over["detail"], &over["attempts"][0]["outcome"]), (&json!("recipient"), &json!("declined")), "{over}");
+    street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
 }
 
 #[test]
