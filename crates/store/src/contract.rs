@@ -13,6 +13,7 @@ use crate::{CallQuery, Embedded, EmbeddedOptions, Home, Memory, OpenCall};
 
 pub(crate) mod callbacks;
 mod outbox;
+mod shield;
 
 /// A call that has started.
 pub(crate) fn open_call(id: u128, started_unix_ms: u64) -> OpenCall {

@@ -5,8 +5,10 @@ mod calls;
 mod outbox;
 mod reader;
 mod schema;
+mod shield;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,8 +23,8 @@ use tokio::sync::mpsc;
 use crate::counters::Counters;
 use crate::record::{Unreadable, encode_open, encode_record};
 use crate::{
-    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId,
-    OpenCall, Promised, Store, StoreError, StoreHealth,
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, KeptCallback, Lease, NewCallback,
+    NodeId, NumberHash, OpenCall, Promised, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 use calls::Row;
 use reader::{Question, question};
@@ -68,14 +70,7 @@ impl Embedded {
             std::fs::create_dir_all(folder).map_err(|error| disk(folder, &error))?;
         }
         let lock = take_lock(path)?;
-        let mut connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY_LIMIT)?;
-        // Before the first write of any kind: a foreign or newer file is left as it is.
-        schema::version(&connection)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        // FULL: the log is on the disk before a commit returns (NORMAL would wait for a checkpoint).
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+        let mut connection = to_write(path)?;
         if let Some(bytes) = options.max_file_bytes {
             let page_bytes: u64 = connection.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?.into();
             connection.pragma_update(None, "max_page_count", to_column(bytes / page_bytes))?;
@@ -85,12 +80,31 @@ impl Embedded {
         if left > 0 {
             tracing::info!(left, "call-backs were in hand when the last process ended: they are taken over");
         }
+        let mut store = Self::writing(path, connection, options)?;
+        store.lock = Some(lock);
+        Ok(store)
+    }
+
+    /// Opens the file to write beside the process that owns it; only for what both may write, which the schema of calls and
+    /// call-backs is not.
+    pub(crate) fn open_beside(path: &Path) -> Result<Self, StoreError> {
+        drop(Self::open_reader(path)?);
+        let connection = to_write(path)?;
+        let (found, known) = (schema::version(&connection)?, schema::STEPS.len() as u32);
+        if found < known {
+            return Err(StoreError::Damaged(
+                "the file is of an older version: start the gateway once, which brings it up to date".to_owned(),
+            ));
+        }
+        Self::writing(path, connection, EmbeddedOptions::default())
+    }
+
+    fn writing(path: &Path, connection: Connection, options: EmbeddedOptions) -> Result<Self, StoreError> {
         let mut store = Self::reading(path)?;
         let (jobs, inbox) = mpsc::channel(options.max_waiting.max(1));
         let counters = Arc::clone(&store.counters);
         store.threads.push(spawn("store-writer", move || writer::run(connection, inbox, &counters))?);
         store.jobs = Some(jobs);
-        store.lock = Some(lock);
         Ok(store)
     }
 
@@ -296,6 +310,59 @@ impl CallbackBook for Embedded {
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
         Box::pin(self.ask(move |connection, _| callbacks::count_open(connection, tenant.as_ref())))
     }
+}
+
+impl Suppressions for Embedded {
+    fn suppress(&self, suppression: Suppression) -> Answer<'_, ()> {
+        Box::pin(self.write(move |connection, _| shield::suppress(connection, &suppression)))
+    }
+
+    fn suppressed(&self, hashes: Vec<NumberHash>) -> Answer<'_, Option<Suppression>> {
+        Box::pin(self.ask(move |connection, _| shield::suppressed(connection, &hashes)))
+    }
+
+    fn unsuppress(&self, hashes: Vec<NumberHash>) -> Answer<'_, u64> {
+        Box::pin(self.write(move |connection, _| shield::unsuppress(connection, &hashes)))
+    }
+
+    fn suppressions(&self, limit: usize) -> Answer<'_, Vec<Suppression>> {
+        Box::pin(self.ask(move |connection, _| shield::list(connection, limit)))
+    }
+
+    fn suppression_keys(&self) -> Answer<'_, BTreeMap<String, u64>> {
+        Box::pin(self.ask(|connection, _| shield::keys(connection)))
+    }
+
+    fn forget_suppressions(&self, before_unix_ms: u64) -> Answer<'_, u64> {
+        Box::pin(self.write(move |connection, _| shield::forget(connection, before_unix_ms)))
+    }
+}
+
+impl Tallies for Embedded {
+    fn count(&self, tally: Tally, amount: u64, max: u64) -> Answer<'_, Counted> {
+        Box::pin(self.write(move |connection, _| shield::count(connection, &tally, amount, max)))
+    }
+
+    fn counted(&self, tally: Tally) -> Answer<'_, u64> {
+        Box::pin(self.ask(move |connection, _| shield::counted(connection, &tally)))
+    }
+
+    fn forget_tallies(&self, before_day: String) -> Answer<'_, ()> {
+        Box::pin(self.write(move |connection, _| shield::forget_tallies(connection, &before_day)))
+    }
+}
+
+/// A connection that writes so that what is answered survives.
+fn to_write(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_LIMIT)?;
+    // Before the first write of any kind: a foreign or newer file is left as it is.
+    schema::version(&connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: the log is on the disk before a commit returns (NORMAL would wait for a checkpoint).
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    Ok(connection)
 }
 
 /// SQLite's integers are signed; the year 292 million is far enough.

@@ -17,6 +17,8 @@ mod open_call;
 mod outbox;
 mod record;
 mod redis;
+mod suppression;
+mod tally;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,6 +36,8 @@ pub use error::StoreError;
 pub use memory::Memory;
 pub use open_call::OpenCall;
 pub use outbox::{Message, Outbox};
+pub use suppression::{NumberHash, SuppressedBy, Suppression, Suppressions};
+pub use tally::{Counted, Tallies, Tally};
 
 /// The answer of a store, later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -104,9 +108,9 @@ pub trait Store: Send + Sync {
 }
 
 /// A home for everything.
-pub trait Home: Store + CallbackBook + Outbox {}
+pub trait Home: Store + CallbackBook + Outbox + Suppressions + Tallies {}
 
-impl<T: Store + CallbackBook + Outbox> Home for T {}
+impl<T: Store + CallbackBook + Outbox + Suppressions + Tallies> Home for T {}
 
 /// Opens the store of the configuration: `sqlite:data/passerelle.db`, `redis://127.0.0.1:6379/0` or
 /// `memory:`. An embedded store belongs to one process at a time; a Redis may be shared, and need not
@@ -126,6 +130,16 @@ pub fn open_reader(url: &str) -> Result<Arc<dyn Home>, StoreError> {
         Url::Memory => Err(StoreError::NoSuchFile("memory: is gone with its process".into())),
         Url::Embedded(path) => Ok(Arc::new(Embedded::open_reader(path.as_ref())?)),
         Url::Redis(address) => Ok(Arc::new(Redis::reader_at(*address, RedisOptions::default())?)),
+    }
+}
+
+/// Opens the list of numbers not to be called, to read and to write beside the process that owns the store: what is said
+/// here holds there at once.
+pub fn open_suppressions(url: &str) -> Result<Arc<dyn Suppressions>, StoreError> {
+    match Url::parse(url)? {
+        Url::Memory => Err(StoreError::NoSuchFile("memory: is gone with its process".into())),
+        Url::Embedded(path) => Ok(Arc::new(Embedded::open_beside(path.as_ref())?)),
+        Url::Redis(address) => Ok(Arc::new(Redis::at(*address, RedisOptions::default())?)),
     }
 }
 

@@ -7,12 +7,13 @@ use call::{CallId, CallRecord, QueueId, TenantId};
 use desk::CallbackId;
 
 use crate::{
-    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId,
-    OpenCall, Promised, Store, StoreError, StoreHealth,
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, KeptCallback, Lease, NewCallback,
+    NodeId, NumberHash, OpenCall, Promised, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 
 mod callbacks;
 mod outbox;
+mod shield;
 
 /// At most so many ended calls are kept, the oldest dropped first.
 const MAX_ENDED: usize = 10_000;
@@ -25,6 +26,7 @@ pub struct Memory {
     rows: Mutex<Rows>,
     book: Mutex<callbacks::Book>,
     messages: Mutex<outbox::Messages>,
+    shield: Mutex<shield::Shield>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +82,10 @@ impl Memory {
 
     fn with_book<T>(&self, work: impl FnOnce(&mut callbacks::Book) -> T) -> Result<T, StoreError> {
         self.book.lock().map(|mut book| work(&mut book)).map_err(|_| StoreError::Closed)
+    }
+
+    fn with_shield<T>(&self, work: impl FnOnce(&mut shield::Shield) -> T) -> Result<T, StoreError> {
+        self.shield.lock().map(|mut shield| work(&mut shield)).map_err(|_| StoreError::Closed)
     }
 }
 
@@ -178,5 +184,45 @@ impl CallbackBook for Memory {
 
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
         Box::pin(async move { self.with_book(|book| book.count_open(tenant.as_ref())) })
+    }
+}
+
+impl Suppressions for Memory {
+    fn suppress(&self, suppression: Suppression) -> Answer<'_, ()> {
+        Box::pin(async move { self.with_shield(|shield| shield.suppress(suppression))? })
+    }
+
+    fn suppressed(&self, hashes: Vec<NumberHash>) -> Answer<'_, Option<Suppression>> {
+        Box::pin(async move { self.with_shield(|shield| shield.suppressed(&hashes)) })
+    }
+
+    fn unsuppress(&self, hashes: Vec<NumberHash>) -> Answer<'_, u64> {
+        Box::pin(async move { self.with_shield(|shield| shield.unsuppress(&hashes)) })
+    }
+
+    fn suppressions(&self, limit: usize) -> Answer<'_, Vec<Suppression>> {
+        Box::pin(async move { self.with_shield(|shield| shield.list(limit)) })
+    }
+
+    fn suppression_keys(&self) -> Answer<'_, BTreeMap<String, u64>> {
+        Box::pin(async move { self.with_shield(|shield| shield.keys()) })
+    }
+
+    fn forget_suppressions(&self, before_unix_ms: u64) -> Answer<'_, u64> {
+        Box::pin(async move { self.with_shield(|shield| shield.forget(before_unix_ms)) })
+    }
+}
+
+impl Tallies for Memory {
+    fn count(&self, tally: Tally, amount: u64, max: u64) -> Answer<'_, Counted> {
+        Box::pin(async move { self.with_shield(|shield| shield.count(tally, amount, max))? })
+    }
+
+    fn counted(&self, tally: Tally) -> Answer<'_, u64> {
+        Box::pin(async move { self.with_shield(|shield| shield.counted(&tally)) })
+    }
+
+    fn forget_tallies(&self, before_day: String) -> Answer<'_, ()> {
+        Box::pin(async move { self.with_shield(|shield| shield.forget_tallies(&before_day)) })
     }
 }

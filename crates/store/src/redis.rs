@@ -34,7 +34,9 @@ mod keys;
 mod link;
 mod outbox;
 mod refusal;
+mod shield;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -47,8 +49,8 @@ use redis::Cmd;
 
 use crate::record::Unreadable;
 use crate::{
-    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId,
-    OpenCall, Promised, Store, StoreError, StoreHealth,
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, KeptCallback, Lease, NewCallback,
+    NodeId, NumberHash, OpenCall, Promised, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 pub(crate) use address::Address;
 pub use address::shown_url;
@@ -262,6 +264,47 @@ impl CallbackBook for Redis {
 
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
         self.ask(|session| async move { callbacks::count_open(&session, tenant.as_ref()).await })
+    }
+}
+
+impl Suppressions for Redis {
+    fn suppress(&self, suppression: Suppression) -> Answer<'_, ()> {
+        self.write(|session| async move { shield::suppress(&session, &suppression).await })
+    }
+
+    fn suppressed(&self, hashes: Vec<NumberHash>) -> Answer<'_, Option<Suppression>> {
+        self.ask(|session| async move { shield::suppressed(&session, &hashes).await })
+    }
+
+    fn unsuppress(&self, hashes: Vec<NumberHash>) -> Answer<'_, u64> {
+        self.write(|session| async move { shield::unsuppress(&session, &hashes).await })
+    }
+
+    fn suppressions(&self, limit: usize) -> Answer<'_, Vec<Suppression>> {
+        self.ask(move |session| async move { shield::list(&session, limit).await })
+    }
+
+    fn suppression_keys(&self) -> Answer<'_, BTreeMap<String, u64>> {
+        self.ask(|session| async move { shield::keys(&session).await })
+    }
+
+    fn forget_suppressions(&self, before_unix_ms: u64) -> Answer<'_, u64> {
+        self.write(move |session| async move { shield::forget(&session, before_unix_ms).await })
+    }
+}
+
+impl Tallies for Redis {
+    fn count(&self, tally: Tally, amount: u64, max: u64) -> Answer<'_, Counted> {
+        self.write(move |session| async move { shield::count(&session, &tally, amount, max).await })
+    }
+
+    fn counted(&self, tally: Tally) -> Answer<'_, u64> {
+        self.ask(|session| async move { shield::counted(&session, &tally).await })
+    }
+
+    /// Redis forgets them by itself.
+    fn forget_tallies(&self, _before_day: String) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Step {
 
 /// Every step ever taken, the oldest first; version n is the schema after n steps. A step that was
 /// released is never edited: add one.
-pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS, MESSAGES];
+pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS, MESSAGES, SHIELD];
 
 const CALLS: Step = Step {
     name: "calls",
@@ -87,6 +87,25 @@ const MESSAGES: Step = Step {
             payload TEXT NOT NULL
         ) STRICT;
         CREATE INDEX messages_due ON messages (due_unix_ms, id);",
+};
+
+const SHIELD: Step = Step {
+    name: "shield",
+    // No number stands here: `hash` is keyed, and the key is elsewhere (suppression.rs).
+    sql: "
+        CREATE TABLE suppressions (
+            hash TEXT NOT NULL PRIMARY KEY,
+            key_id TEXT NOT NULL,
+            at_unix_ms INTEGER NOT NULL,
+            said_by TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX suppressions_at ON suppressions (at_unix_ms, hash);
+        CREATE TABLE tallies (
+            day TEXT NOT NULL,
+            name TEXT NOT NULL,
+            used INTEGER NOT NULL,
+            PRIMARY KEY (day, name)
+        ) STRICT;",
 };
 
 /// Brings the file to the newest schema; one transaction, so that a crash leaves the old one whole.

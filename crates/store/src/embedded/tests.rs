@@ -140,6 +140,25 @@ fn a_reader_sees_what_was_answered_and_writes_nothing() {
 }
 
 #[test]
+fn a_number_taken_from_the_list_beside_the_owner_holds_there_at_once() {
+    let bench = Bench::new(EmbeddedOptions::default());
+    let url = format!("sqlite:{}", bench.folder.file("calls.db").display());
+    let hash = NumberHash([7; 32]);
+    let suppression = Suppression { hash, key_id: "k".to_owned(), at_unix_ms: 5, by: crate::SuppressedBy::Admin };
+    bench.runtime.block_on(async {
+        let beside = crate::open_suppressions(&url).unwrap();
+        beside.suppress(suppression.clone()).await.unwrap();
+        assert_eq!(bench.store.suppressed(vec![hash]).await, Ok(Some(suppression.clone())));
+        bench.store.close_call(record(1, 1_000)).await.unwrap();
+        assert_eq!(beside.unsuppress(vec![hash]).await, Ok(1));
+        assert_eq!(bench.store.suppressed(vec![hash]).await, Ok(None));
+    });
+    let none = format!("sqlite:{}", bench.folder.file("none.db").display());
+    assert!(matches!(crate::open_suppressions(&none).err(), Some(StoreError::NoSuchFile(_))));
+    assert!(!bench.folder.file("none.db").exists(), "looking makes no store");
+}
+
+#[test]
 fn a_full_disk_is_said_and_nothing_that_was_answered_is_lost() {
     let bench = Bench::new(EmbeddedOptions { max_file_bytes: Some(256 << 10), ..EmbeddedOptions::default() });
     let mut kept = 0;

@@ -8,6 +8,8 @@
 //! call:ID      hash     row, version of its form, ended or not   calls, calls:TENANT  by start  those that have ended
 //! calling:PROCESS  set  its open calls       processes  set      process:PROCESS      its heartbeat, expires
 //! message:ID   hash     kind, destination, payload, tries    messages   by when each may be sent
+//! suppressed   by time  keyed hashes of numbers not to be called   suppression  by whom and key   suppression-keys  counts
+//! tally:DAY:NAME  what was used up of a budget that day, expires
 //! schema       the form of all this          probe      counts the probes of `health`
 //! ```
 
