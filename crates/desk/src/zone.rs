@@ -108,6 +108,14 @@ impl Zone {
         self.local(unix_ms).map(|(_, local, _)| Day(local.date()))
     }
 
+    /// The date on this clock, and the moment the next one begins; `None` only at the ends of the calendar.
+    pub fn day_and_next(&self, at_unix_ms: u64) -> Option<(Day, u64)> {
+        let (_, local, _) = self.local(at_unix_ms)?;
+        let tomorrow = local.date().tomorrow().ok()?;
+        let next = self.resolve(tomorrow.at(0, 0, 0, 0), None)?;
+        Some((Day(local.date()), unix_ms(next.at)?))
+    }
+
     /// The moment, what the clock shows then, and its offset.
     pub(crate) fn local(&self, unix_ms: u64) -> Option<(Timestamp, DateTime, Offset)> {
         let at = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok())?;

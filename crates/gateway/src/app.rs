@@ -25,6 +25,7 @@ use crate::clock;
 use crate::config::checked::{self, Config, Seat};
 use crate::demo;
 use crate::drive::call::{CallConfig, CallContext};
+use crate::drive::callbacks::shield::Shield;
 use crate::drive::callbacks::{self, Callbacks, Line};
 use crate::drive::calls::Calls;
 use crate::drive::console::Consoles;
@@ -38,6 +39,7 @@ use crate::drive::sip::sockets::Sockets;
 use crate::drive::sip::{Incoming, ORDERS_MAX, SipHandle};
 use crate::drive::web::{House, TenantDoor};
 use crate::net::addresses;
+use crate::number_key::NumberKey;
 use crate::observe::health::{self, HealthBoard};
 use crate::observe::metric::{self, Metric};
 use crate::shutdown;
@@ -129,6 +131,8 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     let config = Arc::new(config);
     metric::install().map_err(|error| StartError::Store(error.to_string()))?;
     let store = open_store(&config).await?;
+    let shield = Arc::new(Shield::new(Arc::clone(&store), number_key(&config)?, &config));
+    shield.look_at_keys().await.map_err(|error| StartError::Store(error.to_string()))?;
     let listener = TcpListener::bind(config.http.listen).await.map_err(|error| StartError::Listen {
         what: "http",
         address: config.http.listen,
@@ -150,7 +154,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     rooms.watch("the inbound door", tokio::spawn(inbound));
     let board = HealthBoard::default();
     rooms.watch("the metrics' upkeep", tokio::spawn(metrics_upkeep()));
-    let (callbacks, round) = start_callbacks(&config, &contexts, &store, &mut rooms)?;
+    let (callbacks, round) = start_callbacks(&config, &contexts, shield, &mut rooms)?;
     let echo_agent = match &echo {
         Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
         None => None,
@@ -198,12 +202,13 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
 fn start_callbacks(
     config: &Config,
     contexts: &BTreeMap<String, CallContext>,
-    store: &Arc<dyn Home>,
+    shield: Arc<Shield>,
     rooms: &mut Rooms,
 ) -> Result<(Callbacks, Round), StartError> {
-    let messages = Messages::new(Arc::clone(store), config);
+    let messages = Messages::new(shield.home(), config);
     let lines = callback_lines(config, contexts);
-    let (callbacks, clerk) = callbacks::start(Arc::clone(store), lines, messages.clone());
+    let (callbacks, clerk) = callbacks::start(Arc::clone(&shield), lines, messages.clone());
+    rooms.watch("the shield's upkeep", tokio::spawn(shield.upkeep()));
     rooms.watch("the call-back clerk", clerk);
     let book = Arc::new(callbacks.clone());
     let (round, postman) = messages::start(messages, book, config).map_err(StartError::Messages)?;
@@ -295,6 +300,10 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Home>, StartError> {
         Err(error) => return Err(StartError::Store(error.to_string())),
     }
     Ok(store)
+}
+
+fn number_key(config: &Config) -> Result<NumberKey, StartError> {
+    NumberKey::of(config).map_err(StartError::Store)
 }
 
 fn start_media(
@@ -608,8 +617,13 @@ async fn serve_web(
         public_url: Some(config.http.public_url.clone()),
         trusted_proxies: config.http.trusted_proxies.clone(),
         clock: Arc::new(EdgeClock),
-        limits: WebLimits { token_life: config.limits.token_lifetime, ..WebLimits::default() }
-            .for_talks_per_minute(config.limits.talks_per_ip_per_minute_max),
+        limits: WebLimits {
+            token_life: config.limits.token_lifetime,
+            callback_asks: config.limits.callback_asks_per_ip_per_hour_max,
+            proof: config.callback.proof,
+            ..WebLimits::default()
+        }
+        .for_talks_per_minute(config.limits.talks_per_ip_per_minute_max),
     };
     let stopped = async move {
         // A sender that is gone means the same.

@@ -8,5 +8,6 @@ pub mod config;
 mod demo;
 mod drive;
 mod net;
+mod number_key;
 pub mod observe;
 mod shutdown;

@@ -43,6 +43,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Calls a call-back off.
     fn cancel_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>>;
 
+    /// Whoever has a call-back's key says that it was not he who asked: it is called off, and the number is not called again.
+    fn disown_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>>;
+
     /// The ids of call-backs as they change.
     fn callback_changes(&self) -> broadcast::Receiver<String>;
 
@@ -347,6 +350,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A budget of the one who asks, or of the number he asks for. It is the same word for each, and for a number that
+    /// somebody else has asked for already: which of them it was would tell a stranger about the number.
+    pub const TOO_MANY_REQUESTS: Self = Self::new("too_many_requests", 429).retry_after(86_400);
+
     /// A refusal with the sentence that `sentence.rs` has for the code.
     pub const fn new(code: &'static str, status: u16) -> Self {
         Self { code, status, retry_after_s: None }

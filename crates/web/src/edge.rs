@@ -17,10 +17,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     Backend, Door, Lang, Refusal, WebConfig, WebCounter,
     origin::Origin,
+    proof::{BadProof, Challenge, ProofDemand, Proofs},
     source::{SourceKey, source},
-    throttle::{Failures, Strangers},
+    throttle::{Failures, Pace, Strangers},
     token::Tokens,
 };
+
+/// A page has to solve a riddle first.
+pub(crate) const VERIFICATION_NEEDED: Refusal = Refusal::new("verification_needed", 403);
 
 /// The state of the edge.
 pub(crate) struct Edge {
@@ -31,6 +35,8 @@ pub(crate) struct Edge {
     pub(crate) followers: Strangers,
     pub(crate) follower_places: Arc<Semaphore>,
     asks: Mutex<Failures>,
+    tenant_asks: Mutex<Pace>,
+    proofs: Mutex<Proofs>,
     tokens: Mutex<Tokens>,
     failures: Mutex<Failures>,
     sockets: Arc<Semaphore>,
@@ -46,6 +52,8 @@ impl Edge {
             // Each holds a connection; the others need some too.
             follower_places: Arc::new(Semaphore::new(limits.connections / 4)),
             asks: Mutex::new(Failures::new(limits.callback_asks, limits.callback_window)),
+            tenant_asks: Mutex::new(Pace::new(limits.busy_window)),
+            proofs: Mutex::new(Proofs::new(ms(limits.proof_life), limits.proofs, limits.proof_numbers)),
             tokens: Mutex::new(Tokens::new(limits.token_life, limits.tokens, limits.tokens_per_source)),
             failures: Mutex::new(Failures::new(limits.login_failures, limits.login_window)),
             sockets: Arc::new(Semaphore::new(limits.sockets)),
@@ -69,12 +77,56 @@ impl Edge {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this address may ask for one more call-back; each time it asks counts.
+    /// Whether this address may ask for one more call-back.
     pub(crate) fn may_ask(&self, source: SourceKey) -> bool {
-        let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = !asks.is_blocked(source, self.now());
-        asks.note(source, self.now());
-        may
+        !self.asks.lock().unwrap_or_else(PoisonError::into_inner).is_blocked(source, self.now())
+    }
+
+    /// It has asked, of this tenant if its token was good.
+    pub(crate) fn note_ask(&self, source: SourceKey, tenant: Option<&str>) {
+        self.asks.lock().unwrap_or_else(PoisonError::into_inner).note(source, self.now());
+        if let Some(tenant) = tenant {
+            self.tenant_asks.lock().unwrap_or_else(PoisonError::into_inner).note(tenant, self.now());
+        }
+    }
+
+    /// Whether whoever asks has worked for it, where that is demanded.
+    pub(crate) fn check_proof(&self, source: SourceKey, tenant: &str, proof: Option<&str>) -> Result<(), Refusal> {
+        let (limits, now) = (&self.config.limits, self.now());
+        let demanded = match limits.proof {
+            ProofDemand::Off => false,
+            ProofDemand::Always => true,
+            ProofDemand::Busy => {
+                let asked = self.asks.lock().unwrap_or_else(PoisonError::into_inner).count(source, now);
+                let pace = self.tenant_asks.lock().unwrap_or_else(PoisonError::into_inner).count(tenant, now);
+                asked >= limits.free_asks || pace >= limits.busy_asks
+            }
+        };
+        if !demanded {
+            return Ok(());
+        }
+        let taken =
+            proof.ok_or(BadProof::Form).and_then(|proof| self.proofs().take(proof, self.config.clock.unix_ms()));
+        taken.map_err(|why| {
+            tracing::debug!(?why, "a proof of work is missing, or not good");
+            if why == BadProof::Full { Refusal::new("overload", 503).retry_after(60) } else { VERIFICATION_NEEDED }
+        })
+    }
+
+    /// A riddle for a page.
+    pub(crate) fn challenge(&self) -> Option<Challenge> {
+        self.proofs().challenge(self.config.clock.unix_ms())
+    }
+
+    /// Held for a few instructions, never across an await.
+    fn proofs(&self) -> MutexGuard<'_, Proofs> {
+        self.proofs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the page to solve the riddle that comes with the answer.
+    pub(crate) fn refuse_until_proven(&self, door: Door, lang: Lang) -> Response {
+        self.note_refusal(door, VERIFICATION_NEEDED.code);
+        problem_with(&VERIFICATION_NEEDED, lang, self.challenge())
     }
 
     /// Whether a page of this very gateway asks.
@@ -124,10 +176,16 @@ struct Problem {
     code: &'static str,
     title: &'static str,
     sentence: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<Challenge>,
 }
 
 /// A refusal as an HTTP answer.
 pub(crate) fn problem(refusal: &Refusal, lang: Lang) -> Response {
+    problem_with(refusal, lang, None)
+}
+
+fn problem_with(refusal: &Refusal, lang: Lang, challenge: Option<Challenge>) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = Problem {
         kind: "about:blank",
@@ -135,6 +193,7 @@ pub(crate) fn problem(refusal: &Refusal, lang: Lang) -> Response {
         code: refusal.code,
         title: status.canonical_reason().unwrap_or("Error"),
         sentence: refusal.sentence(lang),
+        challenge,
     };
     let mut response = (status, axum::Json(body)).into_response();
     let headers = response.headers_mut();
@@ -144,6 +203,10 @@ pub(crate) fn problem(refusal: &Refusal, lang: Lang) -> Response {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+fn ms(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Who asks: address, origin, language.

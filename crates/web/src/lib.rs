@@ -26,6 +26,7 @@ mod edge;
 mod guard;
 mod line;
 pub mod origin;
+mod proof;
 pub mod protocol;
 pub mod sentence;
 mod serve;
@@ -44,6 +45,7 @@ pub use callback::{
     WaitView,
 };
 pub use callback::{Invitation, calendar_entry};
+pub use proof::ProofDemand;
 pub use sentence::{Lang, sentence};
 pub use serve::serve;
 
@@ -116,6 +118,20 @@ pub struct WebLimits {
     pub callback_asks: usize,
     /// See `callback_asks`. Default an hour.
     pub callback_window: Duration,
+    /// When a page has to work before it may ask for a call-back. Default when it, or its site, asks more than usual.
+    pub proof: ProofDemand,
+    /// More than usual: an address that has asked so often within `callback_window`. Default 5.
+    pub free_asks: usize,
+    /// More than usual: a tenant that was asked so often within `busy_window`. Default 30.
+    pub busy_asks: usize,
+    /// See `busy_asks`. Default 10 minutes.
+    pub busy_window: Duration,
+    /// A riddle's number is at most this; half as many are tried. Default 300,000: a third of a second, a telephone two.
+    pub proof_numbers: u32,
+    /// How long a riddle lives. Default 5 minutes.
+    pub proof_life: Duration,
+    /// Solved riddles remembered, so that each is good once; beyond it none is taken. Default 20,000.
+    pub proofs: usize,
     /// Status pages of one address that follow a call-back. Default 16.
     pub followers_per_source: usize,
     /// So long a status page is followed in one piece; then it connects again. Default 5 minutes.
@@ -146,6 +162,13 @@ impl Default for WebLimits {
             login_window: Duration::from_secs(300),
             callback_asks: 20,
             callback_window: Duration::from_secs(3_600),
+            proof: ProofDemand::Busy,
+            free_asks: 5,
+            busy_asks: 30,
+            busy_window: Duration::from_secs(600),
+            proof_numbers: 300_000,
+            proof_life: Duration::from_secs(300),
+            proofs: 20_000,
             followers_per_source: 16,
             follow_limit: Duration::from_secs(300),
         }
@@ -182,6 +205,8 @@ pub fn router(config: WebConfig, backend: Arc<dyn Backend>) -> Router {
             "/v1/callbacks/{id}",
             get(callback::api::show).patch(callback::api::change).delete(callback::api::cancel).options(api::preflight),
         )
+        .route("/v1/challenge", get(callback::api::challenge).options(api::preflight))
+        .route("/v1/callbacks/{id}/not-me", post(callback::api::not_me).options(api::preflight))
         .route("/v1/callbacks/{id}/events", get(callback::events::events).options(api::preflight))
         .route("/v1/callbacks/{id}/calendar.ics", get(callback::calendar::calendar))
         .route("/v1/talk", any(talk::talk))

@@ -154,7 +154,6 @@ const ROWS: &[Row] = &[
     ),
     row("number_blocked", "We cannot call this number.", "Nous ne pouvons pas appeler ce numéro."),
     row("country_not_served", "We cannot call numbers of this country.", "Nous n’appelons pas les numéros de ce pays."),
-    row("duplicate_open", "A call to this number is already planned.", "Un rappel est déjà prévu à ce numéro."),
     row(
         "slot_gone",
         "This time has just been taken. Please choose another.",
@@ -170,8 +169,14 @@ const ROWS: &[Row] = &[
     row("tz_invalid", "This time zone does not exist.", "Ce fuseau horaire n’existe pas."),
     row(
         "too_many_requests",
-        "This number has been called enough for today. Please try again tomorrow.",
-        "Ce numéro a été assez appelé pour aujourd’hui. Réessayez demain.",
+        "We cannot take this request just now. If you have already asked, we will call you; else please try again tomorrow.",
+        "Nous ne pouvons pas prendre cette demande pour le moment. Si vous en avez déjà fait une, nous vous appellerons ; \
+         sinon, réessayez demain.",
+    ),
+    row(
+        "verification_needed",
+        "A short check against abuse is needed first. Please use the form on our site.",
+        "Une courte vérification contre les abus est nécessaire. Passez par le formulaire de notre site.",
     ),
     row(
         "email_invalid",

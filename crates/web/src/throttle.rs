@@ -61,9 +61,13 @@ impl Failures {
 
     /// Whether this source has to wait.
     pub(crate) fn is_blocked(&self, source: SourceKey, now: Instant) -> bool {
-        self.rows
-            .get(&source)
-            .is_some_and(|(since, count)| *count >= self.limit && now.saturating_duration_since(*since) < self.window)
+        self.count(source, now) >= self.limit
+    }
+
+    /// How often this source did it in the window.
+    pub(crate) fn count(&self, source: SourceKey, now: Instant) -> usize {
+        let row = self.rows.get(&source).filter(|(since, _)| now.saturating_duration_since(*since) < self.window);
+        row.map_or(0, |(_, count)| *count)
     }
 
     pub(crate) fn note(&mut self, source: SourceKey, now: Instant) {
@@ -82,6 +86,35 @@ impl Failures {
 
     pub(crate) fn forgive(&mut self, source: SourceKey) {
         self.rows.remove(&source);
+    }
+}
+
+/// How often something was done for each tenant in a window. Tenants are the configuration's, so they are few.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    window: Duration,
+    rows: HashMap<String, (Instant, usize)>,
+}
+
+impl Pace {
+    pub(crate) fn new(window: Duration) -> Self {
+        Self { window, rows: HashMap::new() }
+    }
+
+    pub(crate) fn count(&self, tenant: &str, now: Instant) -> usize {
+        let row = self.rows.get(tenant).filter(|(since, _)| now.saturating_duration_since(*since) < self.window);
+        row.map_or(0, |(_, count)| *count)
+    }
+
+    pub(crate) fn note(&mut self, tenant: &str, now: Instant) {
+        let count = self.count(tenant, now);
+        match self.rows.get_mut(tenant) {
+            Some(row) if count > 0 => row.1 += 1,
+            Some(row) => *row = (now, 1),
+            None => {
+                self.rows.insert(tenant.to_owned(), (now, 1));
+            }
+        }
     }
 }
 

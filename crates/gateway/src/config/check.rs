@@ -17,6 +17,7 @@ mod hours;
 mod messages;
 mod net;
 mod people;
+mod shield;
 mod trunk;
 
 /// What reading found so far, and what it may read.
@@ -51,15 +52,18 @@ impl Checker<'_> {
         let trunks = self.trunks(&file.trunk);
         let agents = self.agents(&file.agent);
         let queues = self.queues(file);
+        let store = self.store(&file.store);
+        let callback = self.shield(file, &store);
         self.unused(file);
         Config {
             http,
             sip,
             media,
-            store: self.store(&file.store),
+            store,
             tenants,
             trunks,
             queues,
+            callback,
             agents,
             shutdown: Shutdown {
                 drain_limit: self.seconds(&file.shutdown.drain_limit_s, "drain_limit_s", 120, 0..=86_400),
@@ -148,6 +152,12 @@ impl Checker<'_> {
                 &limits.talks_per_ip_per_minute_max,
                 "talks_per_ip_per_minute_max",
                 30,
+                1..=100_000,
+            ),
+            callback_asks_per_ip_per_hour_max: self.count(
+                &limits.callback_asks_per_ip_per_hour_max,
+                "callback_asks_per_ip_per_hour_max",
+                20,
                 1..=100_000,
             ),
             call_duration_max: self.seconds(&limits.call_duration_max_s, "call_duration_max_s", 14_400, 60..=86_400),

@@ -23,6 +23,8 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// Who rings for which button.
     pub queues: Vec<Queue>,
+    /// What keeps the call-backs of all queues from being turned against people.
+    pub callback: Shield,
     /// Softphones that register straight to Passerelle, and the agents' page.
     pub agents: Vec<Agent>,
     /// How a running gateway ends.
@@ -250,6 +252,10 @@ pub struct Trunk {
     pub accept_from: Vec<IpAddr>,
     /// Numbers that may be shown to people called through it.
     pub caller_ids: Vec<String>,
+    /// Customers called back through it in a day.
+    pub callback_dials_per_day_max: u64,
+    /// How long customers called back through it may be on the line, together, in a day.
+    pub callback_time_per_day_max: Duration,
 }
 
 /// Audio codecs by their SDP names.
@@ -333,12 +339,27 @@ pub struct QueueCallback {
     pub open_max: u64,
     /// Call-backs to one number in 24 hours, at all tenants.
     pub per_number_per_day_max: u64,
+    /// Call-backs one web session may ask for in a day.
+    pub per_session_per_day_max: u64,
+    /// Call-backs this tenant may be asked for in a day.
+    pub asks_per_day_max: u64,
     /// The slots a visitor may choose from.
     pub slots: desk::Slots,
     /// Whose turn it is among those who wait.
     pub order: desk::Order,
     /// When a try is made again.
     pub retry: desk::RetryRules,
+}
+
+/// `[callback]`
+#[derive(Clone, Debug)]
+pub struct Shield {
+    /// Key under which numbers not to be called are hashed; `None`: one that is kept beside the store.
+    pub number_key: Option<Secret>,
+    /// How long such a number is remembered.
+    pub suppress_for: Duration,
+    /// When a page has to work before it may ask.
+    pub proof: web::ProofDemand,
 }
 
 /// How a number is dialled.
@@ -431,6 +452,8 @@ pub struct Limits {
     pub calls_per_ip_max: usize,
     /// Talk requests from one address in a minute.
     pub talks_per_ip_per_minute_max: usize,
+    /// Call-backs asked for from one address in an hour.
+    pub callback_asks_per_ip_per_hour_max: usize,
     /// A call this long is ended.
     pub call_duration_max: Duration,
     /// How long a browser leg whose consent has run out (RFC 7675: 30 s) is waited for before the call ends.

@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) trunk: Vec<Spanned<Trunk>>,
     pub(super) queue: Vec<Spanned<Queue>>,
     pub(super) hours: Vec<Spanned<Hours>>,
+    pub(super) callback: Shield,
     pub(super) agent: Vec<Spanned<Agent>>,
     pub(super) shutdown: Shutdown,
     pub(super) log: Log,
@@ -115,6 +116,8 @@ pub(super) struct Trunk {
     pub(super) headers: Key<Vec<Spanned<String>>>,
     pub(super) accept_from: Key<Vec<Spanned<String>>>,
     pub(super) caller_ids: Key<Vec<Spanned<String>>>,
+    pub(super) callback_dials_per_day_max: Key<i64>,
+    pub(super) callback_minutes_per_day_max: Key<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -146,6 +149,8 @@ pub(super) struct Callback {
     pub(super) at_once_max: Key<i64>,
     pub(super) open_max: Key<i64>,
     pub(super) per_number_per_day_max: Key<i64>,
+    pub(super) per_session_per_day_max: Key<i64>,
+    pub(super) asks_per_day_max: Key<i64>,
     pub(super) slot_minutes: Key<i64>,
     pub(super) slot_seats: Key<i64>,
     pub(super) lead_minutes: Key<i64>,
@@ -158,6 +163,17 @@ pub(super) struct Callback {
     pub(super) ceiling_minutes: Key<i64>,
     pub(super) attempts_max: Key<i64>,
     pub(super) window_hours: Key<i64>,
+}
+
+/// `[callback]`: what holds for the call-backs of all queues.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Shield {
+    pub(super) number_key: Key<String>,
+    pub(super) number_key_file: Key<String>,
+    pub(super) number_key_env: Key<String>,
+    pub(super) suppress_years: Key<i64>,
+    pub(super) proof_of_work: Key<String>,
 }
 
 /// Days, or dates, each with its hours.
@@ -202,6 +218,7 @@ pub(super) struct Limits {
     pub(super) calls_max: Key<i64>,
     pub(super) calls_per_ip_max: Key<i64>,
     pub(super) talks_per_ip_per_minute_max: Key<i64>,
+    pub(super) callback_asks_per_ip_per_hour_max: Key<i64>,
     pub(super) call_duration_max_s: Key<i64>,
     pub(super) media_lost_grace_s: Key<i64>,
     pub(super) token_lifetime_s: Key<i64>,

@@ -119,6 +119,8 @@ fn registration(kind: Transport, registrar: SocketAddr, password: &str) -> Trunk
         headers: HeaderPolicy { user_to_user: false, x_headers: false, display_name: false },
         accept_from: Vec::new(),
         caller_ids: Vec::new(),
+        callback_dials_per_day_max: 0,
+        callback_time_per_day_max: Duration::ZERO,
     }
 }
 

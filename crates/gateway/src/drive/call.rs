@@ -229,6 +229,8 @@ struct CallTask {
     callback: Option<CallbackLink>,
     /// What is known so far of its customer's leg.
     customer_end: AttemptEnd,
+    /// When the customer answered: from then on somebody pays for it.
+    customer_since: Option<Instant>,
     /// The candidate that holds side B.
     second: Option<LegId>,
     inbox_in: mpsc::Sender<CallInput>,
@@ -280,6 +282,7 @@ impl CallTask {
             caller: first.caller,
             callback: first.callback,
             customer_end: AttemptEnd::default(),
+            customer_since: None,
             second: None,
             inbox_in,
             sip_legs,

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::shield::Shield;
 use call::{LegKind, LegSpec, TrunkId};
 use desk::{CallbackId, CallingHours, Hours, Number, Zone};
 use store::{Answer, Home, KeptCallback, NodeId};
@@ -25,6 +26,7 @@ mod clerk;
 pub(crate) mod door;
 mod forecast;
 mod hand;
+pub(crate) mod shield;
 #[cfg(test)]
 mod tests;
 
@@ -58,6 +60,11 @@ impl Line {
             (None, Some(site)) => site.next_instant_open(at),
             (None, None) => Some(at),
         }
+    }
+
+    /// The clock its days go by.
+    fn zone(&self) -> Option<Zone> {
+        self.hours.as_ref().map(|hours| hours.zone().clone()).or_else(|| Zone::named("UTC").ok())
     }
 
     /// The customer's leg. Of his number only digits reach the trunk.
@@ -109,6 +116,7 @@ struct Back {
 #[derive(Clone)]
 pub(crate) struct Callbacks {
     home: Arc<dyn Home>,
+    shield: Arc<Shield>,
     /// This process.
     node: NodeId,
     lines: Arc<Vec<Line>>,
@@ -170,15 +178,15 @@ impl Callbacks {
 
 /// Starts the clerk; it ends when the last handle is dropped.
 pub(crate) fn start(
-    home: Arc<dyn Home>,
+    shield: Arc<Shield>,
     lines: Vec<Line>,
     messages: Messages,
 ) -> (Callbacks, tokio::task::JoinHandle<()>) {
     let (words, inbox) = mpsc::channel(INBOX_MAX);
     let (changes, _) = broadcast::channel(CHANGES_MAX);
     let line_ups = Arc::new(forecast::LineUps::of(&lines));
-    let node = NodeId(rand::random());
-    let callbacks = Callbacks { home, node, lines: Arc::new(lines), line_ups, words, changes, messages };
+    let (home, node) = (shield.home(), NodeId(rand::random()));
+    let callbacks = Callbacks { home, shield, node, lines: Arc::new(lines), line_ups, words, changes, messages };
     let clerk = clerk::Clerk::new(callbacks.clone());
     (callbacks, tokio::spawn(clerk.run(inbox)))
 }

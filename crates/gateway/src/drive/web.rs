@@ -171,6 +171,10 @@ impl Backend for House {
         Box::pin(async move { self.callbacks.cancel(&id, &key).await })
     }
 
+    fn disown_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
+        Box::pin(async move { self.callbacks.disown(&id, &key).await })
+    }
+
     fn callback_changes(&self) -> tokio::sync::broadcast::Receiver<String> {
         self.callbacks.changes()
     }

@@ -104,6 +104,10 @@ metrics! {
     CallbacksTakenOver = "callbacks_taken_over_total", Kind::Counter, None;
     /// Call-backs not dialled because another node, or the visitor, had changed them meanwhile.
     CallbacksFenced = "callbacks_fenced_total", Kind::Counter, None;
+    /// 1 while nobody is called back through the trunk because its budget of the day is used up, else 0.
+    CallbackSpendStopped = "callback_spend_stopped", Kind::Gauge, Some("trunk");
+    /// Numbers noted as not to be called, by who said so.
+    CallbackNumbersSuppressed = "callback_numbers_suppressed_total", Kind::Counter, Some("by");
     /// Changes of call-backs the store did not take at once.
     CallbackStoreErrors = "callback_store_errors_total", Kind::Counter, None;
     /// From the promised moment of a call-back to the first ring of an agent.

@@ -18,7 +18,7 @@ use super::{CallbackAsk, CallbackMade, CallbackMove, CallbackView, SlotsAsk, Wai
 use crate::{
     Door, Lang, Refusal,
     api::{ORIGIN_REFUSED, QUEUE_UNKNOWN, REQUEST_INVALID, is_json, known, readable_by},
-    edge::{Asked, Caller, Edge},
+    edge::{Asked, Caller, Edge, VERIFICATION_NEEDED},
     origin::Origin,
     protocol, sentence,
     talk::redeemed,
@@ -47,6 +47,8 @@ struct AskJson {
     session: SessionJson,
     consent: Option<ConsentJson>,
     email: Option<String>,
+    /// The answer to `GET /v1/challenge`, as ALTCHA writes it.
+    pow: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -154,10 +156,15 @@ pub(crate) async fn ask(State(edge): State<Arc<Edge>>, caller: Caller, headers: 
         Err(refusal) => return edge.refuse(Door::Callback, refusal, caller.lang),
     };
     if !edge.may_ask(caller.key) {
-        let refusal = Refusal::new("too-many-calls", 429).retry_after(600);
-        return readable_by(&origin, edge.refuse(Door::Callback, refusal, caller.lang));
+        return readable_by(&origin, edge.refuse(Door::Callback, Refusal::TOO_MANY_REQUESTS, caller.lang));
     }
-    let made = match read_ask(&edge, &caller, &origin, &headers, body) {
+    let asked = read_ask(&edge, &caller, &origin, &headers, body);
+    if asked.as_ref().is_err_and(|refusal| *refusal == VERIFICATION_NEEDED) {
+        // It comes again with the answer, and counts then.
+        return readable_by(&origin, edge.refuse_until_proven(Door::Callback, caller.lang));
+    }
+    edge.note_ask(caller.key, asked.as_ref().ok().map(|ask| ask.tenant.as_str()));
+    let made = match asked {
         Ok(ask) => edge.backend.ask_callback(ask).await,
         Err(refusal) => Err(refusal),
     };
@@ -197,6 +204,8 @@ fn read_ask(
     }
     let SessionJson { id, page, referrer } = ask.session;
     let session = protocol::session(id, page.url, page.title, referrer, ask.lang).map_err(|_| REQUEST_INVALID)?;
+    // Last: nobody computes for what is refused anyway.
+    edge.check_proof(caller.key, &grant.tenant, ask.pow.as_deref())?;
     Ok(CallbackAsk {
         tenant: grant.tenant,
         queue: grant.queue,
@@ -260,6 +269,28 @@ pub(crate) async fn change(
         Err(refusal) => Err(refusal),
     };
     answer_view(&edge, &caller, view)
+}
+
+/// `POST /v1/callbacks/{id}/not-me`: whoever has the link says that it was not he who asked. The body says nothing.
+pub(crate) async fn not_me(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<KeyQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let view = edge.backend.disown_callback(id, key(&headers, query)).await;
+    answer_view(&edge, &caller, view)
+}
+
+/// `GET /v1/challenge`: a riddle, for a page that would rather solve it before it is asked to.
+pub(crate) async fn challenge(State(edge): State<Arc<Edge>>, caller: Caller) -> Response {
+    let origin = match reader(&edge, &caller) {
+        Ok(origin) => origin,
+        Err(refusal) => return edge.refuse(Door::Callback, refusal, caller.lang),
+    };
+    let made = edge.challenge().map(|challenge| Json(challenge).into_response());
+    finish(&edge, &caller, origin.as_ref(), made.ok_or(Refusal::new("bug", 500)))
 }
 
 /// `DELETE /v1/callbacks/{id}`: called off.

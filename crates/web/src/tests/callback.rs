@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::{House, PATIENCE, SHOP};
+use crate::proof::tests::solve;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const KEY: (&str, &str) = ("authorization", "Bearer 5ec7e7");
@@ -102,6 +103,7 @@ async fn only_the_key_opens_it() {
     ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await;
     for (method, path) in [
         ("GET", "/v1/callbacks/cb1"),
+        ("POST", "/v1/callbacks/cb1/not-me"),
         ("DELETE", "/v1/callbacks/cb1"),
         ("GET", "/v1/callbacks/cb1/events"),
         ("GET", "/v1/callbacks/cb1/calendar.ics?token=wrong"),
@@ -118,6 +120,88 @@ async fn only_the_key_opens_it() {
     let entry = house.ask("GET", "/v1/callbacks/cb1/calendar.ics?token=5ec7e7", &[], "").await;
     assert_eq!(entry.header("content-type"), Some("text/calendar; charset=utf-8"));
     assert!(entry.body.contains("METHOD:CANCEL"), "{}", entry.body);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn whoever_has_the_key_may_say_that_it_was_not_he() {
+    let house = House::plain().await;
+    ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await;
+    let said = house.ask("POST", "/v1/callbacks/cb1/not-me", &[KEY], "").await;
+    assert_eq!(
+        (said.status, &said.json()["state"], &said.json()["detail"]),
+        (200, &json!("cancelled"), &json!("recipient"))
+    );
+    house.close().await;
+}
+
+/// Asks with this proof, or with none.
+async fn ask_proven(house: &House, proof: Option<&str>) -> super::client::Reply {
+    let mut body = wish(&token(house).await, "06 12 34 56 78");
+    body["pow"] = json!(proof);
+    ask(house, &body, "k1").await
+}
+
+#[tokio::test]
+async fn where_a_proof_of_work_is_demanded_the_refusal_brings_the_riddle_and_its_answer_opens_once() {
+    let house = House::open(|config| {
+        config.limits.proof = crate::ProofDemand::Always;
+        config.limits.proof_numbers = 2_000;
+    })
+    .await;
+    let refused = ask_proven(&house, None).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "verification_needed"));
+    assert_eq!(refused.header("access-control-allow-origin"), Some(SHOP), "the page may read the riddle");
+    assert!(house.fake.book.lock().unwrap().is_none(), "nothing is promised");
+    let answer = solve(&refused.json()["challenge"]);
+    let wrong = answer.replace('A', "B");
+    assert_eq!(ask_proven(&house, Some(&wrong)).await.code(), "verification_needed");
+    assert_eq!(ask_proven(&house, Some(&answer)).await.status, 201);
+    assert_eq!(ask_proven(&house, Some(&answer)).await.code(), "verification_needed", "an answer is good once");
+
+    let riddle = house.ask("GET", "/v1/challenge", &[("origin", SHOP)], "").await;
+    assert_eq!((riddle.status, &riddle.json()["algorithm"]), (200, &json!("SHA-256")));
+    let ahead = solve(&riddle.json());
+    house.clock.advance(Duration::from_secs(299));
+    assert!(ask_proven(&house, Some(&ahead)).await.status < 300);
+    let late = solve(&house.ask("GET", "/v1/challenge", &[], "").await.json());
+    house.clock.advance(Duration::from_secs(301));
+    assert_eq!(ask_proven(&house, Some(&late)).await.code(), "verification_needed");
+    let foreign = house.ask("GET", "/v1/challenge", &[("origin", "https://evil.fr")], "").await;
+    assert_eq!(foreign.code(), "origin-refused");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn busy_means_more_than_usual_from_an_address_or_at_a_tenant() {
+    let house = House::open(|config| {
+        config.limits.free_asks = 2;
+        config.limits.busy_asks = 4;
+        config.limits.proof_numbers = 500;
+    })
+    .await;
+    for _ in 0..2 {
+        assert!(ask_proven(&house, None).await.status < 300);
+    }
+    for _ in 0..30 {
+        assert_eq!(ask_proven(&house, None).await.code(), "verification_needed", "what is not proven does not count");
+    }
+    for _ in 0..2 {
+        let answer = solve(&ask_proven(&house, None).await.json()["challenge"]);
+        assert!(ask_proven(&house, Some(&answer)).await.status < 300);
+    }
+    // An hour later the address is a new one; so is the tenant's pace after ten minutes.
+    house.clock.advance(Duration::from_secs(3_600));
+    assert!(ask_proven(&house, None).await.status < 300);
+    house.close().await;
+
+    let house = House::open(|config| (config.limits.free_asks, config.limits.busy_asks) = (100, 2)).await;
+    for _ in 0..2 {
+        assert!(ask_proven(&house, None).await.status < 300);
+    }
+    assert_eq!(ask_proven(&house, None).await.code(), "verification_needed", "the tenant is asked for more than usual");
+    house.clock.advance(Duration::from_secs(600));
+    assert!(ask_proven(&house, None).await.status < 300);
     house.close().await;
 }
 
@@ -182,7 +266,7 @@ async fn who_asks_too_often_or_follows_too_much_is_held_back() {
         assert!(ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), key).await.status < 300);
     }
     let fourth = ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await;
-    assert_eq!((fourth.status, fourth.code().as_str()), (429, "too-many-calls"));
+    assert_eq!((fourth.status, fourth.code().as_str()), (429, "too_many_requests"));
     assert_eq!(fourth.header("access-control-allow-origin"), Some(SHOP), "the page may say why");
     house.clock.advance(Duration::from_secs(3_600));
     assert!(ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await.status < 300);

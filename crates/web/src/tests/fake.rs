@@ -197,6 +197,14 @@ impl Backend for Fake {
         })
     }
 
+    fn disown_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
+        Box::pin(async move {
+            self.view(&id, &key)?;
+            self.change(|view| (view.state, view.detail, view.is_over) = ("cancelled", Some("recipient"), true));
+            self.view(&id, &key)
+        })
+    }
+
     fn callback_changes(&self) -> tokio::sync::broadcast::Receiver<String> {
         self.changes.subscribe()
     }

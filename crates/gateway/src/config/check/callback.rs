@@ -60,6 +60,12 @@ impl Checker<'_> {
             per_number_per_day_max: self
                 .number(&callback.per_number_per_day_max, "per_number_per_day_max", 2, 1..=1_000)
                 .unsigned_abs(),
+            per_session_per_day_max: self
+                .number(&callback.per_session_per_day_max, "per_session_per_day_max", 5, 1..=1_000)
+                .unsigned_abs(),
+            asks_per_day_max: self
+                .number(&callback.asks_per_day_max, "asks_per_day_max", 2_000, 1..=10_000_000)
+                .unsigned_abs(),
             slots: slots?,
             order: self.order(callback),
             retry,

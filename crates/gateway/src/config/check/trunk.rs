@@ -64,6 +64,19 @@ impl Checker<'_> {
                     .filter_map(|item| self.ip(item))
                     .collect(),
                 caller_ids: self.caller_ids(trunk),
+                callback_dials_per_day_max: self
+                    .number(&trunk.callback_dials_per_day_max, "callback_dials_per_day_max", 1_000, 1..=10_000_000)
+                    .unsigned_abs(),
+                callback_time_per_day_max: Duration::from_secs(
+                    60 * self
+                        .number(
+                            &trunk.callback_minutes_per_day_max,
+                            "callback_minutes_per_day_max",
+                            3_000,
+                            1..=10_000_000,
+                        )
+                        .unsigned_abs(),
+                ),
             });
         }
         checked

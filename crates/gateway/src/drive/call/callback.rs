@@ -40,8 +40,8 @@ pub(crate) enum CallbackNews {
     Described(Role, String),
     /// They talk.
     Answered,
-    /// The call is over; this is what is known of the customer's leg.
-    Ended(AttemptEnd),
+    /// The call is over; this is what is known of the customer's leg, and how long he was on the line.
+    Ended(AttemptEnd, Duration),
 }
 
 impl CallTask {
@@ -104,6 +104,9 @@ impl CallTask {
         if self.is_customer(leg) {
             self.customer_end.rang = true;
             self.customer_end.answered |= answered;
+            if answered {
+                self.customer_since.get_or_insert_with(clock::now);
+            }
         }
     }
 
@@ -111,7 +114,10 @@ impl CallTask {
         let Some(link) = &self.callback else { return };
         let news = match event {
             CallEvent::Answered { .. } => CallbackNews::Answered,
-            CallEvent::Ended(record) => CallbackNews::Ended(self.end_of_attempt(link.customer, record)),
+            CallEvent::Ended(record) => {
+                let on_line = self.customer_since.map(|since| clock::now().saturating_duration_since(since));
+                CallbackNews::Ended(self.end_of_attempt(link.customer, record), on_line.unwrap_or_default())
+            }
             CallEvent::State(_)
             | CallEvent::Trying { .. }
             | CallEvent::Ringing { .. }

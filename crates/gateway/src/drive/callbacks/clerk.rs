@@ -11,8 +11,10 @@ use tracing::{debug, error, info, warn};
 
 use super::forecast::LineUp;
 use super::hand::{Hand, HandWord};
+use super::shield::Leave;
 use super::{Back, Callbacks, LEASE, Line, RENEW_EVERY, Word};
 use crate::clock;
+use crate::config::checked::Event;
 use crate::drive::sip::driver::sleep_until;
 use crate::observe::metric::{self, Metric};
 
@@ -359,11 +361,26 @@ impl Clerk {
             self.put_off(id, line).await;
             return true;
         }
-        let wish = kept.callback.wish();
-        let Ok(number) = line.config.numbers.judge_again(&wish.number) else {
+        let Ok(number) = line.config.numbers.judge_again(&kept.callback.wish().number) else {
             self.forbid(id).await;
             return true;
         };
+        match self.callbacks.shield.leave(line, number.e164(), now).await {
+            Ok(Leave::Yes) => {}
+            Ok(Leave::Suppressed) => {
+                self.forbid(id).await;
+                return true;
+            }
+            Ok(Leave::Spent(until)) => {
+                self.wait_for_budget(id, line, until).await;
+                return true;
+            }
+            Err(error) => {
+                self.book_fails(&error);
+                return false;
+            }
+        }
+        let wish = kept.callback.wish();
         let turn = CallbackTurn {
             tags: wish.tags.clone(),
             customer: line.customer(&number),
@@ -391,8 +408,22 @@ impl Clerk {
 
     /// The rules have changed since it was asked for.
     async fn forbid(&mut self, id: CallbackId) {
-        warn!(callback = %id, "not called: the rules for numbers do not allow this one any more");
+        warn!(callback = %id, "not called: the rules for numbers, or the list of those not to be called, forbid it");
         self.give_back(id, desk::Callback::forbid).await;
+    }
+
+    /// The trunk's budget of the day is used up. That is none of the customer's doing: he gets a new promise, whose window
+    /// begins anew, for the first moment of the next day at which he may be rung; his place and his tries stay.
+    async fn wait_for_budget(&mut self, id: CallbackId, line: &Line, until_unix_ms: u64) {
+        let moved = self.give_back(id, |callback| {
+            let zone = callback.wish().zone.clone();
+            let at = line.allowed(&zone)(until_unix_ms).unwrap_or(until_unix_ms);
+            let clock = desk::Zone::named(&zone).ok().or_else(|| line.zone());
+            callback.reschedule(at, clock.and_then(|clock| desk::Wanted::at(at, &clock)))
+        });
+        if let Some(kept) = moved.await {
+            self.callbacks.messages.tell(&kept, Event::Moved).await;
+        }
     }
 
     /// Nobody was free in time: it expires, or waits for the next hours in which he may be rung.
@@ -405,28 +436,32 @@ impl Clerk {
         .await;
     }
 
-    /// Changes one that waits here and lets go of it.
+    /// Changes one that waits here and lets go of it; gives it as it was written.
     async fn give_back(
         &mut self,
         id: CallbackId,
         edit: impl FnOnce(&mut desk::Callback) -> Result<(), desk::OutOfTurn>,
-    ) {
-        let Some(Held::Waiting { kept, .. }) = self.held.get(&id) else { return };
+    ) -> Option<KeptCallback> {
+        let Some(Held::Waiting { kept, .. }) = self.held.get(&id) else { return None };
         let (mut callback, version) = (kept.callback.clone(), kept.version);
         self.drop_waiting(id);
-        if edit(&mut callback).is_ok() {
-            let state = callback.state();
-            info!(callback = %id, state = state.code(), "a call-back is not given out");
-            if state.is_over() {
-                metric::count_with(Metric::CallbacksEnded, state.code());
-            }
-            match self.callbacks.home.change_callback(Change { callback, version, held: false }).await {
-                Ok(Changed::Done(kept)) => self.callbacks.messages.tell_state(&kept).await,
-                Ok(Changed::Stale(_) | Changed::Missing) => {}
-                Err(error) => self.book_fails(&error),
-            }
-            self.callbacks.announce(id);
+        edit(&mut callback).ok()?;
+        let state = callback.state();
+        info!(callback = %id, state = state.code(), "a call-back is not given out");
+        if state.is_over() {
+            metric::count_with(Metric::CallbacksEnded, state.code());
         }
+        let mut written = None;
+        match self.callbacks.home.change_callback(Change { callback, version, held: false }).await {
+            Ok(Changed::Done(kept)) => {
+                self.callbacks.messages.tell_state(&kept).await;
+                written = Some(kept);
+            }
+            Ok(Changed::Stale(_) | Changed::Missing) => {}
+            Err(error) => self.book_fails(&error),
+        }
+        self.callbacks.announce(id);
+        written
     }
 
     /// Puts back what only waits, for another node or the next start.

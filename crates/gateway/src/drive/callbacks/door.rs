@@ -6,7 +6,7 @@ use desk::{
     WhenError, Wish, Zone,
 };
 use rand::Rng;
-use store::{Added, Change, Changed, KeptCallback, NewCallback, StoreError};
+use store::{Added, Change, Changed, KeptCallback, NewCallback, StoreError, SuppressedBy};
 use tokio::sync::broadcast;
 use tracing::{error, info};
 use web::backend::Refusal;
@@ -36,11 +36,12 @@ impl Callbacks {
     pub(crate) fn offer(&self, tenant: &str, queue: &str) -> CallbackOffer {
         let Some(line) = self.line(tenant, queue) else { return CallbackOffer::default() };
         let now = clock::unix_ms();
-        let callback_now = line.config.slots.may_ask_now(now);
+        let stopped = self.shield.stopped_until(line, now).is_some();
+        let callback_now = line.config.slots.may_ask_now(now) && !stopped;
         let opens_at = line
             .hours
             .as_ref()
-            .filter(|_| !callback_now)
+            .filter(|_| !callback_now && !stopped)
             .and_then(|hours| hours.next_opening(now).and_then(|at| hours.zone().rfc3339(at)));
         let wait = callback_now.then(|| self.wait_now(line)).flatten().map(forecast::shown);
         CallbackOffer { callback: true, callback_now, opens_at, wait, email: self.messages.are_mailed() }
@@ -114,11 +115,12 @@ impl Callbacks {
         }
         let now = clock::unix_ms();
         let when = self.when(line, &ask.when, &ask.tz, now).await?;
-        self.check_budgets(line, number.e164(), now).await?;
         let (promised_unix_ms, wanted, told) = match when {
             When::Asap => (now, None, self.wait_now(line)),
             When::At(wanted) => (wanted.unix_ms, Some(wanted), None),
         };
+        self.check_budgets(line, number.e164(), now).await?;
+        self.check_shield(line, number.e164(), &ask.session.id, (now, promised_unix_ms)).await?;
         let session = ask.session;
         let tags = CallTags::new(TagsDraft {
             tag: rand::rng().random(),
@@ -198,9 +200,10 @@ impl Callbacks {
             }
             Added::Open(kept) => {
                 let session = &kept.callback.wish().tags.session;
-                // Who only knows the number must not learn, nor change, what somebody else has asked for.
+                // Who only knows the number must not learn, nor change, what somebody else has asked for: the same word as
+                // for a number that was called enough, and for an asker who asked enough.
                 if session.is_empty() || *session != wish.tags.session || line.tenant != kept.callback.tenant().0 {
-                    return Err(Refusal::new("duplicate_open", 409));
+                    return Err(Refusal::TOO_MANY_REQUESTS);
                 }
                 let moved = self
                     .change(kept, |callback| callback.reschedule(wish.promised_unix_ms, wish.wanted.clone()))
@@ -227,11 +230,40 @@ impl Callbacks {
     async fn check_budgets(&self, line: &Line, number: &str, now: u64) -> Result<(), Refusal> {
         let asked = self.home.callbacks_to(number.to_owned(), now.saturating_sub(DAY_MS)).await.map_err(away)?;
         if asked >= line.config.per_number_per_day_max {
-            return Err(Refusal::new("too_many_requests", 429).retry_after(86_400));
+            return Err(Refusal::TOO_MANY_REQUESTS);
         }
         let open = self.home.open_callbacks(Some(TenantId(line.tenant.clone()))).await.map_err(away)?;
         if open >= line.config.open_max {
             return Err(Refusal::new("capacity_full", 503).retry_after(600));
+        }
+        Ok(())
+    }
+
+    /// The budgets of a day, and the numbers not to be called. These come last: who only tries numbers pays for each.
+    async fn check_shield(
+        &self,
+        line: &Line,
+        number: &str,
+        session: &str,
+        (now, promised_unix_ms): (u64, u64),
+    ) -> Result<(), Refusal> {
+        let full = |until: u64| {
+            let wait_s = until.saturating_sub(now).div_ceil(1_000);
+            Refusal::new("capacity_full", 503).retry_after(u32::try_from(wait_s).unwrap_or(u32::MAX))
+        };
+        let stopped = self.shield.spent(line, now).await.map_err(away)?;
+        if let Some(until) = stopped.filter(|until| promised_unix_ms < *until) {
+            return Err(full(until));
+        }
+        if !self.shield.session_may_ask(line, session, now).await.map_err(away)? {
+            return Err(Refusal::TOO_MANY_REQUESTS);
+        }
+        if let Some(until) = self.shield.tenant_may_be_asked(line, now).await.map_err(away)? {
+            return Err(full(until));
+        }
+        if self.shield.suppressed(&line.tenant, number).await.map_err(away)? {
+            // As for a number that the site's own rules do not call.
+            return Err(number_refusal(NumberRefusal::Blocked));
         }
         Ok(())
     }
@@ -271,6 +303,22 @@ impl Callbacks {
             return Ok(self.view(&kept));
         }
         let cancelled = self.change(kept, |callback| callback.cancel(CancelledBy::Visitor)).await?;
+        metric::count_with(Metric::CallbacksEnded, cancelled.callback.state().code());
+        self.messages.tell_state(&cancelled).await;
+        Ok(self.view(&cancelled))
+    }
+
+    /// Whoever has its key says that it was not he who asked. The key proves less than the telephone itself, on which 9 is
+    /// pressed: so it is this tenant alone that does not call the number any more.
+    pub(crate) async fn disown(&self, id: &str, key: &str) -> Result<CallbackView, Refusal> {
+        let kept = self.opened(id, key).await?;
+        let (tenant, number) = (kept.callback.tenant().0.clone(), kept.callback.wish().number.clone());
+        self.shield.suppress(Some(&tenant), &number, SuppressedBy::Link).await.map_err(away)?;
+        info!(callback = id, "a call-back is disowned by its page: this tenant does not call the number again");
+        if kept.callback.clone().cancel(CancelledBy::Recipient).is_err() {
+            return Ok(self.view(&kept));
+        }
+        let cancelled = self.change(kept, |callback| callback.cancel(CancelledBy::Recipient)).await?;
         metric::count_with(Metric::CallbacksEnded, cancelled.callback.state().code());
         self.messages.tell_state(&cancelled).await;
         Ok(self.view(&cancelled))

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use super::clerk::ms;
+use super::shield::Leave;
 use super::{Back, Callbacks, LEASE, LEASE_MARGIN, Line, Word, forecast};
 use crate::clock;
 use crate::drive::call::{CallInput, CallbackLink, CallbackNews, Role, start_callback};
@@ -169,7 +170,10 @@ impl Hand {
                     }
                     Some(CallbackNews::Described(role, described)) => self.note_leg(role, described).await,
                     Some(CallbackNews::Answered) => self.answered().await,
-                    Some(CallbackNews::Ended(end)) => {
+                    Some(CallbackNews::Ended(end, on_line)) => {
+                        if let Some(line) = self.line() {
+                            self.callbacks.shield.note_line_time(line, on_line);
+                        }
                         self.note_end(&end).await;
                         return;
                     }
@@ -188,8 +192,7 @@ impl Hand {
     /// The customer's INVITE is about to leave: the attempt is written first, and the lease must be sure to last.
     async fn may_dial(&mut self, reply: oneshot::Sender<Option<Instant>>) {
         let (asked, now) = (clock::now(), clock::unix_ms());
-        let allowed =
-            self.line().is_some_and(|line| line.config.numbers.judge_again(&self.kept.callback.wish().number).is_ok());
+        let allowed = self.leave(now).await;
         let wish = self.kept.callback.wish();
         if self.kept.callback.attempts().is_empty() && wish.wanted.is_none() {
             forecast::score(wish.told, wish.promised_unix_ms, now);
@@ -226,6 +229,24 @@ impl Hand {
             let (call, legs) = (self.call, self.legs.clone());
             if self.write(|callback| callback.note_legs(call, legs.clone())).await.is_err() {
                 debug!("how to end a leg of this call-back is not written down");
+            }
+        }
+    }
+
+    /// The rules for numbers, the numbers not to be called, and the trunk's budget; what cannot be asked is not allowed.
+    async fn leave(&self, now_unix_ms: u64) -> bool {
+        let Some(line) = self.line() else { return false };
+        let Ok(number) = line.config.numbers.judge_again(&self.kept.callback.wish().number) else { return false };
+        match self.callbacks.shield.dial(line, &number, now_unix_ms).await {
+            Ok(Leave::Yes) => true,
+            Ok(why) => {
+                info!(?why, "the customer is not dialled");
+                false
+            }
+            Err(error) => {
+                metric::count(Metric::CallbackStoreErrors);
+                warn!(%error, "the customer is not dialled: the store does not say whether he may be");
+                false
             }
         }
     }
@@ -279,6 +300,9 @@ impl Hand {
         let outcome = Outcome::of(end, rules.short_talk);
         info!(outcome = outcome.code(), sip = end.sip, q850 = end.q850, "a try of a call-back is over");
         metric::count_with(Metric::CallbackAttempts, outcome.code());
+        if outcome == Outcome::NotMe {
+            self.callbacks.shield.not_me(self.id, self.kept.callback.wish().number.clone());
+        }
         if outcome == Outcome::AgentGone {
             self.declined.push(self.agent.clone());
         }

@@ -1,0 +1,273 @@
+//! What keeps call-backs from being turned against people and the phone bill: the numbers not to be called, the budgets of
+//! a day, the spend stop of each trunk.
+//!
+//! The list and the counters are the store's, so they outlive the process and are one for all who share the store. Here is
+//! only what this node has seen of the stop, for the pages that ask in passing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use desk::{CallbackId, Number, Zone};
+use store::{Counted, Home, StoreError, SuppressedBy, Suppression, Tally};
+use tracing::{debug, error, info, warn};
+
+use super::Line;
+use super::clerk::ms;
+use crate::clock;
+use crate::config::Config;
+use crate::number_key::NumberKey;
+use crate::observe::metric::{self, Metric};
+
+/// How often what is over is looked at.
+const UPKEEP_EVERY: Duration = Duration::from_secs(30);
+/// What is too old is forgotten so often.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+/// Days whose counters are kept besides today, in every zone.
+const DAYS_KEPT_MS: u64 = 2 * 86_400_000;
+/// What the store did not take is tried again after this, for an hour.
+const AGAIN: Duration = Duration::from_millis(500);
+const TRIES: u32 = 7_200;
+/// Without a clock, which only the ends of the calendar have not: tried again after this.
+const NO_DAY_MS: u64 = 3_600_000;
+
+/// Beyond these nobody is called back through a trunk that day.
+#[derive(Clone, Copy)]
+struct SpendMax {
+    dials: u64,
+    line_ms: u64,
+}
+
+/// Whether a customer may be dialled now.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Leave {
+    Yes,
+    /// He, or somebody for him, said that the number is not to be called.
+    Suppressed,
+    /// The trunk's budget is used up until then.
+    Spent(u64),
+}
+
+/// See the module.
+pub(crate) struct Shield {
+    home: Arc<dyn Home>,
+    key: NumberKey,
+    suppress_for: Duration,
+    trunks: BTreeMap<String, SpendMax>,
+    /// Trunks that are stopped, until when.
+    stopped: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Shield {
+    pub(crate) fn new(home: Arc<dyn Home>, key: NumberKey, config: &Config) -> Self {
+        let max = |trunk: &crate::config::checked::Trunk| SpendMax {
+            dials: trunk.callback_dials_per_day_max,
+            line_ms: ms(trunk.callback_time_per_day_max),
+        };
+        let trunks = config.trunks.iter().map(|trunk| (trunk.name.clone(), max(trunk))).collect();
+        Self { home, key, suppress_for: config.callback.suppress_for, trunks, stopped: Mutex::default() }
+    }
+
+    pub(crate) fn home(&self) -> Arc<dyn Home> {
+        Arc::clone(&self.home)
+    }
+
+    /// Numbers kept under another key are not found: that must not go unsaid.
+    pub(crate) async fn look_at_keys(&self) -> Result<(), StoreError> {
+        let own = self.key.id();
+        let others: u64 =
+            self.home.suppression_keys().await?.iter().filter(|(id, _)| **id != own).map(|(_, count)| count).sum();
+        if others > 0 {
+            warn!(
+                numbers = others,
+                "numbers not to be called are kept under another key and are NOT found: put the old key back \
+                 ([callback] number_key_file, or the .number-key file beside the store)"
+            );
+        }
+        Ok(())
+    }
+
+    /// Ends stops whose day is over, and forgets what is too old.
+    pub(crate) async fn upkeep(self: Arc<Self>) {
+        let mut forget_at = clock::now();
+        loop {
+            let now = clock::unix_ms();
+            self.stopped().retain(|trunk, until| {
+                if *until <= now {
+                    metric::gauge_with(Metric::CallbackSpendStopped, trunk, 0.0);
+                    info!(trunk, "a new day's budget: customers are called back through this trunk again");
+                }
+                *until > now
+            });
+            if clock::now() >= forget_at {
+                forget_at = clock::now() + FORGET_EVERY;
+                if let Err(error) = self.forget(now).await {
+                    warn!(%error, "what is too old cannot be forgotten now");
+                }
+            }
+            tokio::time::sleep(UPKEEP_EVERY).await;
+        }
+    }
+
+    async fn forget(&self, now_unix_ms: u64) -> Result<(), StoreError> {
+        let gone = self.home.forget_suppressions(now_unix_ms.saturating_sub(ms(self.suppress_for))).await?;
+        if gone > 0 {
+            info!(gone, "numbers not to be called are forgotten after their time");
+        }
+        let day = Zone::named("UTC").ok().and_then(|utc| utc.day_and_next(now_unix_ms.saturating_sub(DAYS_KEPT_MS)));
+        match day {
+            Some((day, _)) => self.home.forget_tallies(day.to_string()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether this number is not to be called by this tenant.
+    pub(super) async fn suppressed(&self, tenant: &str, e164: &str) -> Result<bool, StoreError> {
+        let hashes = vec![self.key.number(None, e164), self.key.number(Some(tenant), e164)];
+        Ok(self.home.suppressed(hashes).await?.is_some())
+    }
+
+    /// Not to be called any more: by this tenant, or by nobody.
+    pub(super) async fn suppress(&self, tenant: Option<&str>, e164: &str, by: SuppressedBy) -> Result<(), StoreError> {
+        let hash = self.key.number(tenant, e164);
+        let suppression = Suppression { hash, key_id: self.key.id(), at_unix_ms: clock::unix_ms(), by };
+        self.home.suppress(suppression).await?;
+        metric::count_with(Metric::CallbackNumbersSuppressed, by.code());
+        Ok(())
+    }
+
+    /// The person who picked up said "this was not me": no tenant calls him any more, as soon as the store takes it.
+    pub(super) fn not_me(self: &Arc<Self>, id: CallbackId, e164: String) {
+        let shield = Arc::clone(self);
+        tokio::spawn(async move {
+            for _ in 0..TRIES {
+                match shield.suppress(None, &e164, SuppressedBy::Recipient).await {
+                    Ok(()) => {
+                        return info!(callback = %id, "whoever picked up did not ask: the number is not called again");
+                    }
+                    Err(error) => debug!(%error, "a number not to be called is not noted yet"),
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            error!(callback = %id, "a number not to be called could not be noted: use `passerelle number block`");
+        });
+    }
+
+    /// The day of a line at a moment, and when the next one begins.
+    fn day(line: &Line, now_unix_ms: u64) -> (String, u64) {
+        let day = line.zone().and_then(|zone| zone.day_and_next(now_unix_ms));
+        day.map_or_else(
+            || ("0000-00-00".to_owned(), now_unix_ms.saturating_add(NO_DAY_MS)),
+            |(day, next)| (day.to_string(), next),
+        )
+    }
+
+    /// Counts one more call-back that this session asks for; false when there were enough today.
+    pub(super) async fn session_may_ask(&self, line: &Line, session: &str, now: u64) -> Result<bool, StoreError> {
+        if session.is_empty() {
+            return Ok(true);
+        }
+        let (day, _) = Self::day(line, now);
+        let name = format!("session:{}", self.key.session(&line.tenant, session));
+        let counted = self.home.count(Tally { day, name }, 1, line.config.per_session_per_day_max).await?;
+        Ok(matches!(counted, Counted::Done(_)))
+    }
+
+    /// Counts one more call-back that this tenant is asked for; the moment the next day begins when there were enough.
+    pub(super) async fn tenant_may_be_asked(&self, line: &Line, now: u64) -> Result<Option<u64>, StoreError> {
+        let (day, next) = Self::day(line, now);
+        let tally = Tally { day, name: format!("asks:{}", line.tenant) };
+        let counted = self.home.count(tally, 1, line.config.asks_per_day_max).await?;
+        Ok(matches!(counted, Counted::Over(_)).then_some(next))
+    }
+
+    /// As this node last knew: until when nobody is called back through this line's trunk.
+    pub(super) fn stopped_until(&self, line: &Line, now: u64) -> Option<u64> {
+        self.stopped().get(&line.config.trunk).copied().filter(|until| *until > now)
+    }
+
+    /// Until when nobody is called back through this line's trunk, its budget of the day being used up.
+    pub(super) async fn spent(&self, line: &Line, now: u64) -> Result<Option<u64>, StoreError> {
+        let Some(max) = self.trunks.get(&line.config.trunk) else { return Ok(None) };
+        let (day, next) = Self::day(line, now);
+        let [dials, time] = tallies(line, &day);
+        let (dials, line_ms) = (self.home.counted(dials).await?, self.home.counted(time).await?);
+        if dials < max.dials && line_ms < max.line_ms {
+            return Ok(None);
+        }
+        self.stop(line, next, dials, line_ms);
+        Ok(Some(next))
+    }
+
+    /// Whether somebody may be rung for it at all; counts nothing.
+    pub(super) async fn leave(&self, line: &Line, e164: &str, now: u64) -> Result<Leave, StoreError> {
+        if self.suppressed(&line.tenant, e164).await? {
+            return Ok(Leave::Suppressed);
+        }
+        Ok(self.spent(line, now).await?.map_or(Leave::Yes, Leave::Spent))
+    }
+
+    /// Whether the customer may be dialled this instant; if so, it is counted.
+    pub(super) async fn dial(&self, line: &Line, number: &Number, now: u64) -> Result<Leave, StoreError> {
+        let leave = self.leave(line, number.e164(), now).await?;
+        let Some(max) = self.trunks.get(&line.config.trunk).filter(|_| leave == Leave::Yes) else { return Ok(leave) };
+        let (day, next) = Self::day(line, now);
+        let [dials, _] = tallies(line, &day);
+        match self.home.count(dials, 1, max.dials).await? {
+            Counted::Done(_) => Ok(Leave::Yes),
+            // Another node took the last one.
+            Counted::Over(used) => {
+                self.stop(line, next, used, 0);
+                Ok(Leave::Spent(next))
+            }
+        }
+    }
+
+    /// A customer was on the line so long.
+    pub(super) fn note_line_time(self: &Arc<Self>, line: &Line, span: Duration) {
+        if span.is_zero() {
+            return;
+        }
+        let (day, _) = Self::day(line, clock::unix_ms());
+        let ([_, tally], shield) = (tallies(line, &day), Arc::clone(self));
+        tokio::spawn(async move {
+            for _ in 0..TRIES {
+                match shield.home.count(tally.clone(), ms(span), u64::MAX).await {
+                    Ok(_) => return,
+                    // It may have been counted, and counted twice would only stop sooner.
+                    Err(error) => debug!(%error, "time on the line is not counted yet"),
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            warn!("time on the line could not be counted: the day's budget is larger by it");
+        });
+    }
+
+    fn stop(&self, line: &Line, until_unix_ms: u64, dials: u64, line_ms: u64) {
+        let trunk = &line.config.trunk;
+        let before = self.stopped().insert(trunk.clone(), until_unix_ms);
+        if before.is_some_and(|until| until >= until_unix_ms) {
+            return;
+        }
+        metric::gauge_with(Metric::CallbackSpendStopped, trunk, 1.0);
+        let until = line.zone().and_then(|zone| zone.rfc3339(until_unix_ms)).unwrap_or_default();
+        error!(
+            trunk,
+            dials,
+            minutes = line_ms / 60_000,
+            until,
+            "the day's budget of this trunk is used up: nobody is called back through it until then. If that is no abuse, \
+             raise callback_dials_per_day_max or callback_minutes_per_day_max of the trunk"
+        );
+    }
+
+    /// Held for a few instructions, never across an await.
+    fn stopped(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is counted of a trunk: customers dialled, and their time on the line.
+fn tallies(line: &Line, day: &str) -> [Tally; 2] {
+    ["dials", "line-ms"].map(|what| Tally { day: day.to_owned(), name: format!("{what}:{}", line.config.trunk) })
+}
