@@ -9,6 +9,7 @@ use crate::commands;
 use crate::commands::callbacks::Ask;
 use crate::commands::listing::Source;
 use crate::commands::message::Way;
+use crate::commands::numbers::NumberAsk;
 use crate::config::DemoPlace;
 
 mod figures;
@@ -84,6 +85,15 @@ enum Command {
     Message {
         #[command(subcommand)]
         order: MessageCommand,
+    },
+    /// Try a telephone number against the rules, and keep the list of those that are not to be called
+    ///
+    /// Works beside a running gateway, with its configuration, its store and its key of the numbers (which `run` makes
+    /// beside the store when the configuration names none): so run it as the same user.
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Number {
+        #[command(subcommand)]
+        ask: NumberCommand,
     },
     /// Ask the running gateway whether it is well
     ///
@@ -204,6 +214,59 @@ enum TestWay {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum NumberCommand {
+    /// Say of each queue whether it would call this number, and by which rule
+    Explain {
+        #[command(flatten)]
+        typed: TypedNumber,
+    },
+    /// Never call this number any more, for any tenant
+    Block {
+        #[command(flatten)]
+        typed: TypedNumber,
+    },
+    /// Call this number again, whoever said that it was not to be called
+    Unblock {
+        #[command(flatten)]
+        typed: TypedNumber,
+    },
+    /// List the numbers that are not to be called: when it was said and by whom; the numbers themselves are kept nowhere
+    Blocked {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// At most so many
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        limit: u32,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+struct TypedNumber {
+    /// The number, as a visitor would type it
+    number: String,
+    /// Which country a number without a plus is of (ISO 3166-1); else each queue's own
+    #[arg(long, value_name = "COUNTRY")]
+    country: Option<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl NumberCommand {
+    fn run(self) -> ExitCode {
+        let (config, ask) = match self {
+            Self::Explain { typed } => (typed.config, NumberAsk::Explain(typed.number, typed.country)),
+            Self::Block { typed } => (typed.config, NumberAsk::Block(typed.number, typed.country)),
+            Self::Unblock { typed } => (typed.config, NumberAsk::Unblock(typed.number, typed.country)),
+            Self::Blocked { config, limit, json } => (config, NumberAsk::Blocked { limit, json }),
+        };
+        commands::numbers::number(&config.config, &ask)
+    }
+}
+
 impl StoreSource {
     fn source(self) -> Source {
         match self {
@@ -244,6 +307,7 @@ pub fn main() -> ExitCode {
         Command::Message { order: MessageCommand::Test { way: TestWay::Webhook { tenant, config } } } => {
             commands::message::test(&config.config, &Way::Webhook(tenant))
         }
+        Command::Number { ask } => ask.run(),
         Command::Health { config, demo } => commands::health::health(&config.config, demo),
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod health;
 pub(crate) mod hours;
 pub(crate) mod listing;
 pub(crate) mod message;
+pub(crate) mod numbers;
 pub(crate) mod period;
 pub(crate) mod report;
 pub(crate) mod run;

@@ -97,6 +97,7 @@ static ASSETS: LazyLock<Vec<Asset>> = table![
     Widget "widget/panel.js" at "/widget/panel.js",
     Widget "widget/peer.js" at "/widget/peer.js",
     Widget "widget/sentences.js" at "/widget/sentences.js",
+    Widget "widget/proof.js" at "/widget/proof.js",
     Widget "widget/session.js" at "/widget/session.js",
     Widget "widget/signal.js" at "/widget/signal.js",
     Widget "widget/style.js" at "/widget/style.js",

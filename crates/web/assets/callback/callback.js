@@ -30,7 +30,7 @@ let view;
 let ahead_ms = 0;
 let gone = false;
 let up = true;
-let sheet = /** @type {'' | 'move' | 'sure'} */ ('');
+let sheet = /** @type {'' | 'move' | 'sure' | 'disown'} */ ('');
 let busy = false;
 
 const follow = new Follow({ base: BASE, id, token, lang: () => language }, { view: show, link: showLink, gone: showGone });
@@ -55,6 +55,9 @@ function start() {
   byId('cancel-open').addEventListener('click', () => openSheet('sure'));
   byId('cancel-not').addEventListener('click', () => openSheet(''));
   byId('cancel-do').addEventListener('click', () => void change('DELETE'));
+  byId('disown-open').addEventListener('click', () => openSheet('disown'));
+  byId('disown-not').addEventListener('click', () => openSheet(''));
+  byId('disown-do').addEventListener('click', () => void change('POST', undefined, '/not-me'));
   addEventListener('keydown', (event) => event.key === 'Escape' && sheet !== '' && openSheet(''));
   // Another link of ours pasted over this one.
   addEventListener('hashchange', () => location.reload());
@@ -88,7 +91,7 @@ function show(latest) {
   const before = view?.state;
   view = latest;
   ahead_ms = Date.parse(latest.now) - Date.now();
-  if (isOver(latest.state) || (sheet === 'move' && !latest.can_move) || (sheet === 'sure' && !latest.can_cancel)) openSheet('');
+  if (isOver(latest.state) || (sheet === 'move' && !latest.can_move) || ((sheet === 'sure' || sheet === 'disown') && !latest.can_cancel)) openSheet('');
   render();
   const { title, more } = told(latest, now_ms(), reader, say);
   if (before !== undefined && before !== latest.state) byId('announce').textContent = `${title}. ${more}`;
@@ -187,10 +190,11 @@ function renderActions() {
   const over = view === undefined || gone || isOver(view.state);
   byId('actions').hidden = over || sheet !== '' || !(view?.can_move || view?.can_cancel || !view?.asap);
   byId('move-open').hidden = !view?.can_move;
-  byId('cancel-open').hidden = !view?.can_cancel;
+  byId('cancel-open').hidden = byId('disown-open').hidden = !view?.can_cancel;
   byId('move').hidden = sheet !== 'move';
   byId('sure').hidden = sheet !== 'sure';
-  for (const name of ['move-do', 'cancel-do']) byId(name).setAttribute('aria-disabled', String(busy));
+  byId('disown').hidden = sheet !== 'disown';
+  for (const name of ['move-do', 'cancel-do', 'disown-do']) byId(name).setAttribute('aria-disabled', String(busy));
   const calendar = /** @type {HTMLAnchorElement} */ (byId('calendar'));
   calendar.hidden = over || view?.asap !== false || view.state !== 'scheduled';
   calendar.href = follow.address('calendar.ics');
@@ -203,8 +207,9 @@ function openSheet(wanted) {
   if (wanted !== from) wrong('');
   render();
   if (wanted === 'sure') byId('cancel-not').focus();
+  if (wanted === 'disown') byId('disown-not').focus();
   if (wanted === '' && from !== '') {
-    const button = byId(from === 'move' ? 'move-open' : 'cancel-open');
+    const button = byId({ move: 'move-open', sure: 'cancel-open', disown: 'disown-open' }[from]);
     (button.checkVisibility() ? button : byId('title')).focus();
   }
 }
@@ -228,16 +233,17 @@ async function move() {
 }
 
 /**
- * @param {'PATCH' | 'DELETE'} method
+ * @param {'PATCH' | 'DELETE' | 'POST'} method
  * @param {object} [body]
+ * @param {string} [path]  below the call-back itself
  * @returns {Promise<boolean>} whether it was done
  */
-async function change(method, body) {
+async function change(method, body, path) {
   if (busy) return false;
   setBusy(true);
   wrong('');
   try {
-    const latest = await follow.ask(method, body);
+    const latest = await follow.ask(method, body, path);
     openSheet('');
     follow.take(latest);
     byId('title').focus();

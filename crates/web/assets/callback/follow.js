@@ -57,14 +57,15 @@ export class Follow {
   }
 
   /**
-   * @param {'GET' | 'PATCH' | 'DELETE'} method
+   * @param {'GET' | 'PATCH' | 'DELETE' | 'POST'} method
    * @param {object} [body]
+   * @param {string} [path]  below the call-back itself
    * @returns {Promise<View>} rejects with a `Trouble`
    */
-  ask(method, body) {
+  ask(method, body, path = '') {
     const { base, id, token, lang } = this.where;
     const headers = { authorization: `Bearer ${token}`, 'accept-language': lang(), ...(body ? { 'content-type': 'application/json' } : {}) };
-    return askJson(new URL(`v1/callbacks/${id}`, base), { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+    return askJson(new URL(`v1/callbacks/${id}${path}`, base), { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
   }
 
   /** An answer may overtake an event: the older of two is not shown. @param {View} view */

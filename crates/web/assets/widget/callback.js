@@ -20,6 +20,8 @@ export const CONSENT = Object.freeze({ text_id: 'callback-v1', version: '1' });
 
 const AGAIN_AFTER_MS = 1_000;
 const TRIES = 2;
+/** A riddle may be too old when it is solved, on a slow telephone; so often another is taken. */
+const PROOFS = 3;
 
 /**
  * The country a number without one belongs to: what the site says, else what a language tag says; nothing leaves it to the gateway.
@@ -78,29 +80,41 @@ export function prepare(wanted, { number, when = 'asap', country, tz = zoneHere(
 export const sameWish = (one, other) => one !== undefined && one.body.number === other.body.number && one.body.when === other.body.when && one.body.email === other.body.email;
 
 /**
- * Sends a request; a network error is tried once more by itself.
+ * Sends a request; a network error is tried once more by itself, and a riddle of the gateway is solved.
  * @param {Request} request
+ * @param {(share: number) => void} [progress]  how far a riddle is, 0 to 1; not called without one
  * @returns {Promise<Answer>} rejects with a `Trouble`; its code `unreachable` means: nobody knows, send the same again
  */
-export async function send(request) {
-  for (let tries = 1; ; tries += 1) {
+export async function send(request, progress) {
+  /** @type {string | undefined} */
+  let pow;
+  for (let tries = 1, proofs = 0; ; ) {
     try {
-      return await sendOnce(request);
+      return await sendOnce(request, pow);
     } catch (error) {
-      if (tries === TRIES || !(error instanceof Trouble) || error.code !== 'unreachable') throw error;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER_MS));
+      if (!(error instanceof Trouble)) throw error;
+      if (error.code === 'verification_needed' && error.body?.challenge && proofs < PROOFS) {
+        proofs += 1;
+        const { solve } = await import('./proof.js');
+        pow = await solve(error.body.challenge, progress);
+      } else if (error.code === 'unreachable' && tries < TRIES) {
+        tries += 1;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER_MS));
+      } else {
+        throw error;
+      }
     }
   }
 }
 
-/** @param {Request} request */
-async function sendOnce({ key, wanted, body }) {
+/** @param {Request} request @param {string | undefined} pow */
+async function sendOnce({ key, wanted, body }, pow) {
   // A token is good once: each try has its own, and the gateway knows the request by its key.
   const token = await fetchToken(wanted.base, wanted);
   return askJson(new URL('v1/callbacks', wanted.base), {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'accept-language': wanted.lang, 'idempotency-key': key },
-    body: JSON.stringify({ token, ...body }),
+    body: JSON.stringify({ token, ...body, pow }),
   });
 }
 

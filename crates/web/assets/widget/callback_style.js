@@ -21,5 +21,8 @@ export const CALLBACK_STYLE = `${WHEN_STYLE}
 .facts dd small { display: block; font-size: 13px; font-weight: 400; color: var(--quiet); }
 a.main, a.second { text-decoration: none; text-align: center; }
 a.main:focus-visible, a.second:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
+.check { display: grid; gap: 8px; font-size: 13px; color: var(--quiet); text-wrap: pretty; }
+.check[hidden] { display: none; }
+.check progress { width: 100%; height: 6px; accent-color: var(--accent); }
 @media (forced-colors: active) { .field input, .wrong, .facts { border: 1px solid CanvasText; } }
 `;

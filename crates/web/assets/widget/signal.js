@@ -39,7 +39,7 @@ export async function askJson(url, init) {
   const body = await response.json().catch(() => null);
   // An answer cut short on its way is none, whatever its first line said.
   if (body === null || typeof body !== 'object') throw new Trouble('unreachable');
-  if (!response.ok) throw new Trouble(String(body.code ?? 'unreachable'), String(body.sentence ?? ''), response.status);
+  if (!response.ok) throw new Trouble(String(body.code ?? 'unreachable'), String(body.sentence ?? ''), response.status, body);
   return body;
 }
 

@@ -13,7 +13,7 @@ import { WhenPicker } from './when.js';
 /** @typedef {import('./callback.js').Request} Request */
 
 /** Refusals that another number may mend. */
-const OF_NUMBER = /^(number_|country_not_served$|duplicate_open$)/;
+const OF_NUMBER = /^(number_|country_not_served$)/;
 /** Refusals that another address may mend. */
 const OF_EMAIL = 'email_invalid';
 /** Refusals that another time may mend. */
@@ -29,6 +29,8 @@ export class CallbackView {
     /** @type {import('./callback_time.js').Reader} */
     this.reader = { zone: zoneHere(), locale: talk.language };
     this.busy = false;
+    /** How far the gateway's riddle is, in hundredths; none while there is none. @type {number | undefined} */
+    this.checked = undefined;
     /** The one not yet answered: pressing the button again repeats it. @type {Request | undefined} */
     this.request = undefined;
     /** @type {Answer | undefined} */
@@ -61,8 +63,18 @@ export class CallbackView {
     ask.lead.textContent = [shut, picker.empty ? '' : say('lead')].filter(Boolean).join(' ');
     ask.lead.hidden = ask.lead.textContent === '';
     ask.word.textContent = say(this.busy ? 'sending' : 'submit');
+    this.#renderChecked();
     ask.submit.setAttribute('aria-disabled', String(this.busy));
     if (this.answer) this.#renderDone(this.answer);
+  }
+
+  #renderChecked() {
+    const { check, checkWord, bar } = this.ask;
+    check.hidden = this.checked === undefined;
+    // Said once; what grows is for the eye.
+    const words = this.checked === undefined ? '' : this.say('checking');
+    if (checkWord.textContent !== words) checkWord.textContent = words;
+    bar.value = this.checked ?? 0;
   }
 
   /** @param {Answer} answer */
@@ -112,7 +124,7 @@ export class CallbackView {
     this.#wrong('');
     this.#setBusy(true);
     try {
-      this.#answered(await send(this.request ?? request));
+      this.#answered(await send(this.request ?? request, (share) => this.#check(share)));
     } catch (error) {
       if (!(error instanceof Trouble)) console.error('passerelle:', error);
       this.#refused(error instanceof Trouble ? error : new Trouble('bug'));
@@ -156,9 +168,16 @@ export class CallbackView {
     about?.focus();
   }
 
+  /** @param {number} share */
+  #check(share) {
+    this.checked = Math.round(share * 100);
+    this.#renderChecked();
+  }
+
   /** @param {boolean} busy */
   #setBusy(busy) {
     this.busy = busy;
+    this.checked = undefined;
     this.render();
   }
 
@@ -188,10 +207,14 @@ function askParts(labels, onType) {
   const wrong = el('p', { class: 'wrong', id: 'wrong', role: 'alert', part: 'wrong' });
   const word = el('span');
   const submit = el('button', { type: 'submit', class: 'main', part: 'action submit' }, icon('phone'), word);
+  const checkWord = el('span', { role: 'status' });
+  const bar = /** @type {HTMLProgressElement} */ (el('progress', { max: '100', value: '0', 'aria-hidden': 'true' }));
+  const check = el('p', { class: 'check', part: 'check', hidden: true }, checkWord, bar);
   const consent = el('p', { class: 'small' }, icon('lock'), labels.text('span', 'consent', { part: 'consent' }));
   const field = el('div', { class: 'field' }, labels.text('label', 'number', { for: 'number' }), number, labels.text('p', 'numberHint', { id: 'number-hint' }));
   const emailField = el('div', { class: 'field', hidden: true }, labels.text('label', 'email', { for: 'email' }), email, labels.text('p', 'emailHint', { id: 'email-hint' }));
-  return { lead: el('p', { class: 'lead' }), field, number, emailField, email, wrong, word, submit, end: el('div', { class: 'stack' }, wrong, submit, consent) };
+  const end = el('div', { class: 'stack' }, wrong, submit, check, consent);
+  return { lead: el('p', { class: 'lead' }), field, number, emailField, email, wrong, word, submit, check, checkWord, bar, end };
 }
 
 /**

@@ -72,8 +72,8 @@ impl Shield {
         Arc::clone(&self.home)
     }
 
-    /// Numbers kept under another key are not found: that must not go unsaid.
-    pub(crate) async fn look_at_keys(&self) -> Result<(), StoreError> {
+    /// Numbers kept under another key are not found: that must not go unsaid. Says how many.
+    pub(crate) async fn look_at_keys(&self) -> Result<u64, StoreError> {
         let own = self.key.id();
         let others: u64 =
             self.home.suppression_keys().await?.iter().filter(|(id, _)| **id != own).map(|(_, count)| count).sum();
@@ -84,7 +84,7 @@ impl Shield {
                  ([callback] number_key_file, or the .number-key file beside the store)"
             );
         }
-        Ok(())
+        Ok(others)
     }
 
     /// Ends stops whose day is over, and forgets what is too old.
@@ -271,3 +271,6 @@ impl Shield {
 fn tallies(line: &Line, day: &str) -> [Tally; 2] {
     ["dials", "line-ms"].map(|what| Tally { day: day.to_owned(), name: format!("{what}:{}", line.config.trunk) })
 }
+
+#[cfg(test)]
+mod tests;

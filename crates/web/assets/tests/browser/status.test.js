@@ -187,6 +187,25 @@ test('cancelling asks once, in the page, and then it is over', { skip: SKIPPED }
   await leave();
 });
 
+test('“this was not me” asks once, in the page, and then nobody calls', { skip: SKIPPED }, async () => {
+  const { callbacks } = house.gateway;
+  const { page, button, title, focused, complaints, leave } = await open();
+  await button('I did not ask for this').click();
+  await page.getByRole('group', { name: 'Was it not you who asked?' }).waitFor();
+  await page.getByText('we do not call this number again').waitFor();
+  assert.equal(await focused(), 'disown-not', 'the harmless answer is the near one');
+  await page.keyboard.press('Enter');
+  assert.equal(await focused(), 'disown-open');
+  assert.equal(callbacks.changes.length, 0);
+  await button('I did not ask for this').click();
+  await button('It was not me, do not call').click();
+  await title('The call was turned down');
+  assert.deepEqual(callbacks.changes, [{ method: 'POST', authorization: `Bearer ${TOKEN}`, body: undefined }]);
+  assert.equal(await button('I did not ask for this').isVisible(), false);
+  assert.deepEqual(complaints, []);
+  await leave();
+});
+
 test('what is no longer allowed has no button, and an open question closes by itself', { skip: SKIPPED }, async () => {
   const { callbacks } = house.gateway;
   const { page, button, title, leave } = await open();

@@ -1,5 +1,7 @@
 // A stand-in for the gateway's call-back API: slots, requests by idempotency key, one call-back's view, and its events.
 
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+
 /** @typedef {import('../../callback/told.js').View} View */
 /** @typedef {{ key: string, body: any }} Asked */
 
@@ -38,6 +40,8 @@ export class Callbacks {
     this.moreSlots = [slot('2031-06-18T09:00:00Z')];
     /** The next answers are refusals. @type {{ status: number, code: string, sentence: string }[]} */
     this.refusals = [];
+    /** A request needs the answer to a riddle. */
+    this.riddles = false;
     /** How many answers to a request are lost on the way, the request being kept. */
     this.lost = 0;
     this.number = '+33 6 12 34 56 78';
@@ -93,6 +97,7 @@ export class Callbacks {
     const key = String(request.headers['idempotency-key']);
     const known = this.asked.some((one) => one.key === key);
     this.asked.push({ key, body });
+    if (this.riddles && !(body.pow && proven(body.pow))) return json(403, { type: 'about:blank', title: 'Forbidden', code: 'verification_needed', sentence: 'Prove it first.', challenge: riddle() });
     const refusal = this.refusals.shift();
     if (refusal) return json(refusal.status, { type: 'about:blank', title: 'Refused', ...refusal });
     if (this.lost > 0) {
@@ -124,7 +129,8 @@ export class Callbacks {
       this.changes.push({ method, authorization: headers.authorization, body });
       const refusal = this.refusals.shift();
       if (refusal) return json(refusal.status, { title: 'Refused', ...refusal });
-      if (method === 'DELETE') this.change({ state: 'cancelled', detail: 'visitor', can_cancel: false, can_move: false });
+      if (url.pathname.endsWith('/not-me')) this.change({ state: 'cancelled', detail: 'recipient', can_cancel: false, can_move: false });
+      else if (method === 'DELETE') this.change({ state: 'cancelled', detail: 'visitor', can_cancel: false, can_move: false });
       else this.change({ state: body.when === 'asap' ? 'queued' : 'scheduled', asap: body.when === 'asap', promised_at: body.when === 'asap' ? soon(240) : body.when, tz: body.tz });
     }
     this.view = { ...this.view, now: soon() };
@@ -145,6 +151,24 @@ export class Callbacks {
     listener.write(`event: callback\ndata: ${JSON.stringify({ ...this.view, now: soon() })}\n\n`);
     if (['completed', 'cancelled', 'expired', 'failed'].includes(this.view.state)) listener.end();
   }
+}
+
+const SECRET = randomBytes(16);
+const sealed = (/** @type {string} */ challenge) => createHmac('sha256', SECRET).update(challenge).digest('hex');
+const hashed = (/** @type {string} */ text) => createHash('sha256').update(text).digest('hex');
+export const RIDDLE_MAX = 300_000;
+
+/** As the gateway makes one; near its end, so that there is something to see. */
+function riddle() {
+  const salt = `${randomBytes(16).toString('hex')}?expires=${Math.round(Date.now() / 1_000) + 300}&`;
+  const challenge = hashed(`${salt}${RIDDLE_MAX - 1_000}`);
+  return { algorithm: 'SHA-256', challenge, maxnumber: RIDDLE_MAX, salt, signature: sealed(challenge) };
+}
+
+/** As the gateway judges it. @param {string} pow */
+function proven(pow) {
+  const { algorithm, challenge, number, salt, signature } = JSON.parse(Buffer.from(pow, 'base64').toString());
+  return algorithm === 'SHA-256' && hashed(`${salt}${number}`) === challenge && sealed(challenge) === signature;
 }
 
 /** @param {import('node:http').IncomingMessage} request */
