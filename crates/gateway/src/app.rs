@@ -131,8 +131,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     let config = Arc::new(config);
     metric::install().map_err(|error| StartError::Store(error.to_string()))?;
     let store = open_store(&config).await?;
-    let shield = Arc::new(Shield::new(Arc::clone(&store), number_key(&config)?, &config));
-    shield.look_at_keys().await.map_err(|error| StartError::Store(error.to_string()))?;
+    let shield = start_shield(&config, &store).await?;
     let listener = TcpListener::bind(config.http.listen).await.map_err(|error| StartError::Listen {
         what: "http",
         address: config.http.listen,
@@ -302,8 +301,15 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Home>, StartError> {
     Ok(store)
 }
 
-fn number_key(config: &Config) -> Result<NumberKey, StartError> {
-    NumberKey::of(config).map_err(StartError::Store)
+/// The shield of the call-backs; where nobody is called back it needs no key of its own.
+async fn start_shield(config: &Config, store: &Arc<dyn Home>) -> Result<Arc<Shield>, StartError> {
+    let calls_back = config.queues.iter().any(|queue| queue.callback.is_some());
+    let key = if calls_back { NumberKey::of(config) } else { NumberKey::for_this_process() };
+    let shield = Arc::new(Shield::new(Arc::clone(store), key.map_err(StartError::Store)?, config));
+    if calls_back {
+        shield.look_at_keys().await.map_err(|error| StartError::Store(error.to_string()))?;
+    }
+    Ok(shield)
 }
 
 fn start_media(

@@ -29,8 +29,13 @@ impl NumberKey {
         match config.store.path() {
             Some(store) => Self::beside(&store),
             // A shared store has no callers-back without a key, and memory forgets its list with the process.
-            None => fresh().map(|key| Self(key.into_bytes())),
+            None => Self::for_this_process(),
         }
+    }
+
+    /// One that is gone with the process.
+    pub(crate) fn for_this_process() -> Result<Self, String> {
+        fresh().map(|key| Self(key.into_bytes()))
     }
 
     fn beside(store: &Path) -> Result<Self, String> {

@@ -29,6 +29,8 @@ pub(crate) enum NumberAsk {
     Blocked { limit: u32, json: bool },
 }
 
+const NO_QUEUE: &str = "passerelle: no queue calls back: [queue.callback] makes one that does\n";
+
 /// Does it, and says what came of it.
 pub(crate) fn number(path: &Path, ask: &NumberAsk) -> ExitCode {
     let answer = match config::examine(path).into_config() {
@@ -84,6 +86,9 @@ struct List {
 
 impl List {
     fn open(config: &Config) -> Result<Self, String> {
+        if policies(config).next().is_none() {
+            return Err(NO_QUEUE.to_owned());
+        }
         let shown = store::shown_url(&config.store.url);
         let failed =
             |error: &dyn std::fmt::Display| format!("passerelle: the list in {shown} cannot be had: {error}\n");
@@ -148,7 +153,7 @@ fn explained(config: &Config, typed: &str, country: Option<&str>) -> Result<Stri
         });
     }
     if text.is_empty() {
-        return Err("passerelle: no queue calls back: [queue.callback] makes one that does\n".to_owned());
+        return Err(NO_QUEUE.to_owned());
     }
     // The rules need no store; the list does.
     if let (Ok(number), Ok(list)) = (understood(config, typed, country), List::open(config)) {

@@ -613,6 +613,20 @@ fn with_defaults_written() -> String {
 }
 
 #[test]
+fn the_shield_of_call_backs_is_checked() {
+    check_one("[callback]\nproof_of_work = \"sometimes\"", "proof of work is never demanded `sometimes`");
+    check_one("[callback]\nsuppress_years = 2", "`suppress_years` is 2, which is out of range");
+    check_one("[callback]\nnumber_key = \"0123456789abcdef\"", "a secret does not belong into the configuration");
+    check_one("[callback]\nnumber_key_file = \"short\"", "the number key has fewer than 16 bytes");
+    let calls_back = "[[trunk]]\nname = \"pbx\"\nuri = \"sip:192.0.2.1\"\n[[queue]]\nid = \"back\"\ntenant = \"shop\"\n\
+                      dial = \"sip:6@pbx\"\n[queue.callback]\ntrunk = \"pbx\"";
+    let shared = "[store]\nurl = \"redis://127.0.0.1/0\"";
+    check_one(&format!("{shared}\n{calls_back}"), "gateways that share a store need one key");
+    check(&format!("{shared}\n[callback]\nnumber_key_env = \"KEY_OF_THE_NUMBERS\"\n{calls_back}"), &[]);
+    check(shared, &[]);
+}
+
+#[test]
 fn the_commented_file_states_the_real_defaults() {
     let (short, long) = (examine(EXAMPLE), examine(&with_defaults_written()));
     let errors =

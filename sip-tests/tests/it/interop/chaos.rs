@@ -38,16 +38,20 @@ struct Promise {
 /// Two queues; the customers of each are reached through a trunk of its own.
 fn configuration(scene: u8, trunks: [u8; 2], store: &str) -> String {
     let trunk = |name: &str, party| {
-        format!("[[trunk]]\nname = \"{name}\"\nuri = \"sip:{}\"\ncodecs = [\"pcmu\"]\n", address(scene, party))
+        let uri = address(scene, party);
+        format!(
+            "[[trunk]]\nname = \"{name}\"\nuri = \"sip:{uri}\"\ncodecs = [\"pcmu\"]\ncallback_dials_per_day_max = 1000000\n"
+        )
     };
     let queue = |id: &str| {
         format!(
             "[[queue]]\nid = \"{id}\"\ntenant = \"shop\"\ndial = \"sip:600@pbx\"\n\
-             [queue.callback]\ntrunk = \"to-{id}\"\nat_once_max = 50\nopen_max = 1000000\n"
+             [queue.callback]\ntrunk = \"to-{id}\"\nat_once_max = 50\nopen_max = 1000000\nasks_per_day_max = 1000000\n"
         )
     };
     let to = |at: usize| trunk(&format!("to-{}", QUEUES[at]), trunks[at]) + &queue(QUEUES[at]);
-    [store, &trunk("pbx", AGENTS), &to(0), &to(1)].concat()
+    // Everybody asks from one address here.
+    [store, &trunk("pbx", AGENTS), &to(0), &to(1), "[callback]\nproof_of_work = \"off\"\n"].concat()
 }
 
 /// Asks for one call-back; `None` when the gateway did not promise it.
@@ -245,7 +249,10 @@ fn two_nodes_on_one_book_killed_and_frozen_in_turn_keep_each_promise_once() {
         Kamailio::start_border(&folder, address(TOGETHER, BORDERS[at]), address(TOGETHER, CUSTOMERS[at])).unwrap()
     });
     let book = Redis::start(&town.folder.join("book"), address(TOGETHER, BOOK)).unwrap();
-    let more = configuration(TOGETHER, BORDERS, &format!("[store]\nurl = \"{}\"\n", book.url()));
+    let key = town.folder.join("number.key");
+    std::fs::write(&key, "one key for both nodes\n").unwrap();
+    let more = configuration(TOGETHER, BORDERS, &format!("[store]\nurl = \"{}\"\n", book.url()))
+        + &format!("number_key_file = \"{}\"\n", key.display());
     let node = |party: u8| {
         let own = town.folder.join(format!("node-{party}"));
         std::fs::create_dir_all(&own).unwrap();

@@ -90,6 +90,7 @@ impl Shield {
     /// Ends stops whose day is over, and forgets what is too old.
     pub(crate) async fn upkeep(self: Arc<Self>) {
         let mut forget_at = clock::now();
+        self.trunks.keys().for_each(|trunk| metric::gauge_with(Metric::CallbackSpendStopped, trunk, 0.0));
         loop {
             let now = clock::unix_ms();
             self.stopped().retain(|trunk, until| {

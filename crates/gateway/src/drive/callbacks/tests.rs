@@ -17,6 +17,7 @@ use crate::drive::calls::Calls;
 use crate::drive::console::Consoles;
 use crate::drive::media::MediaHandle;
 use crate::drive::sip::SipHandle;
+use crate::number_key::NumberKey;
 
 const CONFIG: &str = r#"
 [[tenant]]
@@ -93,7 +94,9 @@ fn house(home: &Arc<dyn Home>) -> Callbacks {
     };
     let callback = config.queues[0].callback.clone().unwrap();
     let line = Line { tenant: "shop".to_owned(), queue: "support".to_owned(), config: callback, hours: None, context };
-    start(Arc::clone(home), vec![line], Messages::new(Arc::clone(home), &config)).0
+    let key = NumberKey::for_this_process().unwrap();
+    let shield = Arc::new(Shield::new(Arc::clone(home), key, &config));
+    start(shield, vec![line], Messages::new(Arc::clone(home), &config)).0
 }
 
 fn ask(email: Option<&str>, when: &str) -> CallbackAsk {

@@ -1,7 +1,6 @@
 //! The shield at the door and at the clerk's desk: a real book and a real clerk, no agent to give anything to.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
 use call::{QueueId, TenantId};
 use desk::{CallLimits, CallbackState, CancelledBy, Desk, DeskConfig, DeskLimits, FailReason};
@@ -170,6 +169,20 @@ async fn who_said_on_the_telephone_that_it_was_not_he_is_called_by_nobody() {
 }
 
 #[tokio::test]
+async fn the_word_of_the_telephone_is_noted_for_every_tenant() {
+    let house = House::open("", "");
+    let made = house.ask("shop", NUMBER, "s1").await.unwrap();
+    house.shield.not_me(made.view.id.parse().unwrap(), E164.to_owned());
+    let start = clock::now();
+    while !house.shield.suppressed("bank", E164).await.unwrap() {
+        assert!(start.elapsed() < PATIENCE);
+        tokio::task::yield_now().await;
+    }
+    let [noted] = house.home.suppressions(10).await.unwrap().try_into().unwrap();
+    assert_eq!(noted.by, SuppressedBy::Recipient);
+}
+
+#[tokio::test]
 async fn the_page_s_not_me_calls_it_off_and_binds_its_own_tenant_alone() {
     let house = House::open("", "");
     let made = house.ask("shop", NUMBER, "s1").await.unwrap();
@@ -250,7 +263,7 @@ async fn time_on_the_line_is_a_budget_too() {
     house.shield.note_line_time(house.line(), Duration::from_secs(60));
     house.shield.note_line_time(house.line(), Duration::from_secs(59));
     house.shield.note_line_time(house.line(), Duration::ZERO);
-    let start = Instant::now();
+    let start = clock::now();
     let (day, next) = Zone::named("UTC").unwrap().day_and_next(now).unwrap();
     let tally = Tally { day: day.to_string(), name: "line-ms:pbx".to_owned() };
     while house.home.counted(tally.clone()).await != Ok(119_000) {
