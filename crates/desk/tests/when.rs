@@ -299,11 +299,11 @@ fn a_day_ends_where_its_own_clock_says_also_when_it_is_an_hour_short_or_long() {
         ("2026-03-29T00:30:00Z", "2026-03-29", "2026-03-29T22:00:00Z"),
         ("2026-10-25T00:30:00Z", "2026-10-25", "2026-10-25T23:00:00Z"),
     ] {
-        let (found, until) = paris.day(ms(at)).unwrap();
+        let (found, until) = paris.day_and_next(ms(at)).unwrap();
         assert_eq!((found.to_string().as_str(), until), (day, ms(next)), "{at}");
     }
     // Beirut begins its summer at midnight: that day begins at one o'clock.
     let beirut = Zone::named("Asia/Beirut").unwrap();
-    let (day, until) = beirut.day(ms("2026-03-28T12:00:00Z")).unwrap();
+    let (day, until) = beirut.day_and_next(ms("2026-03-28T12:00:00Z")).unwrap();
     assert_eq!((day.to_string().as_str(), until), ("2026-03-28", ms("2026-03-28T22:00:00Z")));
 }
