@@ -6,10 +6,15 @@
 //!
 //! **One time.** A row that is not over has a moment at which somebody must look at it: while it is scheduled, when it
 //! is due; while a node holds it, when its lease ends. [`CallbackBook::lease_callbacks`] gives whatever has come to its moment.
+//!
+//! **One clock.** Whether a moment has come is judged by one clock: in a home that several nodes share the home's own, and
+//! the `now` of a caller does not count there. Two nodes whose clocks differ by minutes take nothing from each other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use call::TenantId;
 use desk::{Callback, CallbackId, CallbackState};
-use std::collections::BTreeMap;
 
 use crate::Answer;
 
@@ -22,7 +27,7 @@ pub struct NodeId(pub u128);
 pub struct Lease {
     /// The holder.
     pub node: NodeId,
-    /// From this moment on it may be taken over.
+    /// From this moment of the home's clock on it may be taken over.
     pub until_unix_ms: u64,
 }
 
@@ -131,21 +136,27 @@ pub trait CallbackBook: Send + Sync {
     fn change_callback(&self, change: Change) -> Answer<'_, Changed>;
 
     /// Takes at most `limit` call-backs whose moment has come, the longest overdue first; each has a new version, and
-    /// nobody else gets it before `until_unix_ms`. One that was being offered, dialled or talked on was its dead
-    /// holder's: [`Callback::take_over`].
+    /// nobody else gets it for so long. One that was being offered, dialled or talked on was its dead holder's:
+    /// [`Callback::take_over`].
     fn lease_callbacks(
         &self,
         node: NodeId,
         now_unix_ms: u64,
-        until_unix_ms: u64,
+        hold: Duration,
         limit: usize,
     ) -> Answer<'_, Vec<KeptCallback>>;
 
-    /// Holds on to these until a later moment, without a new version; gives those that are still this node's.
-    fn renew_callbacks(&self, node: NodeId, ids: Vec<CallbackId>, until_unix_ms: u64) -> Answer<'_, Vec<CallbackId>>;
+    /// Holds on to these for so long from now, without a new version; gives those that are still this node's.
+    fn renew_callbacks(
+        &self,
+        node: NodeId,
+        ids: Vec<CallbackId>,
+        now_unix_ms: u64,
+        hold: Duration,
+    ) -> Answer<'_, Vec<CallbackId>>;
 
-    /// When the next one must be looked at.
-    fn next_callback(&self) -> Answer<'_, Option<u64>>;
+    /// How long until the next one must be looked at; zero when its moment has come.
+    fn next_callback(&self, now_unix_ms: u64) -> Answer<'_, Option<Duration>>;
 
     /// Open call-backs of a queue by promised moment, from one moment on and before another: the seats that are taken.
     fn promised_callbacks(
@@ -160,6 +171,22 @@ pub trait CallbackBook: Send + Sync {
 
     /// How many are open, of one tenant or of all.
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64>;
+}
+
+impl Lease {
+    /// A lease that begins now.
+    pub(crate) fn begun(node: NodeId, now_unix_ms: u64, hold: Duration) -> Self {
+        Self { node, until_unix_ms: now_unix_ms.saturating_add(ms(hold)) }
+    }
+}
+
+/// How long until a moment.
+pub(crate) fn wait_until(at_unix_ms: u64, now_unix_ms: u64) -> Duration {
+    Duration::from_millis(at_unix_ms.saturating_sub(now_unix_ms))
+}
+
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// When a call-back must be looked at; never again when it is over.

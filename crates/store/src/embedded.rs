@@ -20,6 +20,7 @@ use desk::CallbackId;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
+use crate::callback::wait_until;
 use crate::counters::Counters;
 use crate::record::{Unreadable, encode_open, encode_record};
 use crate::{
@@ -276,22 +277,28 @@ impl CallbackBook for Embedded {
         &self,
         node: NodeId,
         now_unix_ms: u64,
-        until_unix_ms: u64,
+        hold: Duration,
         limit: usize,
     ) -> Answer<'_, Vec<KeptCallback>> {
-        let lease = Lease { node, until_unix_ms };
+        let lease = Lease::begun(node, now_unix_ms, hold);
         Box::pin(
             self.write(move |connection, counters| callbacks::lease(connection, lease, now_unix_ms, limit, counters)),
         )
     }
 
-    fn renew_callbacks(&self, node: NodeId, ids: Vec<CallbackId>, until_unix_ms: u64) -> Answer<'_, Vec<CallbackId>> {
-        let lease = Lease { node, until_unix_ms };
+    fn renew_callbacks(
+        &self,
+        node: NodeId,
+        ids: Vec<CallbackId>,
+        now_unix_ms: u64,
+        hold: Duration,
+    ) -> Answer<'_, Vec<CallbackId>> {
+        let lease = Lease::begun(node, now_unix_ms, hold);
         Box::pin(self.write(move |connection, _| callbacks::renew(connection, lease, &ids)))
     }
 
-    fn next_callback(&self) -> Answer<'_, Option<u64>> {
-        Box::pin(self.ask(|connection, _| callbacks::next(connection)))
+    fn next_callback(&self, now_unix_ms: u64) -> Answer<'_, Option<Duration>> {
+        Box::pin(self.ask(move |connection, _| Ok(callbacks::next(connection)?.map(|at| wait_until(at, now_unix_ms)))))
     }
 
     fn promised_callbacks(

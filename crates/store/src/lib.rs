@@ -27,7 +27,7 @@ use std::sync::Arc;
 use self::redis::Address;
 use call::{CallId, CallRecord, TenantId};
 
-pub use self::redis::{Redis, RedisOptions, shown_url};
+pub use self::redis::{LeaseClock, Redis, RedisOptions, shown_url};
 pub use callback::{
     Added, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised,
 };

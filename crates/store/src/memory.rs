@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use call::{CallId, CallRecord, QueueId, TenantId};
 use desk::CallbackId;
 
+use crate::callback::wait_until;
 use crate::{
     Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, KeptCallback, Lease, NewCallback,
     NodeId, NumberHash, OpenCall, Promised, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
@@ -154,19 +156,26 @@ impl CallbackBook for Memory {
         &self,
         node: NodeId,
         now_unix_ms: u64,
-        until_unix_ms: u64,
+        hold: Duration,
         limit: usize,
     ) -> Answer<'_, Vec<KeptCallback>> {
-        let lease = Lease { node, until_unix_ms };
+        let lease = Lease::begun(node, now_unix_ms, hold);
         Box::pin(async move { self.with_book(|book| book.lease(lease, now_unix_ms, limit)) })
     }
 
-    fn renew_callbacks(&self, node: NodeId, ids: Vec<CallbackId>, until_unix_ms: u64) -> Answer<'_, Vec<CallbackId>> {
-        Box::pin(async move { self.with_book(|book| book.renew(node, &ids, until_unix_ms)) })
+    fn renew_callbacks(
+        &self,
+        node: NodeId,
+        ids: Vec<CallbackId>,
+        now_unix_ms: u64,
+        hold: Duration,
+    ) -> Answer<'_, Vec<CallbackId>> {
+        let lease = Lease::begun(node, now_unix_ms, hold);
+        Box::pin(async move { self.with_book(|book| book.renew(lease, &ids)) })
     }
 
-    fn next_callback(&self) -> Answer<'_, Option<u64>> {
-        Box::pin(async move { self.with_book(|book| book.next()) })
+    fn next_callback(&self, now_unix_ms: u64) -> Answer<'_, Option<Duration>> {
+        Box::pin(async move { self.with_book(|book| book.next().map(|at| wait_until(at, now_unix_ms))) })
     }
 
     fn promised_callbacks(

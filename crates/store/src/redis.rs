@@ -1,8 +1,8 @@
 //! The shared home: one Redis (or Valkey) server for several gateways, with or without replicas; not a Cluster.
 //!
 //! **Who wins.** Every change of a call-back is one Lua script, and a server does one script at a time: of two nodes that
-//! lease, change or add, the second sees what the first has done. The time of a lease is the caller's; Redis is asked for
-//! none. Keys and their form: `keys.rs`.
+//! lease, change or add, the second sees what the first has done. Whether something is due, and until when it is held, is
+//! judged in the script by the server's clock: the gateways' own may differ by minutes. Keys and their form: `keys.rs`.
 //!
 //! **Write before answer.** Redis answers from memory; whether the answer survives the server is its own setting:
 //!
@@ -49,7 +49,7 @@ use redis::Cmd;
 
 use crate::record::Unreadable;
 use crate::{
-    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, KeptCallback, Lease, NewCallback,
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, KeptCallback, NewCallback,
     NodeId, NumberHash, OpenCall, Promised, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 pub(crate) use address::Address;
@@ -61,6 +61,16 @@ const PAGE: usize = 256;
 
 /// What a write did: rows changed, and the answer to whoever asked for it.
 type Written<T> = Result<(u64, T), StoreError>;
+
+/// Whose clock says what is due and when a lease ends.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LeaseClock {
+    /// The server's: one for all nodes.
+    #[default]
+    Server,
+    /// That of whoever asks: for a simulation, whose time is not the world's.
+    Caller,
+}
 
 /// How the server is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,6 +85,8 @@ pub struct RedisOptions {
     pub max_callbacks: u64,
     /// So many calls that have ended are kept; the oldest make room. Default 1,000,000 (about 2 kB each).
     pub max_calls: u64,
+    /// Whose clock says what is due. Default the server's.
+    pub lease_clock: LeaseClock,
 }
 
 impl Default for RedisOptions {
@@ -85,6 +97,7 @@ impl Default for RedisOptions {
             heartbeat: Duration::from_secs(10),
             max_callbacks: 1_000_000,
             max_calls: 1_000_000,
+            lease_clock: LeaseClock::default(),
         }
     }
 }
@@ -233,20 +246,24 @@ impl CallbackBook for Redis {
         &self,
         node: NodeId,
         now_unix_ms: u64,
-        until_unix_ms: u64,
+        hold: Duration,
         limit: usize,
     ) -> Answer<'_, Vec<KeptCallback>> {
-        let lease = Lease { node, until_unix_ms };
-        self.write(move |session| async move { callbacks::lease(&session, lease, now_unix_ms, limit).await })
+        self.write(move |session| async move { callbacks::lease(&session, node, now_unix_ms, hold, limit).await })
     }
 
-    fn renew_callbacks(&self, node: NodeId, ids: Vec<CallbackId>, until_unix_ms: u64) -> Answer<'_, Vec<CallbackId>> {
-        let lease = Lease { node, until_unix_ms };
-        self.write(move |session| async move { callbacks::renew(&session, lease, &ids).await })
+    fn renew_callbacks(
+        &self,
+        node: NodeId,
+        ids: Vec<CallbackId>,
+        now_unix_ms: u64,
+        hold: Duration,
+    ) -> Answer<'_, Vec<CallbackId>> {
+        self.write(move |session| async move { callbacks::renew(&session, node, &ids, now_unix_ms, hold).await })
     }
 
-    fn next_callback(&self) -> Answer<'_, Option<u64>> {
-        self.ask(|session| async move { callbacks::next(&session).await })
+    fn next_callback(&self, now_unix_ms: u64) -> Answer<'_, Option<Duration>> {
+        self.ask(move |session| async move { callbacks::next(&session, now_unix_ms).await })
     }
 
     fn promised_callbacks(

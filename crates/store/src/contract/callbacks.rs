@@ -14,6 +14,7 @@ use crate::{Added, Arc, CallbackQuery, Change, Changed, KeptCallback, Lease, Mem
 
 const A: NodeId = NodeId(0xa);
 const B: NodeId = NodeId(0xb);
+const HOLD: Duration = Duration::from_secs(15);
 
 /// A call-back with every field filled, promised for this moment.
 pub(crate) fn callback(id: u128, promised_unix_ms: u64) -> Callback {
@@ -66,7 +67,14 @@ fn ids(kept: &[KeptCallback]) -> Vec<u128> {
 }
 
 async fn lease(home: &Arc<dyn Home>, node: NodeId, now: u64) -> Vec<u128> {
-    ids(&home.lease_callbacks(node, now, now + 15_000, 100).await.unwrap())
+    ids(&home.lease_callbacks(node, now, HOLD, 100).await.unwrap())
+}
+
+/// When the next one must be looked at.
+async fn next(home: &Arc<dyn Home>) -> Option<u64> {
+    let wait = home.next_callback(0).await.unwrap();
+    assert_eq!(home.next_callback(u64::MAX / 4).await, Ok(wait.map(|_| Duration::ZERO)), "overdue");
+    wait.map(|wait| u64::try_from(wait.as_millis()).unwrap())
 }
 
 #[test]
@@ -170,17 +178,17 @@ fn what_is_due_is_given_to_one_node_the_longest_overdue_first() {
         for (id, at) in [(1, 5_000), (2, 3_000), (3, 4_000), (4, 5_001)] {
             add(&home, id, at).await;
         }
-        assert_eq!(home.next_callback().await, Ok(Some(3_000)));
+        assert_eq!(next(&home).await, Some(3_000));
         assert_eq!(lease(&home, A, 2_999).await, []);
-        let two = home.lease_callbacks(A, 5_000, 20_000, 2).await.unwrap();
+        let two = home.lease_callbacks(A, 5_000, HOLD, 2).await.unwrap();
         assert_eq!(ids(&two), [2, 3]);
         let held = Some(Lease { node: A, until_unix_ms: 20_000 });
         assert!(two.iter().all(|kept| kept.lease == held && kept.version == 2));
         assert_eq!(lease(&home, B, 5_000).await, [1]);
         assert_eq!(lease(&home, B, 5_000).await, []);
-        assert_eq!(home.next_callback().await, Ok(Some(5_001)));
+        assert_eq!(next(&home).await, Some(5_001));
         assert_eq!(lease(&home, B, 19_999).await, [4]);
-        assert_eq!(home.next_callback().await, Ok(Some(20_000)));
+        assert_eq!(next(&home).await, Some(20_000));
     });
 }
 
@@ -190,15 +198,15 @@ fn a_lease_that_is_not_renewed_goes_to_another_and_the_sleeper_changes_nothing()
         for id in 1..=3 {
             add(&home, id, 1_000).await;
         }
-        let held = home.lease_callbacks(A, 1_000, 16_000, 10).await.unwrap();
+        let held = home.lease_callbacks(A, 1_000, HOLD, 10).await.unwrap();
         let all = [1, 2, 3].map(CallbackId::new).to_vec();
-        let mut renewed = home.renew_callbacks(A, all.clone(), 20_000).await.unwrap();
+        let mut renewed = home.renew_callbacks(A, all.clone(), 5_000, HOLD).await.unwrap();
         renewed.sort();
         assert_eq!(renewed, all);
-        assert_eq!(home.renew_callbacks(B, all.clone(), 90_000).await, Ok(vec![]));
+        assert_eq!(home.renew_callbacks(B, all.clone(), 5_000, HOLD).await, Ok(vec![]));
         assert_eq!(lease(&home, B, 19_999).await, []);
         assert_eq!(lease(&home, B, 20_000).await, [1, 2, 3]);
-        assert_eq!(home.renew_callbacks(A, all, 90_000).await, Ok(vec![]));
+        assert_eq!(home.renew_callbacks(A, all, 20_000, HOLD).await, Ok(vec![]));
         let sleeper = held.into_iter().next().unwrap();
         let late = Change { callback: sleeper.callback, version: sleeper.version, held: true };
         assert!(matches!(home.change_callback(late).await, Ok(Changed::Stale(kept)) if kept.lease.unwrap().node == B));
@@ -210,7 +218,7 @@ fn a_change_keeps_the_lease_or_gives_it_back() {
     on_every_home(|home| async move {
         let rules = RetryRules::default();
         add(&home, 1, 1_000).await;
-        let kept = home.lease_callbacks(A, 1_000, 16_000, 10).await.unwrap().remove(0);
+        let kept = home.lease_callbacks(A, 1_000, HOLD, 10).await.unwrap().remove(0);
         let queued = change(&home, &kept, true, |callback| callback.come_due(1_000, &rules).unwrap()).await;
         assert_eq!(queued.lease, Some(Lease { node: A, until_unix_ms: 16_000 }));
         assert_eq!(lease(&home, B, 2_000).await, []);
@@ -221,10 +229,10 @@ fn a_change_keeps_the_lease_or_gives_it_back() {
         // Moved by its visitor while B holds it: nobody's until then.
         let held = home.callback(CallbackId::new(1)).await.unwrap().unwrap();
         let moved = change(&home, &held, true, |callback| callback.reschedule(50_000, None).unwrap()).await;
-        assert_eq!((moved.lease, home.next_callback().await), (None, Ok(Some(50_000))));
-        assert_eq!(home.renew_callbacks(B, vec![CallbackId::new(1)], 60_000).await, Ok(vec![]));
+        assert_eq!((moved.lease, next(&home).await), (None, Some(50_000)));
+        assert_eq!(home.renew_callbacks(B, vec![CallbackId::new(1)], 45_000, HOLD).await, Ok(vec![]));
         let over = change(&home, &moved, true, |callback| callback.cancel(CancelledBy::Visitor).unwrap()).await;
-        assert_eq!((over.lease, home.next_callback().await), (None, Ok(None)));
+        assert_eq!((over.lease, next(&home).await), (None, None));
         assert_eq!(lease(&home, A, u64::MAX / 4).await, []);
     });
 }
@@ -269,8 +277,8 @@ async fn random_step(home: &Arc<dyn Home>, rng: &mut SmallRng, now: &mut u64, st
             let new = NewCallback { request_key: key, ..new };
             format!("{:?}", home.add_callback(new).await)
         }
-        4..=5 => format!("{:?}", home.lease_callbacks(node, *now, *now + 15_000, rng.random_range(1..6)).await),
-        6 => format!("{:?}", home.renew_callbacks(node, vec![id], *now + 15_000).await),
+        4..=5 => format!("{:?}", home.lease_callbacks(node, *now, HOLD, rng.random_range(1..6)).await),
+        6 => format!("{:?}", home.renew_callbacks(node, vec![id], *now, HOLD).await),
         7..=8 => {
             let Some(kept) = home.callback(id).await.unwrap() else { return "none".to_owned() };
             let mut callback = kept.callback;
@@ -290,9 +298,10 @@ async fn random_step(home: &Arc<dyn Home>, rng: &mut SmallRng, now: &mut u64, st
             format!("{:?}", home.change_callback(Change { callback, version, held: rng.random() }).await)
         }
         _ => format!(
-            "{:?} {:?} {:?}",
-            home.next_callback().await,
+            "{:?} {:?} {:?} {:?}",
+            home.next_callback(*now).await,
             home.open_callbacks(None).await,
+            home.open_callbacks(Some("shop".into())).await,
             home.promised_callbacks(("shop".into(), "support".into()), 0, *now).await
         ),
     }

@@ -16,16 +16,38 @@ use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallb
 /// What a kept call-back is read from.
 const COLUMNS: &str = "id, manage, change, lease_node, lease_until_unix_ms, version, row";
 
+// What is asked for every call that is promised, due or held: each follows an index (plan_tests).
+const BY_ID: &str = "id = ?1 LIMIT 1";
+const REQUESTED: &str = "tenant = ?1 AND request_key = ?2 LIMIT 1";
+const WAITING: &str = "tenant = ?1 AND number = ?2 AND is_open LIMIT 1";
+const DUE: &str = "wake_unix_ms <= ?1 ORDER BY wake_unix_ms, id LIMIT ?2";
+const NEXT: &str = "SELECT wake_unix_ms FROM callbacks WHERE wake_unix_ms IS NOT NULL ORDER BY wake_unix_ms LIMIT 1";
+const RENEW: &str =
+    "UPDATE callbacks SET lease_until_unix_ms = ?3, wake_unix_ms = ?3 WHERE id = ?1 AND lease_node = ?2";
+const FREE_ALL: &str = "UPDATE callbacks INDEXED BY callbacks_held SET wake_unix_ms = 0
+    WHERE lease_node IS NOT NULL AND wake_unix_ms IS NOT NULL";
+const PROMISED: &str = "SELECT promised_unix_ms, COUNT(*) FROM callbacks
+    WHERE tenant = ?1 AND queue = ?2 AND is_open AND promised_unix_ms >= ?3 AND promised_unix_ms < ?4
+    GROUP BY promised_unix_ms";
+const TO_NUMBER: &str = "SELECT COUNT(*) FROM callbacks WHERE number = ?1 AND asked_unix_ms >= ?2";
+const OPEN_OF: &str = "SELECT open FROM callbacks_open_of WHERE tenant = ?1";
+/// One row a tenant.
+const OPEN: &str = "SELECT COALESCE(SUM(open), 0) FROM callbacks_open_of";
+
+fn select(condition: &str) -> String {
+    format!("SELECT {COLUMNS} FROM callbacks WHERE {condition}")
+}
+
 /// Keeps a new one, unless the same request came before or the number has an open one.
 pub(super) fn add(connection: &Connection, new: &NewCallback, counters: &Counters) -> Written<Added> {
     let (tenant, number) = (&new.callback.tenant().0, &new.callback.wish().number);
     if let Some(key) = &new.request_key {
-        let found = first(connection, "tenant = ?1 AND request_key = ?2", (tenant, key), counters)?;
+        let found = first(connection, REQUESTED, (tenant, key), counters)?;
         if let Some(kept) = found {
             return Ok((0, Added::Same(kept)));
         }
     }
-    if let Some(kept) = first(connection, "tenant = ?1 AND number = ?2 AND is_open", (tenant, number), counters)? {
+    if let Some(kept) = first(connection, WAITING, (tenant, number), counters)? {
         return Ok((0, Added::Open(kept)));
     }
     let kept = KeptCallback { callback: new.callback.clone(), manage: new.manage, version: 1, lease: None };
@@ -92,14 +114,10 @@ pub(super) fn lease(
     counters: &Counters,
 ) -> Written<Vec<KeptCallback>> {
     const ASIDE_MS: u64 = 3_600_000;
-    let sql = format!(
-        "SELECT {COLUMNS} FROM callbacks WHERE wake_unix_ms <= ?1 ORDER BY wake_unix_ms, id LIMIT {}",
-        limit.min(CallbackQuery::LIMIT_MAX)
-    );
     let mut taken = Vec::new();
     let mut unreadable = Vec::new();
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([to_column(now_unix_ms)])?;
+    let mut statement = connection.prepare_cached(&select(DUE))?;
+    let mut rows = statement.query((to_column(now_unix_ms), to_column(limit.min(CallbackQuery::LIMIT_MAX) as u64)))?;
     while let Some(row) = rows.next()? {
         match kept(row, counters)? {
             Some(kept) => taken.push(KeptCallback { version: kept.version + 1, lease: Some(lease), ..kept }),
@@ -117,8 +135,7 @@ pub(super) fn lease(
 
 /// Holds on to what is still this node's.
 pub(super) fn renew(connection: &Connection, lease: Lease, ids: &[CallbackId]) -> Written<Vec<CallbackId>> {
-    let sql = "UPDATE callbacks SET lease_until_unix_ms = ?3, wake_unix_ms = ?3 WHERE id = ?1 AND lease_node = ?2";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(RENEW)?;
     let (node, until) = (hex(lease.node.0), to_column(lease.until_unix_ms));
     let mut held = Vec::new();
     for id in ids {
@@ -131,8 +148,7 @@ pub(super) fn renew(connection: &Connection, lease: Lease, ids: &[CallbackId]) -
 
 /// The file has one owner at a time: whoever held anything before is dead.
 pub(super) fn free_all(connection: &Connection) -> Result<usize, StoreError> {
-    let sql = "UPDATE callbacks SET wake_unix_ms = 0 WHERE lease_node IS NOT NULL AND wake_unix_ms IS NOT NULL";
-    Ok(connection.execute(sql, [])?)
+    Ok(connection.execute(FREE_ALL, [])?)
 }
 
 /// One call-back.
@@ -141,7 +157,7 @@ pub(super) fn one(
     id: CallbackId,
     counters: &Counters,
 ) -> Result<Option<KeptCallback>, StoreError> {
-    first(connection, "id = ?1", [id.to_string()], counters)
+    first(connection, BY_ID, [id.to_string()], counters)
 }
 
 /// What was made of a request.
@@ -151,7 +167,7 @@ pub(super) fn requested(
     key: &str,
     counters: &Counters,
 ) -> Result<Option<KeptCallback>, StoreError> {
-    first(connection, "tenant = ?1 AND request_key = ?2", (&tenant.0, key), counters)
+    first(connection, REQUESTED, (&tenant.0, key), counters)
 }
 
 fn first(
@@ -160,8 +176,7 @@ fn first(
     values: impl rusqlite::Params,
     counters: &Counters,
 ) -> Result<Option<KeptCallback>, StoreError> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM callbacks WHERE {condition} LIMIT 1"))?;
+    let mut statement = connection.prepare_cached(&select(condition))?;
     let mut rows = statement.query(values)?;
     let Some(row) = rows.next()? else { return Ok(None) };
     // As if it were not there, it would be promised twice.
@@ -197,8 +212,7 @@ pub(super) fn list(
 
 /// When the next one must be looked at.
 pub(super) fn next(connection: &Connection) -> Result<Option<u64>, StoreError> {
-    let sql = "SELECT wake_unix_ms FROM callbacks WHERE wake_unix_ms IS NOT NULL ORDER BY wake_unix_ms LIMIT 1";
-    let found = connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+    let found = connection.prepare_cached(NEXT)?.query_row([], |row| row.get::<_, i64>(0)).optional()?;
     Ok(found.and_then(|at| u64::try_from(at).ok()))
 }
 
@@ -209,10 +223,7 @@ pub(super) fn promised(
     from_unix_ms: u64,
     to_unix_ms: u64,
 ) -> Result<Promised, StoreError> {
-    let sql = "SELECT promised_unix_ms, COUNT(*) FROM callbacks
-        WHERE tenant = ?1 AND queue = ?2 AND is_open AND promised_unix_ms >= ?3 AND promised_unix_ms < ?4
-        GROUP BY promised_unix_ms";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(PROMISED)?;
     let values = (&tenant.0, &queue.0, to_column(from_unix_ms), to_column(to_unix_ms));
     let rows = statement.query_map(values, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?)))?;
     rows.map(|row| row.map(|(at, count)| (u64::try_from(at).unwrap_or(0), count)).map_err(StoreError::from)).collect()
@@ -220,9 +231,8 @@ pub(super) fn promised(
 
 /// How often this number was asked for.
 pub(super) fn count_to(connection: &Connection, number: &str, since_unix_ms: u64) -> Result<u64, StoreError> {
-    let sql = "SELECT COUNT(*) FROM callbacks WHERE number = ?1 AND asked_unix_ms >= ?2";
     Ok(connection
-        .prepare_cached(sql)?
+        .prepare_cached(TO_NUMBER)?
         .query_row((number, to_column(since_unix_ms)), |row| row.get::<_, u32>(0))?
         .into())
 }
@@ -231,13 +241,13 @@ pub(super) fn count_to(connection: &Connection, number: &str, since_unix_ms: u64
 pub(super) fn count_open(connection: &Connection, tenant: Option<&TenantId>) -> Result<u64, StoreError> {
     let count = match tenant {
         Some(tenant) => connection
-            .prepare_cached("SELECT COUNT(*) FROM callbacks WHERE is_open AND tenant = ?1")?
-            .query_row([&tenant.0], |row| row.get::<_, u32>(0))?,
-        None => connection
-            .prepare_cached("SELECT COUNT(*) FROM callbacks WHERE is_open")?
-            .query_row([], |row| row.get::<_, u32>(0))?,
+            .prepare_cached(OPEN_OF)?
+            .query_row([&tenant.0], |row| row.get::<_, i64>(0))
+            .optional()?
+            .unwrap_or_default(),
+        None => connection.prepare_cached(OPEN)?.query_row([], |row| row.get(0))?,
     };
-    Ok(count.into())
+    Ok(u64::try_from(count).unwrap_or_default())
 }
 
 fn kept(row: &Row<'_>, counters: &Counters) -> Result<Option<KeptCallback>, StoreError> {
@@ -272,4 +282,73 @@ fn hex(bits: u128) -> String {
 
 fn bits(text: &str) -> Option<u128> {
     u128::from_str_radix(text, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+
+    /// How SQLite finds what is asked for.
+    fn plan(sql: &str) -> Vec<String> {
+        let mut file = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut file, schema::STEPS).unwrap();
+        let mut statement = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let values = vec![Value::Integer(1); statement.parameter_count()];
+        let rows = statement.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn what_is_asked_for_every_call_follows_an_index_and_sorts_nothing() {
+        for (sql, index) in [
+            (select(BY_ID), "sqlite_autoindex_callbacks_1 (id=?)"),
+            (select(REQUESTED), "callbacks_request (tenant=? AND request_key=?)"),
+            (select(WAITING), "callbacks_open (tenant=? AND number=?)"),
+            (select(DUE), "callbacks_wake (wake_unix_ms<?)"),
+            (RENEW.to_owned(), "sqlite_autoindex_callbacks_1 (id=?)"),
+            (
+                PROMISED.to_owned(),
+                "callbacks_promised (tenant=? AND queue=? AND promised_unix_ms>? AND promised_unix_ms<?)",
+            ),
+            (TO_NUMBER.to_owned(), "callbacks_to (number=? AND asked_unix_ms>?)"),
+        ] {
+            let plan = plan(&sql);
+            assert_eq!(plan.len(), 1, "{sql}: {plan:?}");
+            assert!(plan[0].starts_with("SEARCH callbacks USING") && plan[0].ends_with(index), "{sql}: {plan:?}");
+        }
+        // The first of an index, and an index of nothing but what was held: rows are passed, but only those that are asked for.
+        assert_eq!(plan(NEXT), ["SEARCH callbacks USING COVERING INDEX callbacks_wake (wake_unix_ms>?)"]);
+        assert_eq!(plan(FREE_ALL), ["SCAN callbacks USING INDEX callbacks_held"]);
+        assert_eq!(plan(OPEN_OF), ["SEARCH callbacks_open_of USING PRIMARY KEY (tenant=?)"]);
+        assert_eq!(plan(OPEN), ["SCAN callbacks_open_of"]);
+    }
+
+    #[test]
+    fn an_older_file_is_counted_once_and_the_count_follows_its_rows() {
+        let mut file = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut file, &schema::STEPS[..2]).unwrap();
+        for (id, tenant, is_open) in
+            [("1", "shop", true), ("2", "shop", true), ("3", "bank", true), ("4", "bank", false)]
+        {
+            let sql = "INSERT INTO callbacks VALUES (?1, ?2, 'q', ?1, NULL, '0', 1, 1, ?3, 1, NULL, NULL, 1, 1, '{}')";
+            file.execute(sql, (id, tenant, is_open)).unwrap();
+        }
+        schema::migrate(&mut file, schema::STEPS).unwrap();
+        let counted = |file: &Connection| {
+            ["shop", "bank", "none"].map(|tenant| count_open(file, Some(&tenant.into())).unwrap()).to_vec()
+        };
+        assert_eq!((counted(&file), count_open(&file, None)), (vec![2, 1, 0], Ok(3)));
+        let set = |id: &str, is_open: bool| {
+            file.execute("UPDATE callbacks SET is_open = ?2 WHERE id = ?1", (id, is_open)).unwrap();
+        };
+        set("1", false);
+        set("1", false);
+        set("4", true);
+        file.execute("DELETE FROM callbacks WHERE id = '3'", []).unwrap();
+        assert_eq!((counted(&file), count_open(&file, None)), (vec![1, 1, 0], Ok(2)));
+        // What is rolled back was never counted.
+        file.execute_batch("BEGIN; UPDATE callbacks SET is_open = 0; ROLLBACK").unwrap();
+        assert_eq!(counted(&file), [1, 1, 0]);
+    }
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use call::{QueueId, TenantId};
-use desk::CallbackId;
+use desk::{Callback, CallbackId};
 
 use crate::callback::{lease_after, wake};
-use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised, StoreError};
+use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, Promised, StoreError};
 
 /// At most so many are kept; those that are over make room, the oldest first.
 const MAX_KEPT: usize = 1_000_000;
@@ -18,7 +18,15 @@ pub(super) struct Book {
     wakes: BTreeSet<(u64, CallbackId)>,
     /// Open ones by tenant and number.
     open: BTreeMap<(TenantId, String), CallbackId>,
+    /// How many of a tenant are open.
+    open_of: BTreeMap<TenantId, u64>,
+    /// Open ones by queue and promised moment.
+    promised: BTreeSet<(TenantId, QueueId, u64, CallbackId)>,
+    /// Those that are over, by when they were asked for: the first to make room.
+    over: BTreeSet<(u64, CallbackId)>,
     requests: BTreeMap<(TenantId, String), CallbackId>,
+    /// The request of each, if it had a key.
+    keys: BTreeMap<CallbackId, (TenantId, String)>,
     /// All by when they were asked for.
     asked: BTreeSet<(u64, CallbackId)>,
     /// All by number and when they were asked for.
@@ -39,6 +47,7 @@ impl Book {
         }
         self.make_room()?;
         if let Some(request) = request {
+            self.keys.insert(id, request.clone());
             self.requests.insert(request, id);
         }
         let kept = KeptCallback { callback: new.callback, manage: new.manage, version: 1, lease: None };
@@ -53,34 +62,46 @@ impl Book {
         if self.kept.len() < MAX_KEPT {
             return Ok(());
         }
-        let is_over = |id: &CallbackId| self.kept.get(id).is_none_or(|kept| kept.callback.state().is_over());
-        let oldest = self.asked.iter().find(|(_, id)| is_over(id)).copied().ok_or(StoreError::Overloaded)?;
+        let oldest = self.over.pop_first().ok_or(StoreError::Overloaded)?;
         self.asked.remove(&oldest);
         if let Some(kept) = self.kept.remove(&oldest.1) {
             self.numbers.remove(&(kept.callback.wish().number.clone(), oldest.0, oldest.1));
         }
-        self.requests.retain(|_, id| *id != oldest.1);
+        if let Some(request) = self.keys.remove(&oldest.1) {
+            self.requests.remove(&request);
+        }
         Ok(())
     }
 
     fn put(&mut self, kept: KeptCallback) {
         let id = kept.callback.id();
-        if let Some(before) = self.kept.get(&id)
-            && let Some(at) = wake(&before.callback, before.lease.as_ref())
-        {
+        let before = self.kept.get(&id);
+        if let Some(at) = before.and_then(|before| wake(&before.callback, before.lease.as_ref())) {
             self.wakes.remove(&(at, id));
         }
-        let number = (kept.callback.tenant().clone(), kept.callback.wish().number.clone());
+        let was_open = before.is_some_and(|before| !before.callback.state().is_over());
+        if let Some(place) = before.map(|before| place(&before.callback)) {
+            self.promised.remove(&place);
+        }
+        let (tenant, asked) = (kept.callback.tenant().clone(), (kept.callback.wish().asked_unix_ms, id));
+        let number = (tenant.clone(), kept.callback.wish().number.clone());
+        let count = self.open_of.entry(tenant).or_default();
         match wake(&kept.callback, kept.lease.as_ref()) {
             Some(at) => {
+                *count += u64::from(!was_open);
                 self.wakes.insert((at, id));
+                self.over.remove(&asked);
+                self.promised.insert(place(&kept.callback));
                 self.open.insert(number, id);
             }
-            // A change of one that was over already: the number may have another by now.
-            None if self.open.get(&number) == Some(&id) => {
-                self.open.remove(&number);
+            None => {
+                *count -= u64::from(was_open);
+                self.over.insert(asked);
+                // A change of one that was over already: the number may have another by now.
+                if self.open.get(&number) == Some(&id) {
+                    self.open.remove(&number);
+                }
             }
-            None => {}
         }
         self.kept.insert(id, kept);
     }
@@ -128,12 +149,12 @@ impl Book {
         taken
     }
 
-    pub(super) fn renew(&mut self, node: NodeId, ids: &[CallbackId], until_unix_ms: u64) -> Vec<CallbackId> {
+    pub(super) fn renew(&mut self, renewed: Lease, ids: &[CallbackId]) -> Vec<CallbackId> {
         let mut held = Vec::new();
         for id in ids {
-            let kept = self.kept.get(id).filter(|kept| kept.lease.is_some_and(|lease| lease.node == node));
+            let kept = self.kept.get(id).filter(|kept| kept.lease.is_some_and(|lease| lease.node == renewed.node));
             if let Some(kept) = kept.cloned() {
-                self.put(KeptCallback { lease: Some(Lease { node, until_unix_ms }), ..kept });
+                self.put(KeptCallback { lease: Some(renewed), ..kept });
                 held.push(*id);
             }
         }
@@ -146,14 +167,9 @@ impl Book {
 
     pub(super) fn promised(&self, (tenant, queue): &(TenantId, QueueId), from: u64, to: u64) -> Promised {
         let mut seats = Promised::new();
-        for id in
-            self.open.range((tenant.clone(), String::new())..).take_while(|((of, _), _)| of == tenant).map(|(_, id)| id)
-        {
-            let Some(callback) = self.kept.get(id).map(|kept| &kept.callback) else { continue };
-            let at = callback.wish().promised_unix_ms;
-            if callback.queue() == queue && (from..to).contains(&at) {
-                *seats.entry(at).or_default() += 1;
-            }
+        let bound = |at| (tenant.clone(), queue.clone(), at, CallbackId::new(0));
+        for (.., at, _) in self.promised.range(bound(from)..bound(to.max(from))) {
+            *seats.entry(*at).or_default() += 1;
         }
         seats
     }
@@ -165,8 +181,13 @@ impl Book {
 
     pub(super) fn count_open(&self, tenant: Option<&TenantId>) -> u64 {
         match tenant {
-            None => self.open.len() as u64,
-            Some(tenant) => self.open.keys().filter(|(of, _)| of == tenant).count() as u64,
+            None => self.open_of.values().sum(),
+            Some(tenant) => self.open_of.get(tenant).copied().unwrap_or_default(),
         }
     }
+}
+
+/// Where a call-back stands among the seats of its queue.
+fn place(callback: &Callback) -> (TenantId, QueueId, u64, CallbackId) {
+    (callback.tenant().clone(), callback.queue().clone(), callback.wish().promised_unix_ms, callback.id())
 }

@@ -2,6 +2,7 @@
 //! the row and is written with it.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use call::{QueueId, TenantId};
 use desk::{Callback, CallbackId};
@@ -9,16 +10,20 @@ use redis::{Script, ScriptInvocation};
 
 use super::keys::{key, prefix};
 use super::link::Session;
-use super::{PAGE, Written, damaged, newest};
-use crate::callback::{keeps_lease, wake};
+use super::{LeaseClock, PAGE, Written, damaged, newest};
+use crate::callback::{keeps_lease, ms, wake};
 use crate::callback_row::{self, VERSION};
 use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised, StoreError};
 
 static ADD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/add_callback.lua")));
 static CHANGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/change_callback.lua")));
 static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/forget_callback.lua")));
-static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/lease_callbacks.lua")));
-static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/renew_callbacks.lua")));
+static LEASE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/lease_callbacks.lua"))));
+static NEXT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/next_callback.lua"))));
+static RENEW: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/renew_callbacks.lua"))));
 
 /// How often room is made for one more before it is refused.
 const ROOM_TRIES: u32 = 8;
@@ -136,8 +141,9 @@ pub(super) async fn change(session: &Session, change: &Change) -> Written<Change
 /// Takes what has come to its moment; a page a script, so that no other command waits long.
 pub(super) async fn lease(
     session: &Session,
-    lease: Lease,
+    node: NodeId,
     now_unix_ms: u64,
+    hold: Duration,
     limit: usize,
 ) -> Written<Vec<KeptCallback>> {
     let limit = limit.min(CallbackQuery::LIMIT_MAX);
@@ -146,9 +152,9 @@ pub(super) async fn lease(
     while asked < limit {
         let page = (limit - asked).min(PAGE);
         let mut script = LEASE.key(key(&["wake"]));
-        script.arg(now_unix_ms).arg(hex(lease.node.0)).arg(lease.until_unix_ms).arg(page).arg(prefix("callback"));
-        let rows: Vec<Fields> = match session.script(&script).await {
-            Ok(rows) => rows,
+        script.arg(clock(session, now_unix_ms)).arg(hex(node.0)).arg(ms(hold)).arg(page).arg(prefix("callback"));
+        let (at_unix_ms, rows): (u64, Vec<Fields>) = match session.script(&script).await {
+            Ok(answer) => answer,
             // What was taken before is this node's, and it must know.
             Err(_) if !taken.is_empty() => break,
             Err(error) => return Err(error),
@@ -156,12 +162,12 @@ pub(super) async fn lease(
         for fields in &rows {
             match kept(session, fields) {
                 Some(kept) => taken.push(kept),
-                None => put_aside(session, fields, now_unix_ms).await?,
+                None => put_aside(session, fields, at_unix_ms).await?,
             }
         }
         asked += page;
         // A lease that is over already would be taken again and again.
-        if rows.len() < page || lease.until_unix_ms <= now_unix_ms {
+        if rows.len() < page || hold.is_zero() {
             break;
         }
     }
@@ -177,11 +183,17 @@ async fn put_aside(session: &Session, fields: &Fields, now_unix_ms: u64) -> Resu
 }
 
 /// Holds on to what is still this node's.
-pub(super) async fn renew(session: &Session, lease: Lease, ids: &[CallbackId]) -> Written<Vec<CallbackId>> {
+pub(super) async fn renew(
+    session: &Session,
+    node: NodeId,
+    ids: &[CallbackId],
+    now_unix_ms: u64,
+    hold: Duration,
+) -> Written<Vec<CallbackId>> {
     let mut held = Vec::new();
     for page in ids.chunks(PAGE) {
         let mut script = RENEW.key(key(&["wake"]));
-        script.arg(hex(lease.node.0)).arg(lease.until_unix_ms).arg(prefix("callback"));
+        script.arg(clock(session, now_unix_ms)).arg(hex(node.0)).arg(ms(hold)).arg(prefix("callback"));
         page.iter().for_each(|id| {
             script.arg(id.to_string());
         });
@@ -241,12 +253,18 @@ pub(super) async fn list(session: &Session, query: &CallbackQuery) -> Result<Vec
 }
 
 /// When the next one must be looked at.
-pub(super) async fn next(session: &Session) -> Result<Option<u64>, StoreError> {
-    let mut command = redis::cmd("ZRANGE");
-    command.arg(key(&["wake"])).arg(0).arg(0).arg("WITHSCORES");
-    let first: Vec<(String, f64)> = session.command(&command).await?;
-    // Whole numbers all of them, exact until far beyond the year 200,000.
-    Ok(first.first().map(|(_, at)| *at as u64))
+pub(super) async fn next(session: &Session, now_unix_ms: u64) -> Result<Option<Duration>, StoreError> {
+    let mut script = NEXT.key(key(&["wake"]));
+    let wait_ms: Option<u64> = session.script(script.arg(clock(session, now_unix_ms))).await?;
+    Ok(wait_ms.map(Duration::from_millis))
+}
+
+/// The time a script goes by: empty for the server's own.
+fn clock(session: &Session, now_unix_ms: u64) -> String {
+    match session.0.options.lease_clock {
+        LeaseClock::Server => String::new(),
+        LeaseClock::Caller => now_unix_ms.to_string(),
+    }
 }
 
 /// Seats taken, by promised moment.

@@ -27,6 +27,8 @@ macro_rules! need_server {
 
 const A: NodeId = NodeId(0xa);
 const B: NodeId = NodeId(0xb);
+/// How long a node holds what it leased.
+const HOLD: Duration = Duration::from_secs(15);
 /// What a command may take as far as an assertion goes: the limit is 250 ms, the machine may be busy.
 const SOON: Duration = Duration::from_secs(1);
 /// Back by then.
@@ -89,7 +91,7 @@ fn two_thousand_due_go_to_two_nodes_each_exactly_once() {
                 tokio::spawn(async move {
                     let mut mine = Vec::new();
                     loop {
-                        let taken = home.lease_callbacks(node, 6_000, 20_000, 7).await.unwrap();
+                        let taken = home.lease_callbacks(node, 6_000, HOLD, 7).await.unwrap();
                         if taken.is_empty() {
                             return mine;
                         }
@@ -112,6 +114,41 @@ fn two_thousand_due_go_to_two_nodes_each_exactly_once() {
 }
 
 #[test]
+fn nodes_whose_clocks_differ_by_minutes_take_nothing_from_each_other() {
+    const MINUTES_MS: u64 = 10 * 60_000;
+    let server = need_server!();
+    runtime().block_on(async {
+        let options = RedisOptions { answer_limit: Duration::from_secs(10), ..RedisOptions::default() };
+        let (slow, fast) = (Redis::open(&server.url(), options).unwrap(), Redis::open(&server.url(), options).unwrap());
+        let now = server.now_unix_ms();
+        let (behind, ahead) = (now - MINUTES_MS, now + MINUTES_MS);
+        add(&slow, 1, now - 2).await;
+        add(&slow, 2, now - 1).await;
+        add(&slow, 3, now + MINUTES_MS / 2).await;
+        let ids = |kept: &[KeptCallback]| kept.iter().map(|kept| kept.callback.id().bits()).collect::<Vec<_>>();
+        // What is due is due for the one who thinks that it is not, and what is not is not for the one ahead.
+        let held = slow.lease_callbacks(A, behind, HOLD * 4, 1).await.unwrap();
+        assert_eq!(ids(&held), [1]);
+        let until = held[0].lease.unwrap().until_unix_ms;
+        assert!((now + 60_000..now + 120_000).contains(&until), "{until} by the server's clock, {now}");
+        assert_eq!(ids(&fast.lease_callbacks(B, ahead, HOLD * 4, 10).await.unwrap()), [2]);
+        assert_eq!(fast.lease_callbacks(B, ahead, HOLD, 10).await, Ok(vec![]), "the other's is the other's");
+        // The one behind says that it lives: what it says is as good as what the other says.
+        assert_eq!(slow.renew_callbacks(A, vec![CallbackId::new(1)], behind, HOLD * 8).await.unwrap().len(), 1);
+        let renewed = fast.callback(CallbackId::new(1)).await.unwrap().unwrap().lease.unwrap();
+        assert!((now + 120_000..now + 240_000).contains(&renewed.until_unix_ms), "{renewed:?}");
+        for (node, now) in [(&slow, behind), (&fast, ahead)] {
+            let wait = node.next_callback(now).await.unwrap().unwrap();
+            assert!((Duration::from_secs(1)..=HOLD * 4).contains(&wait), "{wait:?}");
+        }
+        // Only a lease that has ended goes to another.
+        assert_eq!(slow.renew_callbacks(A, vec![CallbackId::new(1)], behind, Duration::ZERO).await.unwrap().len(), 1);
+        assert_eq!(ids(&fast.lease_callbacks(B, behind, HOLD, 10).await.unwrap()), [1]);
+        assert_eq!(slow.renew_callbacks(A, vec![CallbackId::new(1)], ahead, HOLD).await, Ok(vec![]));
+    });
+}
+
+#[test]
 fn of_two_homes_one_changes_and_the_other_hears_of_it() {
     let server = need_server!();
     runtime().block_on(async {
@@ -120,7 +157,7 @@ fn of_two_homes_one_changes_and_the_other_hears_of_it() {
         let seen = other.callback(CallbackId::new(1)).await.unwrap().unwrap();
         assert_eq!(seen, kept);
         // One leases it, the visitor cancels through the other: the cancellation was made from an old version.
-        let held = home.lease_callbacks(A, 1_000, 16_000, 10).await.unwrap().remove(0);
+        let held = home.lease_callbacks(A, 1_000, HOLD, 10).await.unwrap().remove(0);
         let mut cancelled = seen.callback.clone();
         cancelled.cancel(CancelledBy::Visitor).unwrap();
         let late = Change { callback: cancelled.clone(), version: seen.version, held: false };
@@ -132,7 +169,7 @@ fn of_two_homes_one_changes_and_the_other_hears_of_it() {
         queued.come_due(1_000, &RetryRules::default()).unwrap();
         let sleeper = Change { callback: queued, version: held.version, held: true };
         assert!(matches!(home.change_callback(sleeper).await, Ok(Changed::Stale(_))));
-        assert_eq!(home.renew_callbacks(A, vec![CallbackId::new(1)], 90_000).await, Ok(vec![]));
+        assert_eq!(home.renew_callbacks(A, vec![CallbackId::new(1)], 1_000, HOLD).await, Ok(vec![]));
         // The same number through both at once is promised once.
         let (one, two) = tokio::join!(
             home.add_callback(of_number(new_callback(2, 5_000), "+33612345678")),
@@ -354,7 +391,7 @@ fn a_reader_sees_all_and_writes_nothing() {
         assert_eq!(reader.callback(CallbackId::new(7)).await, Ok(Some(kept)));
         assert_eq!(reader.close_call(record(2, 1_000)).await, Err(StoreError::ReadOnly));
         assert_eq!(reader.close_interrupted(1).await, Err(StoreError::ReadOnly));
-        assert_eq!(reader.lease_callbacks(A, 9_000, 10_000, 1).await, Err(StoreError::ReadOnly));
+        assert_eq!(reader.lease_callbacks(A, 9_000, HOLD, 1).await, Err(StoreError::ReadOnly));
         assert!(reader.health().await.unwrap().ok);
     });
 }
@@ -380,8 +417,8 @@ fn a_row_that_cannot_be_read_hides_no_other() {
         let torn = CallbackId::new(2);
         server.say(&format!("HSET passerelle:callback:{torn} row torn"));
         server.say(&format!("HSET passerelle:call:{torn} row torn"));
-        assert_eq!(home.lease_callbacks(A, 6_000, 20_000, 10).await.unwrap().len(), 2);
-        assert_eq!(home.lease_callbacks(A, 19_999, 30_000, 10).await.unwrap(), [], "it is put aside");
+        assert_eq!(home.lease_callbacks(A, 6_000, HOLD, 10).await.unwrap().len(), 2);
+        assert_eq!(home.lease_callbacks(A, 19_999, HOLD, 10).await.unwrap(), [], "it is put aside");
         assert_eq!(home.callbacks(CallbackQuery::default()).await.unwrap().len(), 2);
         assert!(matches!(home.callback(torn).await, Err(StoreError::Damaged(_))));
         assert_eq!(home.close_interrupted(9_000).await, Ok(3));
@@ -458,7 +495,7 @@ fn the_book_under_load() {
         }
         rate("64 at once, added", WRITERS * EACH, start);
         let start = Instant::now();
-        let held = home.lease_callbacks(A, 6_000, 20_000, 10_000).await.unwrap();
+        let held = home.lease_callbacks(A, 6_000, HOLD, 10_000).await.unwrap();
         rate("leased", held.len() as u128, start);
         assert_eq!(held.len() as u128, WRITERS * EACH);
         let start = Instant::now();

@@ -195,8 +195,8 @@ impl Clerk {
             return;
         }
         let ids: Vec<CallbackId> = self.held.keys().copied().collect();
-        let until = clock::unix_ms().saturating_add(ms(LEASE));
-        match self.callbacks.home.renew_callbacks(self.callbacks.node, ids.clone(), until).await {
+        let now = clock::unix_ms();
+        match self.callbacks.home.renew_callbacks(self.callbacks.node, ids.clone(), now, LEASE).await {
             Ok(held) => {
                 self.book_answers();
                 let held: std::collections::HashSet<CallbackId> = held.into_iter().collect();
@@ -232,8 +232,7 @@ impl Clerk {
                 return;
             }
             let now = clock::unix_ms();
-            let taken = match home.lease_callbacks(self.callbacks.node, now, now.saturating_add(ms(LEASE)), room).await
-            {
+            let taken = match home.lease_callbacks(self.callbacks.node, now, LEASE, room).await {
                 Ok(taken) => taken,
                 Err(error) => return self.book_fails(&error),
             };
@@ -243,11 +242,10 @@ impl Clerk {
                 break;
             }
         }
-        match home.next_callback().await {
+        match home.next_callback(clock::unix_ms()).await {
             Ok(next) => {
                 self.book_answers();
-                let wait = next.map_or(LOOK_EVERY, |at| Duration::from_millis(at.saturating_sub(clock::unix_ms())));
-                self.look_at = clock::now() + wait.clamp(Duration::from_millis(1), LOOK_EVERY);
+                self.look_at = clock::now() + next.unwrap_or(LOOK_EVERY).clamp(Duration::from_millis(1), LOOK_EVERY);
             }
             Err(error) => self.book_fails(&error),
         }
@@ -284,6 +282,8 @@ impl Clerk {
             }
             let mut callback = kept.callback.clone();
             if let Some(line) = lines.get(line) {
+                // What the book gives is due by the book's clock; this node's may be behind.
+                let now_unix_ms = now_unix_ms.max(callback.due_unix_ms().unwrap_or_default());
                 bring_up_to_date(&mut callback, line, now_unix_ms);
             }
             let home = std::sync::Arc::clone(&self.callbacks.home);

@@ -198,16 +198,14 @@ impl Hand {
             forecast::score(wish.told, wish.promised_unix_ms, now);
         }
         let (call, legs) = (self.call, self.legs.clone());
-        let written = if allowed {
-            self.write(|callback| callback.dial(call, now, legs.clone())).await
-        } else {
-            Err(NotWritten::OutOfTurn)
+        let written = match self.hold_on(now).await {
+            Ok(()) if allowed => self.write(|callback| callback.dial(call, now, legs.clone())).await,
+            Ok(()) => Err(NotWritten::OutOfTurn),
+            Err(why) => Err(why),
         };
         let not_after = match written {
-            Ok(()) => self.kept.lease.map(|lease| {
-                let left = Duration::from_millis(lease.until_unix_ms.saturating_sub(now)).min(LEASE);
-                asked + left.saturating_sub(LEASE_MARGIN)
-            }),
+            // The lease began after it was asked for, whatever the book's clock shows.
+            Ok(()) => Some(asked + LEASE.saturating_sub(LEASE_MARGIN)),
             Err(NotWritten::Lost) => {
                 metric::count(Metric::CallbacksFenced);
                 None
@@ -247,6 +245,20 @@ impl Hand {
                 metric::count(Metric::CallbackStoreErrors);
                 warn!(%error, "the customer is not dialled: the store does not say whether he may be");
                 false
+            }
+        }
+    }
+
+    /// A whole lease from now on, if this node still has it.
+    async fn hold_on(&self, now_unix_ms: u64) -> Result<(), NotWritten> {
+        let renewed = self.callbacks.home.renew_callbacks(self.callbacks.node, vec![self.id], now_unix_ms, LEASE);
+        match renewed.await {
+            Ok(held) if held.is_empty() => Err(NotWritten::Lost),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                metric::count(Metric::CallbackStoreErrors);
+                debug!(%error, "a lease is not renewed");
+                Err(NotWritten::Store)
             }
         }
     }

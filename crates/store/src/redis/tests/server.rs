@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::embedded::tests::Folder;
-use crate::redis::{Redis, RedisOptions};
+use crate::redis::{LeaseClock, Redis, RedisOptions};
 
 /// How often a start is waited for, and how long each time.
 const TRIES: u32 = 1_000;
@@ -67,8 +67,16 @@ impl Server {
         self.home_with(RedisOptions { answer_limit: Duration::from_secs(10), ..RedisOptions::default() })
     }
 
+    /// Its time is the test's.
     pub(crate) fn home_with(&self, options: RedisOptions) -> Redis {
-        Redis::open(&self.url(), options).unwrap()
+        Redis::open(&self.url(), RedisOptions { lease_clock: LeaseClock::Caller, ..options }).unwrap()
+    }
+
+    /// The server's own clock.
+    pub(crate) fn now_unix_ms(&self) -> u64 {
+        let said = self.say("TIME");
+        let mut words = said.lines().filter_map(|line| line.parse::<u64>().ok());
+        words.next().unwrap() * 1_000 + words.next().unwrap() / 1_000
     }
 
     /// SIGKILL.
