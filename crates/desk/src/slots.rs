@@ -127,6 +127,40 @@ impl std::error::Error for SlotRefusal {}
 /// Seats taken or held, by the start they were given; starts that are no slots any more count too.
 pub type Taken = BTreeMap<u64, u32>;
 
+/// How seats are counted: the same for a list of slots, for a seat that is held, and for one that is promised.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SeatRule {
+    /// How many may be busy at the same moment.
+    seats: u32,
+    /// How long a seat is busy from its start on: the slot and its buffer. At least 1.
+    busy_ms: u64,
+}
+
+impl SeatRule {
+    /// So many seats, each busy for so long.
+    pub fn new(seats: u32, busy: Duration) -> Self {
+        Self { seats, busy_ms: ms(busy).max(1) }
+    }
+
+    /// From which moment on and before which other one a seat must start to count for slots of this range.
+    pub const fn beside(&self, first_start_ms: u64, last_start_ms: u64) -> (u64, u64) {
+        (first_start_ms.saturating_add(1).saturating_sub(self.busy_ms), last_start_ms.saturating_add(self.busy_ms))
+    }
+
+    /// Seats free all through a slot and its buffer. Taken slots overlap it where starts lie closer than both are long:
+    /// those busy at the same moment take a seat each, those one after the other may share one. The crowd only grows
+    /// where a slot starts, so it is enough to look there.
+    pub fn left(&self, start_ms: u64, taken: &Taken) -> u32 {
+        let busy_at = |at: u64| {
+            let since = at.saturating_sub(self.busy_ms - 1);
+            taken.range(since..=at).fold(0_u32, |sum, (_, seats)| sum.saturating_add(*seats))
+        };
+        let later = taken.range(start_ms..start_ms.saturating_add(self.busy_ms)).map(|(start, _)| *start);
+        let peak = later.map(busy_at).fold(busy_at(start_ms), u32::max);
+        self.seats.saturating_sub(peak)
+    }
+}
+
 /// Slots of one queue, or of one agent.
 #[derive(Clone, Debug)]
 pub struct Slots {
@@ -255,21 +289,12 @@ impl Slots {
 
     fn slot(&self, start_ms: u64, taken: &Taken) -> Slot {
         let end_ms = start_ms.saturating_add(ms(self.rules.length));
-        Slot { start_ms, end_ms, seats_left: self.seats_left(start_ms, taken) }
+        Slot { start_ms, end_ms, seats_left: self.seat_rule().left(start_ms, taken) }
     }
 
-    /// Seats free all through a slot and its buffer. Taken slots overlap it where `every` is shorter than both: those
-    /// busy at the same moment take a seat each, those one after the other may share one. The crowd only grows where
-    /// a slot starts, so it is enough to look there.
-    fn seats_left(&self, start_ms: u64, taken: &Taken) -> u32 {
-        let busy_ms = ms(self.rules.length.saturating_add(self.rules.buffer));
-        let busy_at = |at: u64| {
-            let since = at.saturating_sub(busy_ms - 1);
-            taken.range(since..=at).fold(0_u32, |sum, (_, seats)| sum.saturating_add(*seats))
-        };
-        let later = taken.range(start_ms..start_ms.saturating_add(busy_ms)).map(|(start, _)| *start);
-        let peak = later.map(busy_at).fold(busy_at(start_ms), u32::max);
-        self.rules.seats.saturating_sub(peak)
+    /// How their seats are counted.
+    pub fn seat_rule(&self) -> SeatRule {
+        SeatRule::new(self.rules.seats, self.rules.length.saturating_add(self.rules.buffer))
     }
 }
 

@@ -10,13 +10,12 @@
 //! **One clock.** Whether a moment has come is judged by one clock: in a home that several nodes share the home's own, and
 //! the `now` of a caller does not count there. Two nodes whose clocks differ by minutes take nothing from each other.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call::TenantId;
-use desk::{Callback, CallbackId, CallbackState};
+use desk::{Callback, CallbackId, CallbackState, Taken};
 
-use crate::Answer;
+use crate::{Answer, Held, HoldId, Moved, NewHold, SeatClaim, SeatQuery};
 
 /// A process that holds call-backs: random bits made at its start, so that a restarted one is another.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -40,6 +39,8 @@ pub struct NewCallback {
     pub manage: u128,
     /// His `Idempotency-Key`, if he sent one: the same key again is the same request.
     pub request_key: Option<String>,
+    /// The seat it takes; none for one that waits for no slot.
+    pub seat: Option<SeatClaim>,
 }
 
 /// A kept call-back.
@@ -64,6 +65,8 @@ pub enum Added {
     Same(KeptCallback),
     /// This tenant has promised a call to this number already.
     Open(KeptCallback),
+    /// No seat is left at its promised moment.
+    Full,
 }
 
 /// A change of a call-back.
@@ -115,12 +118,10 @@ impl Default for CallbackQuery {
     }
 }
 
-/// Promised moments and how many call-backs each has.
-pub type Promised = BTreeMap<u64, u32>;
-
 /// A home for call-backs.
 pub trait CallbackBook: Send + Sync {
-    /// Keeps a new one, unless the same request came before or the number has an open one at this tenant.
+    /// Keeps a new one, unless the same request came before, the number has an open one at this tenant, or the seat it
+    /// claims is taken.
     fn add_callback(&self, new: NewCallback) -> Answer<'_, Added>;
 
     /// One call-back.
@@ -134,6 +135,9 @@ pub trait CallbackBook: Send + Sync {
 
     /// Keeps a change, if it was made from the newest version.
     fn change_callback(&self, change: Change) -> Answer<'_, Changed>;
+
+    /// Keeps a change that gives it another promised moment, if a seat is left then. Its own of before is not counted.
+    fn move_callback(&self, change: Change, seat: SeatClaim) -> Answer<'_, Moved>;
 
     /// Takes at most `limit` call-backs whose moment has come, the longest overdue first; each has a new version, and
     /// nobody else gets it for so long. One that was being offered, dialled or talked on was its dead holder's:
@@ -158,13 +162,14 @@ pub trait CallbackBook: Send + Sync {
     /// How long until the next one must be looked at; zero when its moment has come.
     fn next_callback(&self, now_unix_ms: u64) -> Answer<'_, Option<Duration>>;
 
-    /// Open call-backs of a queue by promised moment, from one moment on and before another: the seats that are taken.
-    fn promised_callbacks(
-        &self,
-        queue: (TenantId, call::QueueId),
-        from_unix_ms: u64,
-        to_unix_ms: u64,
-    ) -> Answer<'_, Promised>;
+    /// The seats that are taken, by their start: open call-backs by promised moment, and what is held.
+    fn taken_seats(&self, query: SeatQuery) -> Answer<'_, Taken>;
+
+    /// Holds a seat for a while, if one is left.
+    fn hold_seat(&self, hold: NewHold) -> Answer<'_, Held>;
+
+    /// Lets go of a held seat; of one that is gone nothing is said.
+    fn release_seat(&self, hold: HoldId) -> Answer<'_, ()>;
 
     /// How many call-backs to this number were asked for since then, at all tenants, also those that are over.
     fn callbacks_to(&self, number: String, since_unix_ms: u64) -> Answer<'_, u64>;

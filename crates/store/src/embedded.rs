@@ -6,6 +6,7 @@ mod outbox;
 mod reader;
 mod schema;
 mod shield;
+mod seats;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use call::{CallId, CallRecord, QueueId, TenantId};
-use desk::CallbackId;
+use call::{CallId, CallRecord, TenantId};
+use desk::{CallbackId, Taken};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
@@ -24,8 +25,7 @@ use crate::callback::wait_until;
 use crate::counters::Counters;
 use crate::record::{Unreadable, encode_open, encode_record};
 use crate::{
-    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, KeptCallback, Lease, NewCallback,
-    NodeId, NumberHash, OpenCall, Promised, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Lease, Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, Promised, SeatClaim, SeatQuery, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 use calls::Row;
 use reader::{Question, question};
@@ -273,6 +273,10 @@ impl CallbackBook for Embedded {
         Box::pin(self.write(move |connection, counters| callbacks::change(connection, &change, counters)))
     }
 
+    fn move_callback(&self, change: Change, seat: SeatClaim) -> Answer<'_, Moved> {
+        Box::pin(self.write(move |connection, counters| callbacks::move_to(connection, &change, seat, counters)))
+    }
+
     fn lease_callbacks(
         &self,
         node: NodeId,
@@ -301,13 +305,16 @@ impl CallbackBook for Embedded {
         Box::pin(self.ask(move |connection, _| Ok(callbacks::next(connection)?.map(|at| wait_until(at, now_unix_ms)))))
     }
 
-    fn promised_callbacks(
-        &self,
-        queue: (TenantId, QueueId),
-        from_unix_ms: u64,
-        to_unix_ms: u64,
-    ) -> Answer<'_, Promised> {
-        Box::pin(self.ask(move |connection, _| callbacks::promised(connection, &queue, from_unix_ms, to_unix_ms)))
+    fn taken_seats(&self, query: SeatQuery) -> Answer<'_, Taken> {
+        Box::pin(self.ask(move |connection, _| seats::taken(connection, &query)))
+    }
+
+    fn hold_seat(&self, hold: NewHold) -> Answer<'_, Held> {
+        Box::pin(self.write(move |connection, _| seats::hold(connection, &hold)))
+    }
+
+    fn release_seat(&self, hold: HoldId) -> Answer<'_, ()> {
+        Box::pin(self.write(move |connection, _| seats::release(connection, hold)))
     }
 
     fn callbacks_to(&self, number: String, since_unix_ms: u64) -> Answer<'_, u64> {

@@ -19,6 +19,7 @@ mod record;
 mod redis;
 mod suppression;
 mod tally;
+mod seats;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -28,9 +29,7 @@ use self::redis::Address;
 use call::{CallId, CallRecord, TenantId};
 
 pub use self::redis::{LeaseClock, Redis, RedisOptions, shown_url};
-pub use callback::{
-    Added, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised,
-};
+pub use callback::{Added, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId};
 pub use embedded::{Embedded, EmbeddedOptions};
 pub use error::StoreError;
 pub use memory::Memory;
@@ -38,6 +37,7 @@ pub use open_call::OpenCall;
 pub use outbox::{Message, Outbox};
 pub use suppression::{NumberHash, SuppressedBy, Suppression, Suppressions};
 pub use tally::{Counted, Tallies, Tally};
+pub use seats::{Held, HoldId, HoldLimits, Moved, NewHold, SeatClaim, SeatQuery};
 
 /// The answer of a store, later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

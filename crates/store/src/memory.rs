@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use call::{CallId, CallRecord, QueueId, TenantId};
-use desk::CallbackId;
+use call::{CallId, CallRecord, TenantId};
+use desk::{CallbackId, Taken};
 
 use crate::callback::wait_until;
 use crate::{
-    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, KeptCallback, Lease, NewCallback,
-    NodeId, NumberHash, OpenCall, Promised, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Lease, Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, Promised, SeatClaim, SeatQuery, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 
 mod callbacks;
 mod outbox;
 mod shield;
+mod seats;
 
 /// At most so many ended calls are kept, the oldest dropped first.
 const MAX_ENDED: usize = 10_000;
@@ -152,6 +152,10 @@ impl CallbackBook for Memory {
         Box::pin(async move { self.with_book(|book| book.change(change)) })
     }
 
+    fn move_callback(&self, change: Change, seat: SeatClaim) -> Answer<'_, Moved> {
+        Box::pin(async move { self.with_book(|book| book.move_to(change, seat)) })
+    }
+
     fn lease_callbacks(
         &self,
         node: NodeId,
@@ -178,13 +182,16 @@ impl CallbackBook for Memory {
         Box::pin(async move { self.with_book(|book| book.next().map(|at| wait_until(at, now_unix_ms))) })
     }
 
-    fn promised_callbacks(
-        &self,
-        queue: (TenantId, QueueId),
-        from_unix_ms: u64,
-        to_unix_ms: u64,
-    ) -> Answer<'_, Promised> {
-        Box::pin(async move { self.with_book(|book| book.promised(&queue, from_unix_ms, to_unix_ms)) })
+    fn taken_seats(&self, query: SeatQuery) -> Answer<'_, Taken> {
+        Box::pin(async move { self.with_book(|book| book.taken(&query)) })
+    }
+
+    fn hold_seat(&self, hold: NewHold) -> Answer<'_, Held> {
+        Box::pin(async move { self.with_book(|book| book.hold(hold)) })
+    }
+
+    fn release_seat(&self, hold: HoldId) -> Answer<'_, ()> {
+        Box::pin(async move { self.with_book(|book| book.release(hold)) })
     }
 
     fn callbacks_to(&self, number: String, since_unix_ms: u64) -> Answer<'_, u64> {

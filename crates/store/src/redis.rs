@@ -35,22 +35,22 @@ mod link;
 mod outbox;
 mod refusal;
 mod shield;
+mod seats;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use call::{CallId, CallRecord, QueueId, TenantId};
-use desk::CallbackId;
+use call::{CallId, CallRecord, TenantId};
+use desk::{CallbackId, Taken};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use redis::Cmd;
 
 use crate::record::Unreadable;
 use crate::{
-    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, KeptCallback, NewCallback,
-    NodeId, NumberHash, OpenCall, Promised, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, Promised, SeatClaim, SeatQuery, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 pub(crate) use address::Address;
 pub use address::shown_url;
@@ -242,6 +242,10 @@ impl CallbackBook for Redis {
         self.write(|session| async move { callbacks::change(&session, &change).await })
     }
 
+    fn move_callback(&self, change: Change, seat: SeatClaim) -> Answer<'_, Moved> {
+        self.write(move |session| async move { callbacks::move_to(&session, &change, seat).await })
+    }
+
     fn lease_callbacks(
         &self,
         node: NodeId,
@@ -266,13 +270,16 @@ impl CallbackBook for Redis {
         self.ask(move |session| async move { callbacks::next(&session, now_unix_ms).await })
     }
 
-    fn promised_callbacks(
-        &self,
-        queue: (TenantId, QueueId),
-        from_unix_ms: u64,
-        to_unix_ms: u64,
-    ) -> Answer<'_, Promised> {
-        self.ask(move |session| async move { callbacks::promised(&session, &queue, from_unix_ms, to_unix_ms).await })
+    fn taken_seats(&self, query: SeatQuery) -> Answer<'_, Taken> {
+        self.ask(|session| async move { seats::taken(&session, &query).await })
+    }
+
+    fn hold_seat(&self, hold: NewHold) -> Answer<'_, Held> {
+        self.write(|session| async move { seats::hold(&session, &hold).await })
+    }
+
+    fn release_seat(&self, hold: HoldId) -> Answer<'_, ()> {
+        self.write(move |session| async move { seats::release(&session, hold).await })
     }
 
     fn callbacks_to(&self, number: String, since_unix_ms: u64) -> Answer<'_, u64> {

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use call::CallId;
 use desk::{
-    AttemptLegs, Callback, CallbackId, CallbackState, CancelledBy, Consent, Outcome, RetryRules, Wanted, Wish, Zone,
+    AttemptLegs, Callback, CallbackId, CallbackState, CancelledBy, Consent, Outcome, RetryRules, Taken, Wanted, Wish, Zone,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use super::seats::{claim, every_seat, hold};
 use super::{Home, on_every_home, record};
-use crate::{Added, Arc, CallbackQuery, Change, Changed, KeptCallback, Lease, Memory, NewCallback, NodeId, Promised};
+use crate::{
+    Added, Arc, CallbackQuery, Change, Changed, HoldId, KeptCallback, Lease, Memory, NewCallback, NodeId, SeatQuery,
+};
 
 const A: NodeId = NodeId(0xa);
 const B: NodeId = NodeId(0xb);
@@ -37,7 +40,7 @@ pub(crate) fn callback(id: u128, promised_unix_ms: u64) -> Callback {
 
 /// To be kept, without a request key.
 pub(crate) fn new_callback(id: u128, promised_unix_ms: u64) -> NewCallback {
-    NewCallback { callback: callback(id, promised_unix_ms), manage: id << 8, request_key: None }
+    NewCallback { callback: callback(id, promised_unix_ms), manage: id << 8, request_key: None, seat: None }
 }
 
 /// The same, to this number.
@@ -256,10 +259,10 @@ fn callbacks_are_listed_newest_first_and_seats_are_counted() {
         assert_eq!(listed(between).await, [6]);
         let none = CallbackQuery { tenant: Some("other".into()), ..CallbackQuery::default() };
         assert_eq!(listed(none).await, []);
-        let queue = || ("shop".into(), "support".into());
-        let seats = home.promised_callbacks(queue(), 10_000, 30_000).await.unwrap();
-        assert_eq!(seats, Promised::from([(10_000, 3), (20_000, 2)]));
-        assert_eq!(home.promised_callbacks(("shop".into(), "other".into()), 0, 90_000).await, Ok(Promised::new()));
+        let query = SeatQuery { from_unix_ms: 10_000, to_unix_ms: 30_000, ..every_seat(0) };
+        assert_eq!(home.taken_seats(query).await, Ok(Taken::from([(10_000, 3), (20_000, 2)])));
+        let elsewhere = SeatQuery { queue: ("shop".into(), "other".into()), ..every_seat(0) };
+        assert_eq!(home.taken_seats(elsewhere).await, Ok(Taken::new()));
     });
 }
 
@@ -269,12 +272,14 @@ async fn random_step(home: &Arc<dyn Home>, rng: &mut SmallRng, now: &mut u64, st
     let node = if rng.random() { A } else { B };
     let id = CallbackId::new(rng.random_range(1..=step.max(1)));
     *now += rng.random_range(0..5_000);
-    match rng.random_range(0..10) {
+    match rng.random_range(0..13) {
         0..=3 => {
             let key = rng.random_bool(0.3).then(|| format!("k{}", rng.random_range(0..20)));
             let new = new_callback(step, *now + rng.random_range(0..60_000));
             let new = of_number(new, &format!("+3361234567{}", rng.random_range(0..30)));
-            let new = NewCallback { request_key: key, ..new };
+            let own = rng.random_bool(0.3).then(|| HoldId(rng.random_range(1..=step.max(1))));
+            let seat = rng.random_bool(0.7).then(|| claim(own, *now));
+            let new = NewCallback { request_key: key, seat, ..new };
             format!("{:?}", home.add_callback(new).await)
         }
         4..=5 => format!("{:?}", home.lease_callbacks(node, *now, HOLD, rng.random_range(1..6)).await),
@@ -297,12 +302,24 @@ async fn random_step(home: &Arc<dyn Home>, rng: &mut SmallRng, now: &mut u64, st
             let version = kept.version - u64::from(rng.random_bool(0.1));
             format!("{:?}", home.change_callback(Change { callback, version, held: rng.random() }).await)
         }
+        9 => format!("{:?}", home.hold_seat(hold(step, *now + rng.random_range(0..60_000), *now)).await),
+        10 => {
+            let own = HoldId(rng.random_range(1..=step.max(1)));
+            format!("{:?}", home.release_seat(own).await)
+        }
+        11 => {
+            let Some(kept) = home.callback(id).await.unwrap() else { return "none".to_owned() };
+            let mut callback = kept.callback;
+            let _out_of_turn = callback.reschedule(*now + rng.random_range(0..60_000), None);
+            let version = kept.version - u64::from(rng.random_bool(0.1));
+            format!("{:?}", home.move_callback(Change { callback, version, held: false }, claim(None, *now)).await)
+        }
         _ => format!(
             "{:?} {:?} {:?} {:?}",
             home.next_callback(*now).await,
             home.open_callbacks(None).await,
             home.open_callbacks(Some("shop".into())).await,
-            home.promised_callbacks(("shop".into(), "support".into()), 0, *now).await
+            home.taken_seats(every_seat(*now)).await
         ),
     }
 }

@@ -1,17 +1,19 @@
 //! The call-back book in the file. The columns beside `row` are what is searched by; all of them follow from the row and
 //! are written with it.
 
-use call::{QueueId, TenantId};
+use call::TenantId;
 use desk::{Callback, CallbackId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::to_column;
 use super::writer::Written;
+use super::{seats, to_column};
 use crate::callback::{lease_after, wake};
 use crate::callback_row::{self, VERSION};
 use crate::counters::Counters;
-use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised, StoreError};
+use crate::{
+    Added, CallbackQuery, Change, Changed, KeptCallback, Lease, Moved, NewCallback, NodeId, SeatClaim, StoreError,
+};
 
 /// What a kept call-back is read from.
 const COLUMNS: &str = "id, manage, change, lease_node, lease_until_unix_ms, version, row";
@@ -26,9 +28,6 @@ const RENEW: &str =
     "UPDATE callbacks SET lease_until_unix_ms = ?3, wake_unix_ms = ?3 WHERE id = ?1 AND lease_node = ?2";
 const FREE_ALL: &str = "UPDATE callbacks INDEXED BY callbacks_held SET wake_unix_ms = 0
     WHERE lease_node IS NOT NULL AND wake_unix_ms IS NOT NULL";
-const PROMISED: &str = "SELECT promised_unix_ms, COUNT(*) FROM callbacks
-    WHERE tenant = ?1 AND queue = ?2 AND is_open AND promised_unix_ms >= ?3 AND promised_unix_ms < ?4
-    GROUP BY promised_unix_ms";
 const TO_NUMBER: &str = "SELECT COUNT(*) FROM callbacks WHERE number = ?1 AND asked_unix_ms >= ?2";
 const OPEN_OF: &str = "SELECT open FROM callbacks_open_of WHERE tenant = ?1";
 /// One row a tenant.
@@ -49,6 +48,11 @@ pub(super) fn add(connection: &Connection, new: &NewCallback, counters: &Counter
     }
     if let Some(kept) = first(connection, WAITING, (tenant, number), counters)? {
         return Ok((0, Added::Open(kept)));
+    }
+    if let Some(seat) = &new.seat
+        && !seats::take(connection, &new.callback, None, seat)?
+    {
+        return Ok((0, Added::Full));
     }
     let kept = KeptCallback { callback: new.callback.clone(), manage: new.manage, version: 1, lease: None };
     let sql = "INSERT INTO callbacks (id, tenant, queue, number, request_key, manage, asked_unix_ms,
@@ -85,6 +89,18 @@ pub(super) fn change(connection: &Connection, change: &Change, counters: &Counte
         KeptCallback { callback: change.callback.clone(), version: kept.version + 1, lease, manage: kept.manage };
     write(connection, &after)?;
     Ok((1, Changed::Done(after)))
+}
+
+/// Keeps a change that gives it another promised moment, if a seat is left then.
+pub(super) fn move_to(connection: &Connection, to: &Change, seat: SeatClaim, counters: &Counters) -> Written<Moved> {
+    if let Some(kept) = one(connection, to.callback.id(), counters)?
+        && kept.version == to.version
+        && !seats::take(connection, &to.callback, Some(&kept.callback), &seat)?
+    {
+        return Ok((0, Moved::Full));
+    }
+    let (rows, changed) = change(connection, to, counters)?;
+    Ok((rows, Moved::Changed(changed)))
 }
 
 fn write(connection: &Connection, kept: &KeptCallback) -> Result<(), StoreError> {
@@ -216,19 +232,6 @@ pub(super) fn next(connection: &Connection) -> Result<Option<u64>, StoreError> {
     Ok(found.and_then(|at| u64::try_from(at).ok()))
 }
 
-/// Seats taken, by promised moment.
-pub(super) fn promised(
-    connection: &Connection,
-    (tenant, queue): &(TenantId, QueueId),
-    from_unix_ms: u64,
-    to_unix_ms: u64,
-) -> Result<Promised, StoreError> {
-    let mut statement = connection.prepare_cached(PROMISED)?;
-    let values = (&tenant.0, &queue.0, to_column(from_unix_ms), to_column(to_unix_ms));
-    let rows = statement.query_map(values, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?)))?;
-    rows.map(|row| row.map(|(at, count)| (u64::try_from(at).unwrap_or(0), count)).map_err(StoreError::from)).collect()
-}
-
 /// How often this number was asked for.
 pub(super) fn count_to(connection: &Connection, number: &str, since_unix_ms: u64) -> Result<u64, StoreError> {
     Ok(connection
@@ -308,7 +311,7 @@ mod tests {
             (select(DUE), "callbacks_wake (wake_unix_ms<?)"),
             (RENEW.to_owned(), "sqlite_autoindex_callbacks_1 (id=?)"),
             (
-                PROMISED.to_owned(),
+                seats::PROMISED.to_owned(),
                 "callbacks_promised (tenant=? AND queue=? AND promised_unix_ms>? AND promised_unix_ms<?)",
             ),
             (TO_NUMBER.to_owned(), "callbacks_to (number=? AND asked_unix_ms>?)"),

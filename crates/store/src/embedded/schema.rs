@@ -16,7 +16,7 @@ pub(crate) struct Step {
 
 /// Every step ever taken, the oldest first; version n is the schema after n steps. A step that was
 /// released is never edited: add one.
-pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS, MESSAGES, SHIELD, COUNTS];
+pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS, MESSAGES, SHIELD, COUNTS, HOLDS];
 
 const CALLS: Step = Step {
     name: "calls",
@@ -130,6 +130,24 @@ const COUNTS: Step = Step {
             UPDATE callbacks_open_of SET open = open - 1 WHERE tenant = OLD.tenant;
         END;
         CREATE INDEX callbacks_held ON callbacks (id) WHERE lease_node IS NOT NULL;",
+};
+
+const HOLDS: Step = Step {
+    name: "holds",
+    sql: "
+        CREATE TABLE seat_holds (
+            id TEXT NOT NULL PRIMARY KEY,
+            tenant TEXT NOT NULL,
+            queue TEXT NOT NULL,
+            start_unix_ms INTEGER NOT NULL,
+            until_unix_ms INTEGER NOT NULL,
+            holder TEXT NOT NULL,
+            source TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE UNIQUE INDEX seat_holds_holder ON seat_holds (tenant, holder);
+        CREATE INDEX seat_holds_start ON seat_holds (tenant, queue, start_unix_ms, until_unix_ms);
+        CREATE INDEX seat_holds_source ON seat_holds (tenant, source);
+        CREATE INDEX seat_holds_until ON seat_holds (until_unix_ms);",
 };
 
 /// Brings the file to the newest schema; one transaction, so that a crash leaves the old one whole.

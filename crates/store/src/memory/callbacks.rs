@@ -6,14 +6,14 @@ use call::{QueueId, TenantId};
 use desk::{Callback, CallbackId};
 
 use crate::callback::{lease_after, wake};
-use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, Promised, StoreError};
+use crate::{Added, CallbackQuery, Change, Changed, HoldId, KeptCallback, Lease, NewCallback, NewHold, StoreError};
 
 /// At most so many are kept; those that are over make room, the oldest first.
 const MAX_KEPT: usize = 1_000_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    kept: BTreeMap<CallbackId, KeptCallback>,
+    pub(super) kept: BTreeMap<CallbackId, KeptCallback>,
     /// Open ones by when they must be looked at.
     wakes: BTreeSet<(u64, CallbackId)>,
     /// Open ones by tenant and number.
@@ -21,7 +21,7 @@ pub(super) struct Book {
     /// How many of a tenant are open.
     open_of: BTreeMap<TenantId, u64>,
     /// Open ones by queue and promised moment.
-    promised: BTreeSet<(TenantId, QueueId, u64, CallbackId)>,
+    pub(super) promised: BTreeSet<(TenantId, QueueId, u64, CallbackId)>,
     /// Those that are over, by when they were asked for: the first to make room.
     over: BTreeSet<(u64, CallbackId)>,
     requests: BTreeMap<(TenantId, String), CallbackId>,
@@ -29,6 +29,7 @@ pub(super) struct Book {
     keys: BTreeMap<CallbackId, (TenantId, String)>,
     /// All by when they were asked for.
     asked: BTreeSet<(u64, CallbackId)>,
+    pub(super) holds: BTreeMap<HoldId, NewHold>,
     /// All by number and when they were asked for.
     numbers: BTreeSet<(String, u64, CallbackId)>,
 }
@@ -46,6 +47,11 @@ impl Book {
             return Ok(Added::Open(kept.clone()));
         }
         self.make_room()?;
+        if let Some(seat) = new.seat
+            && !self.take_seat(&new.callback, seat)
+        {
+            return Ok(Added::Full);
+        }
         if let Some(request) = request {
             self.keys.insert(id, request.clone());
             self.requests.insert(request, id);
@@ -163,15 +169,6 @@ impl Book {
 
     pub(super) fn next(&self) -> Option<u64> {
         self.wakes.first().map(|(at, _)| *at)
-    }
-
-    pub(super) fn promised(&self, (tenant, queue): &(TenantId, QueueId), from: u64, to: u64) -> Promised {
-        let mut seats = Promised::new();
-        let bound = |at| (tenant.clone(), queue.clone(), at, CallbackId::new(0));
-        for (.., at, _) in self.promised.range(bound(from)..bound(to.max(from))) {
-            *seats.entry(*at).or_default() += 1;
-        }
-        seats
     }
 
     pub(super) fn count_to(&self, number: &str, since_unix_ms: u64) -> u64 {

@@ -4,19 +4,30 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use call::{QueueId, TenantId};
+use call::TenantId;
 use desk::{Callback, CallbackId};
 use redis::{Script, ScriptInvocation};
 
 use super::keys::{key, prefix};
 use super::link::Session;
+use super::seats::Seat;
 use super::{LeaseClock, PAGE, Written, damaged, newest};
 use crate::callback::{keeps_lease, ms, wake};
 use crate::callback_row::{self, VERSION};
-use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId, Promised, StoreError};
+use crate::{
+    Added, CallbackQuery, Change, Changed, KeptCallback, Lease, Moved, NewCallback, NodeId, SeatClaim, StoreError,
+};
 
-static ADD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/add_callback.lua")));
-static CHANGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/change_callback.lua")));
+static ADD: LazyLock<Script> = LazyLock::new(|| {
+    let parts =
+        concat!(include_str!("lua/clock.lua"), include_str!("lua/seats.lua"), include_str!("lua/add_callback.lua"));
+    Script::new(parts)
+});
+static CHANGE: LazyLock<Script> = LazyLock::new(|| {
+    let parts =
+        concat!(include_str!("lua/clock.lua"), include_str!("lua/seats.lua"), include_str!("lua/change_callback.lua"));
+    Script::new(parts)
+});
 static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/forget_callback.lua")));
 static LEASE: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/lease_callbacks.lua"))));
@@ -62,10 +73,20 @@ impl Found {
 
 /// Keeps a new one, unless the same request came before or the number has an open one.
 pub(super) async fn add(session: &Session, new: &NewCallback) -> Written<Added> {
-    let script = added(new, session.0.options.max_callbacks)?;
-    for _ in 0..ROOM_TRIES {
+    let mut seat = Seat::claimed(session, &new.callback, new.seat);
+    let mut room_tries = 0;
+    while room_tries < ROOM_TRIES {
+        if seat.as_ref().is_some_and(Seat::is_taken) {
+            // It may be the same request again, or the same number: that counts before the seat does.
+            return Ok((0, known(session, new).await?.unwrap_or(Added::Full)));
+        }
+        let script = added(new, seat.as_ref(), session.0.options.max_callbacks)?;
         let (what, fields): (String, Fields) = session.script(&script).await?;
         return match what.as_str() {
+            "seats" => {
+                see(&mut seat, &fields)?;
+                continue;
+            }
             "new" => {
                 let (callback, manage) = (new.callback.clone(), new.manage);
                 Ok((1, Added::New(KeptCallback { callback, manage, version: 1, lease: None })))
@@ -76,6 +97,7 @@ pub(super) async fn add(session: &Session, new: &NewCallback) -> Written<Added> 
             _ => match fields.into_iter().flatten().next() {
                 Some(oldest) => {
                     forget(session, &oldest).await?;
+                    room_tries += 1;
                     continue;
                 }
                 None => Err(StoreError::Overloaded),
@@ -85,7 +107,31 @@ pub(super) async fn add(session: &Session, new: &NewCallback) -> Written<Added> 
     Err(StoreError::Overloaded)
 }
 
-fn added(new: &NewCallback, max_callbacks: u64) -> Result<ScriptInvocation<'static>, StoreError> {
+/// What was promised before by the same request, or to the same number.
+async fn known(session: &Session, new: &NewCallback) -> Result<Option<Added>, StoreError> {
+    let tenant = new.callback.tenant();
+    if let Some(request) = &new.request_key
+        && let Some(kept) = requested(session, tenant, request).await?
+    {
+        return Ok(Some(Added::Same(kept)));
+    }
+    let waiting = key(&["waiting", &tenant.0, &new.callback.wish().number]);
+    let id: Option<String> = session.command(redis::cmd("GET").arg(waiting)).await?;
+    match id.and_then(|id| id.parse().ok()) {
+        Some(id) => Ok(one(session, id).await?.map(Added::Open)),
+        None => Ok(None),
+    }
+}
+
+/// The seats as they are, to be judged anew.
+fn see(seat: &mut Option<Seat>, fields: &Fields) -> Result<(), StoreError> {
+    match seat.as_mut().is_some_and(|seat| seat.sees(text(fields, 0))) {
+        true => Ok(()),
+        false => Err(StoreError::Overloaded),
+    }
+}
+
+fn added(new: &NewCallback, seat: Option<&Seat>, max_callbacks: u64) -> Result<ScriptInvocation<'static>, StoreError> {
     let (callback, wish) = (&new.callback, new.callback.wish());
     let (tenant, found) = (callback.tenant().0.as_str(), Found::of(callback));
     let is_over = callback.state().is_over();
@@ -93,8 +139,10 @@ fn added(new: &NewCallback, max_callbacks: u64) -> Result<ScriptInvocation<'stat
     let mut script = ADD.key(found.hash);
     script.key(request.map_or_else(String::new, |request| key(&["request", tenant, request])));
     script.key(found.waiting).key(found.wake).key(&found.asked).key(&found.open).key(found.number).key(found.promised);
+    Seat::keys(seat, tenant, &mut script);
     script.arg(callback.id().to_string()).arg(u8::from(is_over)).arg(wake(callback, None).unwrap_or(0));
     script.arg(wish.asked_unix_ms).arg(wish.promised_unix_ms).arg(max_callbacks).arg(prefix("callback"));
+    Seat::args(seat, &mut script);
     script.arg("id").arg(callback.id().to_string()).arg("manage").arg(hex(new.manage)).arg("change").arg(1);
     script.arg("tenant").arg(tenant).arg("queue").arg(&callback.queue().0).arg("number").arg(&wish.number);
     request.iter().for_each(|request| {
@@ -119,22 +167,58 @@ async fn forget(session: &Session, id: &str) -> Result<(), StoreError> {
 }
 
 /// Keeps a change, if it was made from the newest version.
-pub(super) async fn change(session: &Session, change: &Change) -> Written<Changed> {
+pub(super) async fn change(session: &Session, to: &Change) -> Written<Changed> {
+    match change_with(session, to, None).await? {
+        (rows, Moved::Changed(changed)) => Ok((rows, changed)),
+        (_, Moved::Full) => Err(StoreError::Damaged("a change that takes no seat finds none".to_owned())),
+    }
+}
+
+/// Keeps a change that gives it another promised moment, if a seat is left then.
+pub(super) async fn move_to(session: &Session, to: &Change, seat: SeatClaim) -> Written<Moved> {
+    let mut seat = Seat::claimed(session, &to.callback, Some(seat));
+    loop {
+        if seat.as_ref().is_some_and(Seat::is_taken) {
+            // What was changed meanwhile, or is gone, is told as such.
+            return Ok((
+                0,
+                match one(session, to.callback.id()).await? {
+                    None => Moved::Changed(Changed::Missing),
+                    Some(kept) if kept.version != to.version => Moved::Changed(Changed::Stale(kept)),
+                    Some(_) => Moved::Full,
+                },
+            ));
+        }
+        match change_with(session, to, seat.as_mut()).await? {
+            (_, Moved::Full) => continue,
+            done => return Ok(done),
+        }
+    }
+}
+
+/// One try of a change; `Full` when the seats are not as they were seen.
+async fn change_with(session: &Session, change: &Change, seat: Option<&mut Seat>) -> Written<Moved> {
     let (callback, found) = (&change.callback, Found::of(&change.callback));
     let mut script = CHANGE.key(found.hash);
     script.key(found.waiting).key(found.wake).key(&found.open).key(found.promised);
+    Seat::keys(seat.as_deref(), &callback.tenant().0, &mut script);
     script.arg(callback.id().to_string()).arg(change.version).arg(u8::from(keeps_lease(callback, change.held)));
     script.arg(u8::from(callback.state().is_over())).arg(wake(callback, None).unwrap_or(0));
     script.arg(callback.wish().asked_unix_ms).arg(callback.wish().promised_unix_ms);
+    Seat::args(seat.as_deref(), &mut script);
     script.arg("version").arg(VERSION).arg("row").arg(encode(callback)?);
     let (what, fields): (String, Fields) = session.script(&script).await?;
     match what.as_str() {
         "done" => {
             let (manage, version, lease) = beside(&fields);
-            Ok((1, Changed::Done(KeptCallback { callback: callback.clone(), manage, version, lease })))
+            Ok((1, Moved::Changed(Changed::Done(KeptCallback { callback: callback.clone(), manage, version, lease }))))
         }
-        "stale" => Ok((0, Changed::Stale(promised_one(session, &fields)?))),
-        _ => Ok((0, Changed::Missing)),
+        "stale" => Ok((0, Moved::Changed(Changed::Stale(promised_one(session, &fields)?)))),
+        "seats" => match seat.is_some_and(|seat| seat.sees(text(&fields, 0))) {
+            true => Ok((0, Moved::Full)),
+            false => Err(StoreError::Overloaded),
+        },
+        _ => Ok((0, Moved::Changed(Changed::Missing))),
     }
 }
 
@@ -260,28 +344,11 @@ pub(super) async fn next(session: &Session, now_unix_ms: u64) -> Result<Option<D
 }
 
 /// The time a script goes by: empty for the server's own.
-fn clock(session: &Session, now_unix_ms: u64) -> String {
+pub(super) fn clock(session: &Session, now_unix_ms: u64) -> String {
     match session.0.options.lease_clock {
         LeaseClock::Server => String::new(),
         LeaseClock::Caller => now_unix_ms.to_string(),
     }
-}
-
-/// Seats taken, by promised moment.
-pub(super) async fn promised(
-    session: &Session,
-    (tenant, queue): &(TenantId, QueueId),
-    from_unix_ms: u64,
-    to_unix_ms: u64,
-) -> Result<Promised, StoreError> {
-    let mut command = redis::cmd("ZRANGEBYSCORE");
-    command.arg(key(&["promised", &tenant.0, &queue.0])).arg(from_unix_ms).arg(format!("({to_unix_ms}"));
-    let found: Vec<(String, f64)> = session.command(command.arg("WITHSCORES")).await?;
-    let mut seats = Promised::new();
-    for (_, at) in found {
-        *seats.entry(at as u64).or_default() += 1;
-    }
-    Ok(seats)
 }
 
 /// How often this number was asked for.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::contract::callbacks::{new_callback, of_number};
+use crate::contract::seats::{claim, every_seat, hold};
 use crate::contract::{open_call, record};
 use server::Server;
 
@@ -145,6 +146,47 @@ fn nodes_whose_clocks_differ_by_minutes_take_nothing_from_each_other() {
         assert_eq!(slow.renew_callbacks(A, vec![CallbackId::new(1)], behind, Duration::ZERO).await.unwrap().len(), 1);
         assert_eq!(ids(&fast.lease_callbacks(B, behind, HOLD, 10).await.unwrap()), [1]);
         assert_eq!(slow.renew_callbacks(A, vec![CallbackId::new(1)], ahead, HOLD).await, Ok(vec![]));
+    });
+}
+
+#[test]
+fn of_two_nodes_visitors_one_has_the_last_seat() {
+    let server = need_server!();
+    runtime().block_on(async {
+        let homes = [node(&server), node(&server)];
+        for round in 0..20_u128 {
+            let start = 100_000 * (round as u64 + 1);
+            // Two seats, six who want one: promised through either node, held through either node, or moved there.
+            let movers = [add(&homes[0], 1_000 + round, 1).await, add(&homes[1], 2_000 + round, 2).await];
+            let takers: Vec<_> = (0..6_u128)
+                .map(|number| {
+                    let home = Arc::clone(&homes[number as usize % 2]);
+                    let (id, mover) = (round * 10 + number + 1, movers[number as usize % 2].clone());
+                    tokio::spawn(async move {
+                        let seat = claim(None, 1_000);
+                        match number / 2 {
+                            0 => {
+                                let new = NewCallback { seat: Some(seat), ..new_callback(id, start) };
+                                matches!(home.add_callback(new).await, Ok(Added::New(_)))
+                            }
+                            1 => home.hold_seat(hold(id, start, 1_000 + start)).await == Ok(Held::Yes),
+                            _ => {
+                                let mut callback = mover.callback;
+                                callback.reschedule(start, None).unwrap();
+                                let change = Change { callback, version: mover.version, held: false };
+                                matches!(home.move_callback(change, seat).await, Ok(Moved::Changed(Changed::Done(_))))
+                            }
+                        }
+                    })
+                })
+                .collect();
+            let mut won = 0;
+            for taker in takers {
+                won += u32::from(taker.await.unwrap());
+            }
+            let all = homes[0].taken_seats(every_seat(1_000 + start)).await.unwrap();
+            assert_eq!((won, all.get(&start)), (2, Some(&2)), "round {round}");
+        }
     });
 }
 

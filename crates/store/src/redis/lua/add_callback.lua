@@ -1,7 +1,11 @@
 -- Keeps a new call-back, unless the same request came before or the number has an open one at this tenant.
--- KEYS: its hash, request (may be empty), waiting, wake, asked, asked of tenant, open, open of tenant, number, promised
--- ARGV: id, is it over, wake, asked, promised, most that may be kept, prefix of hashes, then fields and values
--- Gives 'new', 'same' or 'open' and what is kept, or 'full' and the oldest that may go.
+-- KEYS: its hash, request (may be empty), waiting, wake, asked, asked of tenant, open, open of tenant, number, promised,
+--   holds of tenant, own hold
+-- ARGV: id, is it over, wake, asked, promised, most that may be kept, prefix of hashes, then of the seat it claims: time
+--   (empty: the server's), queue, from (empty: it claims none), to, own hold, seats as the caller saw them; then fields
+--   and values
+-- Gives 'new', 'same' or 'open' and what is kept, 'full' and the oldest that may go, or 'seats' and how they are, when
+-- that is not what the caller saw.
 local prefix = ARGV[7]
 local function kept(id)
   return redis.call('HMGET', prefix .. id, 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
@@ -20,7 +24,14 @@ if redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[6]) then
   return { 'full', {} }
 end
 
-redis.call('HSET', KEYS[1], unpack(ARGV, 8))
+if ARGV[10] ~= '' then
+  local seen = seats(KEYS[10], KEYS[11], ARGV[9], ARGV[10], ARGV[11], clock(ARGV[8]), '', ARGV[12])
+  if seen ~= ARGV[13] then return { 'seats', { seen } } end
+  redis.call('HDEL', KEYS[11], ARGV[12])
+  redis.call('DEL', KEYS[12])
+end
+
+redis.call('HSET', KEYS[1], unpack(ARGV, 14))
 redis.call('ZADD', KEYS[5], ARGV[4], ARGV[1])
 redis.call('ZADD', KEYS[6], ARGV[4], ARGV[1])
 redis.call('ZADD', KEYS[9], ARGV[4], ARGV[1])

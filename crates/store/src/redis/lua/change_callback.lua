@@ -1,7 +1,10 @@
 -- Keeps a change, if it was made from the newest version.
--- KEYS: its hash, waiting, wake, open, open of tenant, promised
--- ARGV: id, version it was made from, does its lease go on, is it over, due, asked, promised, then fields and values
--- Gives 'missing', 'stale' and what is kept, or 'done' and the fields that are not the caller's.
+-- KEYS: its hash, waiting, wake, open, open of tenant, promised, holds of tenant, own hold
+-- ARGV: id, version it was made from, does its lease go on, is it over, due, asked, promised, then of the seat it claims:
+--   time (empty: the server's), queue, from (empty: it claims none), to, own hold, seats as the caller saw them; then
+--   fields and values
+-- Gives 'missing', 'stale' and what is kept, 'seats' and how they are, when that is not what the caller saw, or 'done' and
+-- the fields that are not the caller's.
 local was = redis.call('HGET', KEYS[1], 'change')
 local function kept()
   return redis.call('HMGET', KEYS[1], 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
@@ -9,7 +12,14 @@ end
 if not was then return { 'missing', {} } end
 if was ~= ARGV[2] then return { 'stale', kept() } end
 
-redis.call('HSET', KEYS[1], unpack(ARGV, 8))
+if ARGV[10] ~= '' then
+  local seen = seats(KEYS[6], KEYS[7], ARGV[9], ARGV[10], ARGV[11], clock(ARGV[8]), ARGV[1], ARGV[12])
+  if seen ~= ARGV[13] then return { 'seats', { seen } } end
+  redis.call('HDEL', KEYS[7], ARGV[12])
+  redis.call('DEL', KEYS[8])
+end
+
+redis.call('HSET', KEYS[1], unpack(ARGV, 14))
 redis.call('HINCRBY', KEYS[1], 'change', 1)
 local wake = ARGV[5]
 if ARGV[3] == '1' then
