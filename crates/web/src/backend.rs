@@ -4,7 +4,9 @@ use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
 use tokio::sync::{broadcast, mpsc};
 
-use crate::callback::{CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, SlotsAsk, SlotsView};
+use crate::callback::{
+    CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, HoldAsk, HoldView, SlotsAsk, SlotsView,
+};
 use crate::sentence::{Lang, sentence};
 
 /// A future in a box, so that [`Backend`] can be a trait object.
@@ -30,6 +32,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The slots a visitor may choose from.
     fn slots(&self, ask: SlotsAsk) -> BoxFuture<'_, Result<SlotsView, Refusal>>;
+
+    /// Holds a seat for a while.
+    fn hold_seat(&self, ask: HoldAsk) -> BoxFuture<'_, Result<HoldView, Refusal>>;
+
+    /// Lets go of a seat that was held.
+    fn release_seat(&self, hold: String) -> BoxFuture<'_, Result<(), Refusal>>;
 
     /// Promises a call-back. When it answers, the promise is stored.
     fn ask_callback(&self, ask: CallbackAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>>;

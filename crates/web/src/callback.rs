@@ -10,6 +10,7 @@ pub use calendar::{Invitation, calendar_entry};
 pub(crate) mod api;
 pub(crate) mod calendar;
 pub(crate) mod events;
+pub(crate) mod hold;
 
 /// A visitor asks to be called. His token and origin are good.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,6 +31,8 @@ pub struct CallbackAsk {
     pub consent: Option<(String, String)>,
     /// Where he wants to be written to, as typed.
     pub email: Option<String>,
+    /// The seat he holds, by its name.
+    pub hold: Option<String>,
     /// His `Idempotency-Key`.
     pub request_key: Option<String>,
     /// What the page says about itself.
@@ -58,6 +61,55 @@ pub struct CallbackMove {
     pub when: String,
     /// The visitor's time zone; empty when the page does not know.
     pub tz: String,
+    /// The seat he holds, by its name.
+    pub hold: Option<String>,
+}
+
+/// A seat to be held while a form is open.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HoldAsk {
+    /// Who wants it.
+    pub by: HoldBy,
+    /// The slot's start, a date and time.
+    pub start: String,
+    /// The visitor's time zone; empty when the page does not know.
+    pub tz: String,
+    /// The address, or the part of it, that is one place.
+    pub place: String,
+}
+
+/// Who wants a seat held.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HoldBy {
+    /// A visitor whose token and origin are good.
+    Visitor {
+        /// The tenant in the token.
+        tenant: String,
+        /// The queue in the token.
+        queue: String,
+        /// The site's own session id; empty when there is none.
+        session: String,
+    },
+    /// Whoever has the key of a call-back and may move it.
+    Callback {
+        /// Its id.
+        id: String,
+        /// Its key.
+        key: String,
+    },
+}
+
+/// A seat that is held.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct HoldView {
+    /// Its name: whoever knows it may use it or let it go.
+    pub hold: String,
+    /// The slot's start.
+    pub start: String,
+    /// Until when.
+    pub until: String,
+    /// How long that is.
+    pub held_s: u64,
 }
 
 /// How a call-back stands, as its visitor may see it.
@@ -156,6 +208,8 @@ pub struct SlotsAsk {
     pub from: String,
     /// Before this moment; as far as may be chosen when empty.
     pub to: String,
+    /// The asker's own hold, which takes no seat from him; empty when he has none.
+    pub hold: String,
 }
 
 /// Slots to choose from.

@@ -37,6 +37,7 @@ pub(crate) struct Edge {
     asks: Mutex<Failures>,
     tenant_asks: Mutex<Pace>,
     proofs: Mutex<Proofs>,
+    holds: Mutex<Failures>,
     tokens: Mutex<Tokens>,
     failures: Mutex<Failures>,
     sockets: Arc<Semaphore>,
@@ -54,6 +55,7 @@ impl Edge {
             asks: Mutex::new(Failures::new(limits.callback_asks, limits.callback_window)),
             tenant_asks: Mutex::new(Pace::new(limits.busy_window)),
             proofs: Mutex::new(Proofs::new(ms(limits.proof_life), limits.proofs, limits.proof_numbers)),
+            holds: Mutex::new(Failures::new(limits.slot_holds, limits.hold_window)),
             tokens: Mutex::new(Tokens::new(limits.token_life, limits.tokens, limits.tokens_per_source)),
             failures: Mutex::new(Failures::new(limits.login_failures, limits.login_window)),
             sockets: Arc::new(Semaphore::new(limits.sockets)),
@@ -127,6 +129,14 @@ impl Edge {
     pub(crate) fn refuse_until_proven(&self, door: Door, lang: Lang) -> Response {
         self.note_refusal(door, VERIFICATION_NEEDED.code);
         problem_with(&VERIFICATION_NEEDED, lang, self.challenge())
+    }
+
+    /// Whether this address may hold one more seat; each time it asks counts.
+    pub(crate) fn may_hold(&self, source: SourceKey) -> bool {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = !holds.is_blocked(source, self.now());
+        holds.note(source, self.now());
+        may
     }
 
     /// Whether a page of this very gateway asks.

@@ -12,7 +12,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::from_fn_with_state,
-    routing::{any, get, post},
+    routing::{any, delete, get, post},
 };
 
 use crate::edge::Edge;
@@ -41,8 +41,8 @@ pub use backend::{
     WebCounter,
 };
 pub use callback::{
-    AttemptView, CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, SlotView, SlotsAsk, SlotsView,
-    WaitView,
+    AttemptView, CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, HoldAsk, HoldBy, HoldView,
+    SlotView, SlotsAsk, SlotsView, WaitView,
 };
 pub use callback::{Invitation, calendar_entry};
 pub use proof::ProofDemand;
@@ -132,6 +132,10 @@ pub struct WebLimits {
     pub proof_life: Duration,
     /// Solved riddles remembered, so that each is good once; beyond it none is taken. Default 20,000.
     pub proofs: usize,
+    /// Seats held from one address within `hold_window`, refused ones too. Default 120.
+    pub slot_holds: usize,
+    /// See `slot_holds`. Default 10 minutes.
+    pub hold_window: Duration,
     /// Status pages of one address that follow a call-back. Default 16.
     pub followers_per_source: usize,
     /// So long a status page is followed in one piece; then it connects again. Default 5 minutes.
@@ -161,6 +165,8 @@ impl Default for WebLimits {
             login_failures: 10,
             login_window: Duration::from_secs(300),
             callback_asks: 20,
+            slot_holds: 120,
+            hold_window: Duration::from_secs(600),
             callback_window: Duration::from_secs(3_600),
             proof: ProofDemand::Busy,
             free_asks: 5,
@@ -200,6 +206,8 @@ pub fn router(config: WebConfig, backend: Arc<dyn Backend>) -> Router {
         .route("/v1/token", post(api::token).options(api::preflight))
         .route("/v1/availability", get(api::availability).options(api::preflight))
         .route("/v1/slots", get(callback::api::slots).options(api::preflight))
+        .route("/v1/slots/hold", post(callback::hold::hold).options(api::preflight))
+        .route("/v1/slots/hold/{id}", delete(callback::hold::release).options(api::preflight))
         .route("/v1/callbacks", post(callback::api::ask).options(api::preflight))
         .route(
             "/v1/callbacks/{id}",

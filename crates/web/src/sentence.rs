@@ -159,6 +159,11 @@ const ROWS: &[Row] = &[
         "This time has just been taken. Please choose another.",
         "Cet horaire vient d’être pris. Choisissez-en un autre.",
     ),
+    row(
+        "too_many_holds",
+        "This time cannot be kept for you just now. You may still ask for it.",
+        "Nous ne pouvons pas vous réserver cet horaire pour l’instant. Vous pouvez tout de même le demander.",
+    ),
     row("slot_past", "This time is over. Please choose another.", "Cet horaire est passé. Choisissez-en un autre."),
     row(
         "slot_outside_hours",

@@ -34,6 +34,12 @@ impl SourceKey {
     }
 }
 
+impl std::fmt::Display for SourceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// An IPv4 address in IPv6 clothes is the IPv4 address.
 fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()

@@ -26,6 +26,7 @@ mod clerk;
 pub(crate) mod door;
 mod forecast;
 mod hand;
+mod seats;
 pub(crate) mod shield;
 #[cfg(test)]
 mod tests;

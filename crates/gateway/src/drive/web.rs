@@ -13,7 +13,9 @@ use web::backend::{
     TalkSession, TalkStart, WebCounter,
 };
 use web::origin::Origins;
-use web::{CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, SlotsAsk, SlotsView};
+use web::{
+    CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, HoldAsk, HoldView, SlotsAsk, SlotsView,
+};
 
 use crate::config::checked::Agent;
 use crate::drive::call::{CallContext, CallInput, Visitor, start_talk};
@@ -155,6 +157,14 @@ impl Backend for House {
         Box::pin(self.callbacks.slots(ask))
     }
 
+    fn hold_seat(&self, ask: HoldAsk) -> BoxFuture<'_, Result<HoldView, Refusal>> {
+        Box::pin(self.callbacks.hold(ask))
+    }
+
+    fn release_seat(&self, hold: String) -> BoxFuture<'_, Result<(), Refusal>> {
+        Box::pin(async move { self.callbacks.release(&hold).await })
+    }
+
     fn ask_callback(&self, ask: CallbackAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>> {
         Box::pin(self.callbacks.ask(ask))
     }
@@ -164,7 +174,7 @@ impl Backend for House {
     }
 
     fn move_callback(&self, id: String, key: String, to: CallbackMove) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
-        Box::pin(async move { self.callbacks.reschedule(&id, &key, &to.when, &to.tz).await })
+        Box::pin(async move { self.callbacks.reschedule(&id, &key, &to).await })
     }
 
     fn cancel_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {

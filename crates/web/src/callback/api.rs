@@ -31,7 +31,7 @@ const EMAIL_BYTES: usize = 254;
 /// Longest `Idempotency-Key`; a UUID has 36 characters.
 const KEY_BYTES: usize = 128;
 /// Longest date and time, zone, id of a text.
-const WORD_BYTES: usize = 128;
+pub(super) const WORD_BYTES: usize = 128;
 
 #[derive(Deserialize)]
 struct AskJson {
@@ -49,6 +49,7 @@ struct AskJson {
     email: Option<String>,
     /// The answer to `GET /v1/challenge`, as ALTCHA writes it.
     pow: Option<String>,
+    hold: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -100,6 +101,7 @@ struct MoveJson {
     when: String,
     #[serde(default)]
     tz: String,
+    hold: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +114,8 @@ pub(crate) struct SlotsQuery {
     from: String,
     #[serde(default)]
     to: String,
+    #[serde(default)]
+    hold: String,
 }
 
 /// The visitor's key where no header can be set: `EventSource`, a link.
@@ -121,7 +125,7 @@ pub(crate) struct KeyQuery {
     token: String,
 }
 
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 /// `GET /v1/slots`.
 pub(crate) async fn slots(
@@ -134,17 +138,17 @@ pub(crate) async fn slots(
         Err(refusal) => return edge.refuse(Door::Callback, refusal, caller.lang),
     };
     let found = async {
-        let Query(SlotsQuery { tenant, queue, tz, from, to }) = query.map_err(|_| REQUEST_INVALID)?;
+        let Query(SlotsQuery { tenant, queue, tz, from, to, hold }) = query.map_err(|_| REQUEST_INVALID)?;
         if origin.as_ref().is_some_and(|origin| !edge.backend.origin_allowed(&tenant, origin.as_str())) {
             return Err(ORIGIN_REFUSED);
         }
         if !edge.backend.queue_exists(&tenant, &queue) {
             return Err(QUEUE_UNKNOWN);
         }
-        if [&tz, &from, &to].into_iter().any(|text| text.len() > WORD_BYTES) {
+        if [&tz, &from, &to, &hold].into_iter().any(|text| text.len() > WORD_BYTES) {
             return Err(REQUEST_INVALID);
         }
-        edge.backend.slots(SlotsAsk { tenant, queue, tz, from, to }).await
+        edge.backend.slots(SlotsAsk { tenant, queue, tz, from, to, hold }).await
     };
     finish(&edge, &caller, origin.as_ref(), found.await.map(|slots| Json(slots).into_response()))
 }
@@ -190,7 +194,7 @@ fn read_ask(
         Some(_) => return Err(REQUEST_INVALID),
     };
     let consent = ask.consent.map(|consent| (consent.text_id, consent.version));
-    let words = [Some(&ask.when), Some(&ask.tz), ask.country.as_ref()];
+    let words = [Some(&ask.when), Some(&ask.tz), ask.country.as_ref(), ask.hold.as_ref()];
     let consent_words = consent.iter().flat_map(|(id, version)| [id, version]);
     if ask.number.len() > NUMBER_BYTES {
         return Err(Refusal::new("number_invalid", 422));
@@ -215,6 +219,7 @@ fn read_ask(
         tz: ask.tz,
         consent,
         email,
+        hold: ask.hold,
         request_key,
         session,
         source: caller.source,
@@ -262,8 +267,10 @@ pub(crate) async fn change(
     body: Body,
 ) -> Response {
     let view = match read::<MoveJson>(&headers, body) {
-        Ok(MoveJson { when, tz }) if when.len() <= WORD_BYTES && tz.len() <= WORD_BYTES => {
-            edge.backend.move_callback(id, key(&headers, query), CallbackMove { when, tz }).await
+        Ok(MoveJson { when, tz, hold })
+            if [Some(&when), Some(&tz), hold.as_ref()].into_iter().flatten().all(|word| word.len() <= WORD_BYTES) =>
+        {
+            edge.backend.move_callback(id, key(&headers, query), CallbackMove { when, tz, hold }).await
         }
         Ok(_) => Err(REQUEST_INVALID),
         Err(refusal) => Err(refusal),
@@ -326,7 +333,7 @@ pub(crate) fn key(headers: &HeaderMap, query: KeyQuery) -> String {
     }
 }
 
-fn read<T: for<'a> Deserialize<'a>>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+pub(super) fn read<T: for<'a> Deserialize<'a>>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
     // A form or text/plain post needs no preflight: it would be the cross-site way in (SECURITY W2).
     if !is_json(headers) {
         return Err(Refusal::new("json-expected", 415));
@@ -347,7 +354,12 @@ fn reader(edge: &Edge, caller: &Caller) -> Result<Option<Origin>, Refusal> {
     }
 }
 
-fn finish(edge: &Edge, caller: &Caller, origin: Option<&Origin>, answer: Result<Response, Refusal>) -> Response {
+pub(super) fn finish(
+    edge: &Edge,
+    caller: &Caller,
+    origin: Option<&Origin>,
+    answer: Result<Response, Refusal>,
+) -> Response {
     let response = answer.unwrap_or_else(|refusal| edge.refuse(Door::Callback, refusal, caller.lang));
     match origin {
         Some(origin) => readable_by(origin, response),

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::{House, PATIENCE, SHOP};
+use crate::HoldBy;
 use crate::proof::tests::solve;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -252,6 +253,78 @@ async fn slots_and_the_offer_are_read_by_the_tenants_pages() {
     let offer = house.ask("GET", "/v1/availability?tenant=shop&queue=support", &[("origin", SHOP)], "").await;
     assert_eq!((&offer.json()["callback"], &offer.json()["callback_now"]), (&json!(true), &json!(false)));
     assert_eq!(offer.json()["email"], true, "the form may ask for an address");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_seat_is_held_for_the_page_of_the_tenant_or_for_who_has_a_key() {
+    let house = House::plain().await;
+    let page = [("origin", SHOP), JSON, ("accept-language", "fr")];
+    let body =
+        json!({"token": token(&house).await, "start": "2026-11-18T10:00", "tz": "Europe/Paris", "session": "s1"});
+    let held = house.ask("POST", "/v1/slots/hold", &page, &body.to_string()).await;
+    assert_eq!((held.status, held.header("access-control-allow-origin")), (201, Some(SHOP)));
+    assert_eq!((&held.json()["hold"], &held.json()["held_s"]), (&json!("c1a1"), &json!(120)));
+    let asked = house.fake.held.lock().unwrap().pop().unwrap();
+    let by = HoldBy::Visitor { tenant: "shop".into(), queue: "support".into(), session: "s1".into() };
+    assert_eq!((asked.by, asked.tz.as_str(), asked.place.as_str()), (by, "Europe/Paris", "127.0.0.1"));
+    let spent = house.ask("POST", "/v1/slots/hold", &page, &body.to_string()).await;
+    assert_eq!((spent.status, spent.code().as_str()), (401, "token-used"));
+    let full = json!({"token": token(&house).await, "start": "full"});
+    let full = house.ask("POST", "/v1/slots/hold", &page, &full.to_string()).await;
+    assert_eq!((full.status, full.code().as_str()), (409, "slot_gone"));
+    assert!(full.json()["sentence"].as_str().unwrap().contains("vient d’être pris"));
+    // A status page has its call-back's key, and no token.
+    let own = json!({"callback": "cb1", "start": "2026-11-18T10:00"});
+    let held = house.ask("POST", "/v1/slots/hold", &[KEY, JSON], &own.to_string()).await;
+    assert_eq!(held.status, 201);
+    let by = HoldBy::Callback { id: "cb1".into(), key: "5ec7e7".into() };
+    assert_eq!(house.fake.held.lock().unwrap().pop().unwrap().by, by);
+    for (headers, body) in [
+        (&page[..], json!({"start": "2026-11-18T10:00"})),
+        (&page[..], json!({"token": "a", "callback": "b", "start": "2026-11-18T10:00"})),
+        (&page[..], json!({"callback": "cb1", "start": "x".repeat(200)})),
+    ] {
+        assert_eq!(house.ask("POST", "/v1/slots/hold", headers, &body.to_string()).await.code(), "request-invalid");
+    }
+    let foreign = json!({"token": token(&house).await, "start": "2026-11-18T10:00"}).to_string();
+    let foreign = house.ask("POST", "/v1/slots/hold", &[("origin", "https://evil.fr"), JSON], &foreign).await;
+    assert_eq!((foreign.status, foreign.code().as_str()), (403, "origin-refused"));
+    let form = house.ask("POST", "/v1/slots/hold", &[("origin", SHOP)], "start=now").await;
+    assert_eq!(form.code(), "json-expected");
+    let gone = house.ask("DELETE", "/v1/slots/hold/c1a1", &[("origin", SHOP)], "").await;
+    assert_eq!((gone.status, house.fake.released.lock().unwrap().pop().as_deref()), (204, Some("c1a1")));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_held_seat_is_used_by_the_ask_the_list_and_the_move() {
+    let house = House::plain().await;
+    let mut body = wish(&token(&house).await, "06 12 34 56 78");
+    body["hold"] = json!("c1a1");
+    assert_eq!(ask(&house, &body, "k1").await.status, 201);
+    let (asked, _) = house.fake.book.lock().unwrap().clone().unwrap();
+    assert_eq!(asked.hold.as_deref(), Some("c1a1"));
+    let to = r#"{"when": "2026-11-19T10:00", "hold": "c1a1"}"#;
+    assert_eq!(house.ask("PATCH", "/v1/callbacks/cb1", &[KEY, JSON], to).await.status, 200);
+    assert_eq!(house.fake.moved_with.lock().unwrap().as_deref(), Some("c1a1"));
+    let path = "/v1/slots?tenant=shop&queue=support&hold=c1a1";
+    assert_eq!(house.ask("GET", path, &[("origin", SHOP)], "").await.status, 200);
+    assert_eq!(house.fake.listed_with.lock().unwrap().as_str(), "c1a1");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn who_holds_too_often_is_held_back_and_can_still_ask() {
+    let house = House::open(|config| config.limits.slot_holds = 2).await;
+    let own = json!({"callback": "cb1", "start": "2026-11-18T10:00"}).to_string();
+    for status in [201, 201, 429] {
+        let held = house.ask("POST", "/v1/slots/hold", &[KEY, JSON, ("origin", SHOP)], &own).await;
+        assert_eq!((held.status, held.header("access-control-allow-origin")), (status, Some(SHOP)));
+    }
+    assert!(ask(&house, &wish(&token(&house).await, "06 12 34 56 78"), "k1").await.status < 300);
+    house.clock.advance(Duration::from_secs(600));
+    assert_eq!(house.ask("POST", "/v1/slots/hold", &[KEY, JSON], &own).await.status, 201);
     house.close().await;
 }
 

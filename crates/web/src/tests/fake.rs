@@ -14,8 +14,8 @@ use tokio::{
 use super::PATIENCE;
 use crate::{
     AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, CallbackAsk, CallbackMade,
-    CallbackMove, CallbackOffer, CallbackView, Health, HealthCheck, Refusal, SlotsAsk, SlotsView, TalkSession,
-    TalkStart, VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
+    CallbackMove, CallbackOffer, CallbackView, Health, HealthCheck, HoldAsk, HoldView, Refusal, SlotsAsk, SlotsView,
+    TalkSession, TalkStart, VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
 };
 
 /// A visitor's call as the gateway holds it.
@@ -38,6 +38,10 @@ pub(super) struct Fake {
     pub(super) ready: AtomicBool,
     pub(super) book: Mutex<Option<(CallbackAsk, CallbackView)>>,
     changes: tokio::sync::broadcast::Sender<String>,
+    pub(super) held: Mutex<Vec<HoldAsk>>,
+    pub(super) released: Mutex<Vec<String>>,
+    pub(super) moved_with: Mutex<Option<String>>,
+    pub(super) listed_with: Mutex<String>,
 }
 
 /// The one call-back of the fake book; its key is `5ec7e7`.
@@ -75,6 +79,10 @@ impl Fake {
             ready: AtomicBool::new(true),
             book: Mutex::default(),
             changes: tokio::sync::broadcast::channel(16).0,
+            held: Mutex::default(),
+            released: Mutex::default(),
+            moved_with: Mutex::default(),
+            listed_with: Mutex::default(),
         }
     }
 
@@ -156,9 +164,28 @@ impl Backend for Fake {
     }
 
     fn slots(&self, ask: SlotsAsk) -> BoxFuture<'_, Result<SlotsView, Refusal>> {
-        let SlotsAsk { tz, from, .. } = ask;
+        let SlotsAsk { tz, from, hold, .. } = ask;
         Box::pin(async move {
+            *self.listed_with.lock().unwrap() = hold;
             Ok(SlotsView { zone: "Europe/Paris".into(), tz, now: from, slots: Vec::new(), more_from: None })
+        })
+    }
+
+    fn hold_seat(&self, ask: HoldAsk) -> BoxFuture<'_, Result<HoldView, Refusal>> {
+        Box::pin(async move {
+            let start = ask.start.clone();
+            if start == "full" {
+                return Err(Refusal::new("slot_gone", 409));
+            }
+            self.held.lock().unwrap().push(ask);
+            Ok(HoldView { hold: "c1a1".into(), start, until: "2026-11-18T11:02:00+01:00".into(), held_s: 120 })
+        })
+    }
+
+    fn release_seat(&self, hold: String) -> BoxFuture<'_, Result<(), Refusal>> {
+        Box::pin(async move {
+            self.released.lock().unwrap().push(hold);
+            Ok(())
         })
     }
 
@@ -184,6 +211,7 @@ impl Backend for Fake {
     fn move_callback(&self, id: String, key: String, to: CallbackMove) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
         Box::pin(async move {
             self.view(&id, &key)?;
+            *self.moved_with.lock().unwrap() = to.hold;
             self.change(|view| view.promised_at = to.when);
             self.view(&id, &key)
         })

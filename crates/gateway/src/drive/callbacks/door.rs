@@ -1,17 +1,25 @@
 //! The book as visitors reach it: asked for, shown, moved, called off; and the slots they choose from.
 
+use std::time::Duration;
+
 use call::{CallTags, QueueId, TagsDraft, TenantId};
 use desk::{
     Callback, CallbackId, CallbackState, CancelledBy, Consent, Email, NumberRefusal, OutOfTurn, SlotRefusal, Wanted,
     WhenError, Wish, Zone,
 };
 use rand::Rng;
-use store::{Added, Change, Changed, KeptCallback, NewCallback, StoreError, SuppressedBy};
+use store::{
+    Added, Change, Changed, HoldId, KeptCallback, Moved, NewCallback, SeatClaim, SeatQuery, StoreError, SuppressedBy,
+};
 use tokio::sync::broadcast;
 use tracing::{error, info};
 use web::backend::Refusal;
-use web::{AttemptView, CallbackAsk, CallbackMade, CallbackOffer, CallbackView, SlotView, SlotsAsk, SlotsView};
+use web::{
+    AttemptView, CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, SlotView, SlotsAsk, SlotsView,
+};
 
+use super::clerk::ms;
+use super::seats::HOLD;
 use super::{Callbacks, Line, forecast};
 use crate::clock;
 use crate::config::checked::Event;
@@ -20,10 +28,8 @@ use crate::observe::metric::{self, Metric};
 const DAY_MS: u64 = 86_400_000;
 /// Somebody who moves or calls off meets a node that changes the same row: so often it is read and tried again.
 const TRIES: usize = 5;
-/// Seats are counted so far beside the slots that are shown: the longest slot and its buffer.
-const BESIDE_MS: u64 = DAY_MS;
 
-const NOT_FOUND: Refusal = Refusal::new("not_found", 404);
+pub(super) const NOT_FOUND: Refusal = Refusal::new("not_found", 404);
 
 /// When a visitor wants to be called.
 enum When {
@@ -63,7 +69,7 @@ impl Callbacks {
         };
         let from = moment(&ask.from, now).map_err(when_refusal)?.max(now);
         let to = moment(&ask.to, u64::MAX).map_err(when_refusal)?;
-        let taken = self.taken(line, from, from.saturating_add(desk::Slots::LIST_DAYS * DAY_MS)).await?;
+        let taken = self.taken(line, (from, from.saturating_add(desk::Slots::LIST_DAYS * DAY_MS)), &ask.hold).await?;
         let page = line.config.slots.list(from, to, now, &taken);
         let told = |at: u64| told_in.rfc3339(at).unwrap_or_default();
         let slot = |slot: desk::Slot| SlotView {
@@ -80,10 +86,12 @@ impl Callbacks {
         })
     }
 
-    async fn taken(&self, line: &Line, from: u64, to: u64) -> Result<desk::Taken, Refusal> {
-        let queue = (TenantId(line.tenant.clone()), QueueId(line.queue.clone()));
-        let (from, to) = (from.saturating_sub(BESIDE_MS), to.saturating_add(BESIDE_MS));
-        self.home.promised_callbacks(queue, from, to).await.map_err(away)
+    /// The seats that others have, for slots that start between two moments.
+    async fn taken(&self, line: &Line, (first, last): (u64, u64), hold: &str) -> Result<desk::Taken, Refusal> {
+        let (from_unix_ms, to_unix_ms) = line.config.slots.seat_rule().beside(first, last);
+        let (now_unix_ms, own) = (clock::unix_ms(), hold.parse().ok());
+        let query = SeatQuery { queue: line.names(), from_unix_ms, to_unix_ms, now_unix_ms, own };
+        self.home.taken_seats(query).await.map_err(away)
     }
 
     /// Promises a call-back. When it answers, the promise is stored.
@@ -114,7 +122,8 @@ impl Callbacks {
             }
         }
         let now = clock::unix_ms();
-        let when = self.when(line, &ask.when, &ask.tz, now).await?;
+        let hold = hold_id(ask.hold.as_deref());
+        let when = when(line, &ask.when, &ask.tz, now, hold)?;
         let (promised_unix_ms, wanted, told) = match when {
             When::Asap => (now, None, self.wait_now(line)),
             When::At(wanted) => (wanted.unix_ms, Some(wanted), None),
@@ -146,7 +155,8 @@ impl Callbacks {
             tags,
         };
         let callback = Callback::new(CallbackId::new(rand::rng().random()), wish);
-        let new = NewCallback { callback, manage: rand::rng().random(), request_key: ask.request_key };
+        let seat = callback.wish().wanted.is_some().then(|| line.seat(hold, now));
+        let new = NewCallback { callback, manage: rand::rng().random(), request_key: ask.request_key, seat };
         // Before it is kept, so that no death between the two leaves a promise nobody is told of; if it is not kept, what
         // was posted finds nothing to tell.
         let promised = KeptCallback { callback: new.callback.clone(), manage: new.manage, version: 1, lease: None };
@@ -190,9 +200,10 @@ impl Callbacks {
 
     /// Keeps it; or finds what was promised before to the same visitor.
     async fn add(&self, new: NewCallback, line: &Line) -> Result<(KeptCallback, bool), Refusal> {
-        let wish = new.callback.wish().clone();
+        let (wish, seat) = (new.callback.wish().clone(), new.seat);
         match self.home.add_callback(new).await.map_err(away)? {
             Added::New(kept) => Ok((kept, false)),
+            Added::Full => Err(slot_refusal(SlotRefusal::Gone)),
             Added::Same(kept) => {
                 let before = kept.callback.wish();
                 let same = before.number == wish.number && before.tags.session == wish.tags.session;
@@ -205,26 +216,12 @@ impl Callbacks {
                 if session.is_empty() || *session != wish.tags.session || line.tenant != kept.callback.tenant().0 {
                     return Err(Refusal::TOO_MANY_REQUESTS);
                 }
-                let moved = self
-                    .change(kept, |callback| callback.reschedule(wish.promised_unix_ms, wish.wanted.clone()))
-                    .await?;
+                let edit = |callback: &mut Callback| callback.reschedule(wish.promised_unix_ms, wish.wanted.clone());
+                let moved = self.change_with(kept, edit, seat).await?;
                 self.messages.tell(&moved, Event::Moved).await;
                 Ok((moved, true))
             }
         }
-    }
-
-    async fn when(&self, line: &Line, text: &str, tz: &str, now: u64) -> Result<When, Refusal> {
-        let slots = &line.config.slots;
-        if text == "asap" {
-            let closed = Refusal::new("closed", 409);
-            return if slots.may_ask_now(now) { Ok(When::Asap) } else { Err(closed) };
-        }
-        let tz = Some(tz).filter(|tz| !tz.is_empty());
-        let wanted = Wanted::parse(text, tz, now).map_err(when_refusal)?;
-        let taken = self.taken(line, wanted.unix_ms, wanted.unix_ms).await?;
-        slots.judge(wanted.unix_ms, now, &taken).map_err(slot_refusal)?;
-        Ok(When::At(wanted))
     }
 
     async fn check_budgets(&self, line: &Line, number: &str, now: u64) -> Result<(), Refusal> {
@@ -273,7 +270,7 @@ impl Callbacks {
         Ok(self.view(&self.opened(id, key).await?))
     }
 
-    async fn opened(&self, id: &str, key: &str) -> Result<KeptCallback, Refusal> {
+    pub(super) async fn opened(&self, id: &str, key: &str) -> Result<KeptCallback, Refusal> {
         let id: CallbackId = id.parse().map_err(|_| NOT_FOUND)?;
         let key: CallbackId = key.parse().map_err(|_| NOT_FOUND)?;
         let kept = self.home.callback(id).await.map_err(away)?;
@@ -281,17 +278,19 @@ impl Callbacks {
     }
 
     /// Another time.
-    pub(crate) async fn reschedule(&self, id: &str, key: &str, when: &str, tz: &str) -> Result<CallbackView, Refusal> {
+    pub(crate) async fn reschedule(&self, id: &str, key: &str, to: &CallbackMove) -> Result<CallbackView, Refusal> {
         let kept = self.opened(id, key).await?;
         let (tenant, queue) = (&kept.callback.tenant().0, &kept.callback.queue().0);
         let line = self.line(tenant, queue).ok_or(NOT_FOUND)?;
         let now = clock::unix_ms();
-        let when = self.when(line, when, tz, now).await?;
-        let moved = self.change(kept, |callback| match &when {
+        let hold = hold_id(to.hold.as_deref());
+        let when = when(line, &to.when, &to.tz, now, hold)?;
+        let seat = matches!(when, When::At(_)).then(|| line.seat(hold, now));
+        let edit = |callback: &mut Callback| match &when {
             When::Asap => callback.reschedule(now, None),
             When::At(wanted) => callback.reschedule(wanted.unix_ms, Some(wanted.clone())),
-        });
-        let moved = moved.await?;
+        };
+        let moved = self.change_with(kept, edit, seat).await?;
         self.messages.tell(&moved, Event::Moved).await;
         Ok(self.view(&moved))
     }
@@ -327,14 +326,31 @@ impl Callbacks {
     /// Changes it as it stands now, also when its holder changes it at the same moment.
     async fn change(
         &self,
+        kept: KeptCallback,
+        edit: impl Fn(&mut Callback) -> Result<(), OutOfTurn>,
+    ) -> Result<KeptCallback, Refusal> {
+        self.change_with(kept, edit, None).await
+    }
+
+    /// The same, if the seat it claims is left.
+    async fn change_with(
+        &self,
         mut kept: KeptCallback,
         edit: impl Fn(&mut Callback) -> Result<(), OutOfTurn>,
+        seat: Option<SeatClaim>,
     ) -> Result<KeptCallback, Refusal> {
         for _ in 0..TRIES {
             let mut callback = kept.callback.clone();
             edit(&mut callback).map_err(|_| Refusal::new("gone", 409))?;
             let change = Change { callback, version: kept.version, held: false };
-            match self.home.change_callback(change).await.map_err(away)? {
+            let changed = match seat {
+                None => self.home.change_callback(change).await.map_err(away)?,
+                Some(seat) => match self.home.move_callback(change, seat).await.map_err(away)? {
+                    Moved::Changed(changed) => changed,
+                    Moved::Full => return Err(slot_refusal(SlotRefusal::Gone)),
+                },
+            };
+            match changed {
                 Changed::Done(kept) => {
                     self.touched(kept.callback.id());
                     return Ok(kept);
@@ -389,6 +405,35 @@ impl Callbacks {
     }
 }
 
+/// The moment he asks for, if it is offered; whether a seat is left is seen when it is taken. He who holds one may use it
+/// although the lead has begun meanwhile.
+fn when(line: &Line, text: &str, tz: &str, now: u64, hold: Option<HoldId>) -> Result<When, Refusal> {
+    if text == "asap" {
+        let closed = Refusal::new("closed", 409);
+        return if line.config.slots.may_ask_now(now) { Ok(When::Asap) } else { Err(closed) };
+    }
+    let wanted = offered(line, text, tz, now, hold.map_or(Duration::ZERO, |_| HOLD))?;
+    Ok(When::At(wanted))
+}
+
+/// A slot that was offered so long ago or later.
+pub(super) fn offered(line: &Line, text: &str, tz: &str, now: u64, ago: Duration) -> Result<Wanted, Refusal> {
+    let tz = Some(tz).filter(|tz| !tz.is_empty());
+    let wanted = Wanted::parse(text, tz, now).map_err(when_refusal)?;
+    let then = now.saturating_sub(ms(ago));
+    let nobody = desk::Taken::new();
+    if wanted.unix_ms < now {
+        return Err(slot_refusal(SlotRefusal::Past));
+    }
+    line.config.slots.judge(wanted.unix_ms, then, &nobody).map_err(slot_refusal)?;
+    Ok(wanted)
+}
+
+/// A name that is none holds nothing.
+fn hold_id(text: Option<&str>) -> Option<HoldId> {
+    text.and_then(|text| text.parse().ok())
+}
+
 fn zone(name: &str) -> Result<Zone, Refusal> {
     Zone::named(name).map_err(|_| Refusal::new("tz_invalid", 422))
 }
@@ -397,7 +442,7 @@ fn when_refusal(error: WhenError) -> Refusal {
     Refusal::new(error.code(), 422)
 }
 
-fn slot_refusal(refusal: SlotRefusal) -> Refusal {
+pub(super) fn slot_refusal(refusal: SlotRefusal) -> Refusal {
     let status = match refusal {
         SlotRefusal::Gone => 409,
         SlotRefusal::Past | SlotRefusal::OutsideHours => 422,
@@ -410,7 +455,7 @@ fn number_refusal(refusal: NumberRefusal) -> Refusal {
 }
 
 /// Nothing is promised that could not be stored.
-fn away(error: StoreError) -> Refusal {
+pub(super) fn away(error: StoreError) -> Refusal {
     metric::count(Metric::CallbackStoreErrors);
     error!(%error, "the call-back book cannot be had");
     Refusal::new("book_away", 503).retry_after(60)
