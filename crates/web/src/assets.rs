@@ -85,6 +85,7 @@ static ASSETS: LazyLock<Vec<Asset>> = table![
     Widget "widget/callback.js" at "/widget/callback.js",
     Widget "widget/callback_style.js" at "/widget/callback_style.js",
     Widget "widget/callback_time.js" at "/widget/callback_time.js",
+    Widget "widget/seat.js" at "/widget/seat.js",
     Widget "widget/callback_words.js" at "/widget/callback_words.js",
     Widget "widget/dom.js" at "/widget/dom.js",
     Widget "widget/hold.js" at "/widget/hold.js",

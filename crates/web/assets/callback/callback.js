@@ -4,6 +4,7 @@ import { fetchSlots, offerOf } from '../widget/callback.js';
 import { countdown, dayKey, localeOf, longDay, shortDay, siteTime, timeOfDay, waitWords, zoneHere } from '../widget/callback_time.js';
 import { addStyle, el } from '../widget/dom.js';
 import { chooseLanguage } from '../widget/language.js';
+import { callbackLine } from '../widget/seat.js';
 import { askJson } from '../widget/signal.js';
 import { Trouble } from '../widget/trouble.js';
 import { WhenPicker } from '../widget/when.js';
@@ -34,7 +35,10 @@ let sheet = /** @type {'' | 'move' | 'sure' | 'disown'} */ ('');
 let busy = false;
 
 const follow = new Follow({ base: BASE, id, token, lang: () => language }, { view: show, link: showLink, gone: showGone });
-const picker = new WhenPicker((from) => fetchSlots({ base: BASE, tenant: view?.tenant ?? '', queue: view?.queue ?? '', lang: language }, zoneHere(), from));
+const picker = new WhenPicker(
+  (from, hold) => fetchSlots({ base: BASE, tenant: view?.tenant ?? '', queue: view?.queue ?? '', lang: language }, zoneHere(), from, hold),
+  callbackLine(BASE, id, token, () => language, zoneHere()),
+);
 
 /** @param {string} name */
 const byId = (name) => /** @type {HTMLElement} */ (document.getElementById(name));
@@ -204,6 +208,7 @@ function renderActions() {
 function openSheet(wanted) {
   const from = sheet;
   sheet = wanted;
+  if (from === 'move' && wanted !== 'move') picker.putAway();
   if (wanted !== from) wrong('');
   render();
   if (wanted === 'sure') byId('cancel-not').focus();
@@ -229,7 +234,10 @@ async function move() {
     wrong(say('timeMissing'));
     return picker.focus();
   }
-  if (await change('PATCH', { when, tz: zoneHere() })) byId('announce').textContent = `${say('moved')} ${byId('title').textContent}`;
+  await picker.seat.settled();
+  // It went to somebody else meanwhile, and that has been said.
+  if (picker.value !== when) return;
+  if (await change('PATCH', { when, tz: zoneHere(), ...(picker.hold === undefined ? {} : { hold: picker.hold }) })) byId('announce').textContent = `${say('moved')} ${byId('title').textContent}`;
 }
 
 /**
@@ -244,6 +252,7 @@ async function change(method, body, path) {
   wrong('');
   try {
     const latest = await follow.ask(method, body, path);
+    if (method === 'PATCH') picker.used();
     openSheet('');
     follow.take(latest);
     byId('title').focus();

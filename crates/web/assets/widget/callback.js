@@ -12,7 +12,7 @@ import { Trouble } from './trouble.js';
 /** @typedef {{ zone: string, tz: string, now: string, slots: Slot[], more_from?: string }} Slots */
 /** @typedef {{ id: string, manage_token: string, page_url: string, ics_url: string, events_url: string, state: string, asap: boolean, promised_at: string, tz: string, number: string, wait?: Wait }} Answer */
 /** @typedef {{ base: URL, tenant: string, queue: string, lang: string, country?: string, said: { url?: string, title?: string, lang?: string } }} Wanted */
-/** @typedef {{ number: string, when?: 'asap' | string | Date, country?: string, tz?: string, email?: string }} Asked */
+/** @typedef {{ number: string, when?: 'asap' | string | Date, country?: string, tz?: string, email?: string, hold?: string }} Asked */
 /** @typedef {{ key: string, wanted: Wanted, body: Record<string, unknown> }} Request */
 
 /** The sentence the visitor reads beside the button (`consent` in the words). A change of its meaning is a new version. */
@@ -48,10 +48,11 @@ export function offerOf(answer) {
  * @param {Pick<Wanted, 'base' | 'tenant' | 'queue' | 'lang'>} wanted
  * @param {string} tz
  * @param {string} [from]
+ * @param {string} [hold]  the visitor's own, which takes no seat from him
  * @returns {Promise<Slots>} rejects with a `Trouble`
  */
-export function fetchSlots({ base, tenant, queue, lang }, tz, from) {
-  const query = new URLSearchParams({ tenant, queue, tz, ...(from === undefined ? {} : { from }) });
+export function fetchSlots({ base, tenant, queue, lang }, tz, from, hold) {
+  const query = new URLSearchParams({ tenant, queue, tz, ...(from === undefined ? {} : { from }), ...(hold === undefined ? {} : { hold }) });
   return askJson(new URL(`v1/slots?${query}`, base), { headers: { 'accept-language': lang } });
 }
 
@@ -61,7 +62,7 @@ export function fetchSlots({ base, tenant, queue, lang }, tz, from) {
  * @param {Asked} asked
  * @returns {Request}
  */
-export function prepare(wanted, { number, when = 'asap', country, tz = zoneHere(), email = '' }) {
+export function prepare(wanted, { number, when = 'asap', country, tz = zoneHere(), email = '', hold }) {
   const { id, page, referrer } = session(wanted.said, wanted.lang);
   const body = {
     number: String(number ?? '').trim(),
@@ -72,6 +73,7 @@ export function prepare(wanted, { number, when = 'asap', country, tz = zoneHere(
     session: { id, page, referrer },
     consent: CONSENT,
     ...(email.trim() === '' ? {} : { email: email.trim() }),
+    hold,
   };
   return { key: uuid(), wanted, body };
 }

@@ -43,6 +43,9 @@ export const CALLBACK_WORDS = {
     opens: 'We open {when}.',
     timeMissing: 'Choose a time for our call.',
     taken: 'taken',
+    held: 'Held for you for 2 minutes.',
+    heldOver: 'The 2 minutes are over: somebody else may take this time.',
+    slotLost: 'This time has just been taken. Please choose another.',
     zones: 'Times are yours. Below them, in small, the time in {city}, where we are.',
     chosen: '{day} at {time}',
 
@@ -95,6 +98,9 @@ export const CALLBACK_WORDS = {
     opens: 'Nous ouvrons {when}.',
     timeMissing: 'Choisissez l’heure de notre appel.',
     taken: 'déjà prise',
+    held: 'Gardée pour vous pendant 2 minutes.',
+    heldOver: 'Les 2 minutes sont écoulées\u00a0: cette heure peut être prise par quelqu’un d’autre.',
+    slotLost: 'Cette heure vient d’être prise. Choisissez-en une autre.',
     zones: 'Les heures sont les vôtres. En petit, l’heure chez nous, à {city}.',
     chosen: '{day} à {time}',
 

@@ -96,6 +96,7 @@ export class Talk {
 
   leaveForm() {
     this.formShown = false;
+    this.form?.left();
     this.#show(this.model);
   }
 

@@ -6,6 +6,7 @@ import { CALLBACK_STYLE } from './callback_style.js';
 import { callbackSpeaker } from './callback_words.js';
 import { addStyle, el, icon } from './dom.js';
 import { Labels } from './labels.js';
+import { visitorLine } from './seat.js';
 import { Trouble } from './trouble.js';
 import { WhenPicker } from './when.js';
 
@@ -35,8 +36,15 @@ export class CallbackView {
     this.request = undefined;
     /** @type {Answer | undefined} */
     this.answer = undefined;
-    this.picker = new WhenPicker((from) => fetchSlots(talk.host.settings(), zoneHere(), from), () => this.render());
-    this.ask = askParts(this.labels, () => this.#wrong(''));
+    this.picker = new WhenPicker(
+      (from, hold) => fetchSlots(talk.host.settings(), zoneHere(), from, hold),
+      visitorLine(() => talk.host.settings(), zoneHere()),
+      () => this.render(),
+    );
+    this.ask = askParts(this.labels, () => {
+      this.#wrong('');
+      this.picker.seat.stir();
+    });
     this.back = this.labels.button('back', 'second', () => talk.leaveForm());
     // Our own sentences in the visitor's language, not the browser's bubbles.
     this.form = el(
@@ -51,6 +59,11 @@ export class CallbackView {
   offered() {
     void this.picker.offered(offerOf(this.talk.host.offer));
     this.render();
+  }
+
+  /** Put away: what was held for it is anybody's. */
+  left() {
+    this.picker.putAway();
   }
 
   render() {
@@ -119,10 +132,13 @@ export class CallbackView {
       return this.picker.focus();
     }
     const email = this.ask.emailField.hidden ? '' : this.ask.email.value;
-    const request = prepare(this.talk.host.settings(), { number, when, email });
-    if (!sameWish(this.request, request)) this.request = request;
     this.#wrong('');
     this.#setBusy(true);
+    await this.picker.seat.settled();
+    // It went to somebody else meanwhile, and that has been said.
+    if (this.picker.value !== when) return this.#setBusy(false);
+    const request = prepare(this.talk.host.settings(), { number, when, email, hold: this.picker.hold });
+    if (!sameWish(this.request, request)) this.request = request;
     try {
       this.#answered(await send(this.request ?? request, (share) => this.#check(share)));
     } catch (error) {
@@ -135,6 +151,7 @@ export class CallbackView {
   #answered(answer) {
     this.request = undefined;
     this.answer = answer;
+    this.picker.used();
     this.#setBusy(false);
     this.talk.host.announce('callback', { ...answer });
     const when = [...this.done.when.childNodes].map(({ textContent }) => textContent).join(', ');

@@ -2,6 +2,7 @@
 
 import { byDay, cityOf, longDay, sameClock, shortDay, siteTime, timeOfDay, waitWords, whenWords } from './callback_time.js';
 import { el } from './dom.js';
+import { Seat } from './seat.js';
 
 /** @typedef {import('./callback.js').Offer} Offer */
 /** @typedef {import('./callback.js').Slot} Slot */
@@ -11,12 +12,16 @@ import { el } from './dom.js';
 
 export class WhenPicker {
   /**
-   * @param {(from?: string) => Promise<Slots>} load
+   * @param {(from?: string, hold?: string) => Promise<Slots>} load
+   * @param {import('./seat.js').Line} line  keeps the chosen seat while the form is open
    * @param {() => void} onChange  something to choose came or went
    */
-  constructor(load, onChange = () => {}) {
+  constructor(load, line, onChange = () => {}) {
     this.load = load;
     this.onChange = onChange;
+    this.seat = new Seat(line, { change: () => this.render(), gone: (trouble) => void this.#lost(trouble.sentence) });
+    /** Why the times are shown again: the chosen one went to somebody else. */
+    this.lost = '';
     /** @type {Offer} */
     this.offer = { callback: true, callback_now: true };
     /** @type {Slots | undefined} */
@@ -30,7 +35,7 @@ export class WhenPicker {
     /** @type {Reader} */
     this.reader = { zone: 'UTC', locale: 'en' };
     this.inputs = { asap: this.#way('asap'), later: this.#way('later') };
-    this.words = { legend: el('legend'), asap: el('span'), later: el('span'), said: el('p', { class: 'when-said', role: 'status' }), note: el('p', { class: 'when-note' }) };
+    this.words = { legend: el('legend'), asap: el('span'), later: el('span'), said: el('p', { class: 'when-said', role: 'status' }), held: el('p', { class: 'when-held', role: 'status' }), note: el('p', { class: 'when-note' }) };
     this.choice = el(
       'div', { class: 'when-choice' },
       el('label', { class: 'when-way', part: 'way' }, this.inputs.asap, this.words.asap),
@@ -39,7 +44,7 @@ export class WhenPicker {
     this.days = el('div', { class: 'when-days', role: 'radiogroup' });
     this.times = el('div', { class: 'when-times', role: 'radiogroup' });
     this.more = el('button', { type: 'button', class: 'when-more', hidden: true, onclick: () => void this.#act() });
-    this.slots = el('div', { class: 'when-slots', hidden: true }, this.words.said, this.days, this.times, this.words.note, this.more);
+    this.slots = el('div', { class: 'when-slots', hidden: true }, this.words.said, this.days, this.times, this.words.held, this.words.note, this.more);
     this.node = el('fieldset', { class: 'when', part: 'when' }, this.words.legend, this.choice, this.slots);
     this.inputs.asap.checked = true;
   }
@@ -47,6 +52,11 @@ export class WhenPicker {
   /** @returns {'asap' | string} a slot's start, or '' while none is chosen */
   get value() {
     return this.#asap() ? 'asap' : this.start;
+  }
+
+  /** The name of the held seat. @returns {string | undefined} */
+  get hold() {
+    return this.#asap() ? undefined : this.seat.id;
   }
 
   /** Nothing at all can be had. */
@@ -65,12 +75,25 @@ export class WhenPicker {
     if (!offer.callback_now) this.inputs.later.checked = true;
     this.render();
     if (!this.#asap() && this.state === 'unread') await this.read();
+    else this.#keep();
+  }
+
+  /** The form is put away: somebody else may have the seat. */
+  putAway() {
+    this.seat.choose('');
+  }
+
+  /** The call-back that was made has the seat. */
+  used() {
+    this.start = '';
+    this.seat.used();
   }
 
   /** Begins anew, with a time to choose. */
   reset() {
     this.state = 'unread';
-    this.start = '';
+    this.start = this.lost = '';
+    this.#keep();
     this.inputs.later.checked = true;
   }
 
@@ -88,9 +111,11 @@ export class WhenPicker {
   async read() {
     this.state = 'loading';
     this.start = '';
+    const own = this.seat.id;
+    this.#keep();
     this.render();
     try {
-      this.found = await this.load();
+      this.found = await this.load(undefined, own);
       this.state = 'read';
     } catch {
       this.state = 'failed';
@@ -119,6 +144,7 @@ export class WhenPicker {
     this.#tell(this.#said());
     this.#renderDays();
     this.#renderTimes();
+    this.#renderHeld();
     this.words.note.textContent = this.#note();
     this.more.hidden = this.state !== 'failed' && !(this.state === 'read' && this.found?.more_from);
     this.more.textContent = say(this.state === 'failed' ? 'retry' : 'moreDays');
@@ -145,6 +171,7 @@ export class WhenPicker {
     const opens = opens_at === undefined ? '' : whenWords(opens_at, Date.now(), reader, say);
     if (this.state === 'loading') return say('loading');
     if (this.state === 'failed') return say('slotsFailed');
+    if (this.lost !== '') return this.lost;
     if (this.state === 'read' && this.#days().length === 0) return [say('none'), opens && say('opens', { when: opens })].filter(Boolean).join(' ');
     if (callback_now) return '';
     return opens ? say('closedUntil', { when: opens }) : say('closedNow');
@@ -181,6 +208,26 @@ export class WhenPicker {
     return el('label', { class: 'when-time', part: 'time' }, input, el('span', {}, time), ...small);
   }
 
+  #renderHeld() {
+    const { held } = this.words;
+    const { id, over, asked } = this.seat;
+    const words = this.#asap() || this.start === '' ? '' : id !== undefined && asked === this.start ? this.say('held') : over ? this.say('heldOver') : '';
+    held.hidden = words === '';
+    if (held.textContent !== words) held.textContent = words;
+  }
+
+  /** Holds what is chosen; nothing while nothing is. */
+  #keep() {
+    this.seat.choose(this.#asap() ? '' : this.start);
+  }
+
+  /** @param {string} sentence */
+  async #lost(sentence) {
+    this.lost = sentence || this.say('slotLost');
+    await this.read();
+    this.focus();
+  }
+
   #note() {
     const { say, reader, zone } = this;
     const differ = zone !== '' && this.found?.slots.some(({ start }) => !sameClock(start, zone, reader.zone));
@@ -194,11 +241,12 @@ export class WhenPicker {
     if (more_from === undefined) return;
     this.more.disabled = true;
     try {
-      const next = await this.load(more_from);
+      const next = await this.load(more_from, this.seat.id);
       const first = next.slots.find(({ seats_left }) => seats_left > 0);
       this.found = { ...next, slots: [...slots, ...next.slots.filter(({ start }) => !slots.some((slot) => slot.start === start))] };
       if (first) this.day = byDay([first], this.reader)[0].key;
       this.start = '';
+      this.#keep();
       this.render();
       /** @type {HTMLElement | null} */ (this.days.querySelector('input:checked'))?.focus();
     } catch {
@@ -212,12 +260,15 @@ export class WhenPicker {
   #chooseDay(key) {
     this.day = key;
     this.start = '';
+    this.#keep();
     this.render();
   }
 
   /** @param {string} start */
   #chooseTime(start) {
     this.start = start;
+    this.lost = '';
+    this.#keep();
     this.render();
     this.onChange();
   }
@@ -228,6 +279,7 @@ export class WhenPicker {
   }
 
   #chooseWay() {
+    this.#keep();
     this.render();
     this.onChange();
     if (!this.#asap() && this.state !== 'read') void this.read();

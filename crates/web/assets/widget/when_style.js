@@ -18,6 +18,7 @@ export const WHEN_STYLE = `
 .when-choice[hidden] + .when-slots { margin-top: 0; }
 .when-said, .when-note { margin: 0; font-size: 14px; color: var(--quiet); text-wrap: pretty; }
 .when-note { font-size: 13px; }
+.when-held { margin: 0; font-size: 14px; font-weight: 600; color: var(--text); text-wrap: pretty; }
 .when-note:empty { display: none; }
 .when-days { display: flex; gap: 8px; overflow-x: auto; margin: -5px; padding: 5px; scrollbar-width: thin; scroll-padding: 5px; }
 .when-day { display: grid; justify-items: center; flex: none; min-width: 54px; padding: 7px 8px; font-size: 13px; line-height: 1.25; color: var(--quiet); }

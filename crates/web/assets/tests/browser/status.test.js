@@ -136,7 +136,7 @@ test('another time is chosen from the free ones, by keyboard, and told with the 
   await page.keyboard.press('Space');
   await page.keyboard.press('Enter');
   await title('We call you on Wednesday 11 June at 10:15');
-  assert.deepEqual(callbacks.changes, [{ method: 'PATCH', authorization: `Bearer ${TOKEN}`, body: { when: '2031-06-11T08:15:00Z', tz: 'Europe/Paris' } }]);
+  assert.deepEqual(callbacks.changes, [{ method: 'PATCH', authorization: `Bearer ${TOKEN}`, body: { when: '2031-06-11T08:15:00Z', tz: 'Europe/Paris', hold: 'hold-1' } }], 'with the seat, although its answer had not come when Enter was pressed');
   assert.equal(await focused(), 'title');
   assert.equal(await page.locator('#move').isVisible(), false);
   assert.match((await page.locator('#announce').textContent()) ?? '', /^Changed\. We call you on Wednesday/);

@@ -38,6 +38,14 @@ export class Callbacks {
     this.changes = [];
     this.slots = { zone: 'Europe/Paris', slots: [slot('2031-06-10T07:00:00Z'), slot('2031-06-10T12:30:00Z'), slot('2031-06-10T12:45:00Z', 0), slot('2031-06-11T08:15:00Z')], more_from: /** @type {string | undefined} */ (undefined) };
     this.moreSlots = [slot('2031-06-18T09:00:00Z')];
+    /** Seats asked to be held, and those let go. @type {any[]} */
+    this.holds = [];
+    /** @type {string[]} */
+    this.released = [];
+    /** How long a seat is held, seconds. */
+    this.held_s = 120;
+    /** The next holds are refused. @type {{ status: number, code: string, sentence: string }[]} */
+    this.holdRefusals = [];
     /** The next answers are refusals. @type {{ status: number, code: string, sentence: string }[]} */
     this.refusals = [];
     /** A request needs the answer to a riddle. */
@@ -75,6 +83,8 @@ export class Callbacks {
     if (!/^\/v1\/(slots|callbacks)/.test(url.pathname)) return false;
     if (this.down) {
       request.socket.destroy();
+    } else if (url.pathname.startsWith('/v1/slots/hold')) {
+      this.#hold(request, response, url, await bodyOf(request), json);
     } else if (url.pathname === '/v1/slots') {
       this.read.push(Object.fromEntries(url.searchParams));
       const later = url.searchParams.has('from');
@@ -85,6 +95,24 @@ export class Callbacks {
       this.#manage(request, response, url, await bodyOf(request), json);
     }
     return true;
+  }
+
+  /**
+   * @param {import('node:http').IncomingMessage} request
+   * @param {import('node:http').ServerResponse} response
+   * @param {URL} url
+   * @param {any} body
+   * @param {(status: number, body: object) => void} json
+   */
+  #hold({ method, headers }, response, url, body, json) {
+    if (method === 'DELETE') {
+      this.released.push(url.pathname.split('/').at(-1) ?? '');
+      return void response.writeHead(204, { 'access-control-allow-origin': '*' }).end();
+    }
+    this.holds.push({ ...body, ...(headers.authorization ? { authorization: headers.authorization } : {}) });
+    const refusal = this.holdRefusals.shift();
+    if (refusal) return json(refusal.status, { title: 'Refused', ...refusal });
+    return json(201, { hold: `hold-${this.holds.length}`, start: body.start, until: soon(this.held_s), held_s: this.held_s });
   }
 
   /**
