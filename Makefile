@@ -13,7 +13,7 @@ demo: ## try it: installs what is missing, builds, starts the demo on this machi
 test: ## every test, real browsers and phones too; installs what they need; ends with a count
 	@scripts/test.sh
 
-bench: ## calls per core, latency and memory, beside the bare codec (BENCH="…" goes to the program)
+bench: ## calls per core, latency and memory, beside the bare codec; a full call-back book (BENCH="…" goes to the first)
 	@scripts/bench.sh $(BENCH)
 
 chaos: ## kill a gateway that calls people back KILLS times: nobody may be forgotten, nobody rung twice
