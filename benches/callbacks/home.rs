@@ -1,7 +1,7 @@
 //! A Redis server of the bench's own, with a flush before every answer.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -14,11 +14,13 @@ const TRY: Duration = Duration::from_millis(20);
 pub(crate) struct Server {
     process: Child,
     port: u16,
+    folder: PathBuf,
 }
 
 impl Server {
     /// `None` where there is no such program.
     pub(crate) fn start(folder: &Path) -> Result<Option<Self>, String> {
+        std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
         let port = listener.local_addr().map_err(|error| error.to_string())?.port();
         drop(listener);
@@ -30,7 +32,7 @@ impl Server {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
-        let server = Self { process, port };
+        let server = Self { process, port, folder: folder.to_owned() };
         for _ in 0..TRIES {
             if server.say("PING").is_ok_and(|answer| answer.starts_with("+PONG")) {
                 return Ok(Some(server));
@@ -38,6 +40,17 @@ impl Server {
             std::thread::sleep(TRY);
         }
         Err("redis-server does not start".to_owned())
+    }
+
+    /// Its log of changes.
+    pub(crate) fn file_bytes(&self) -> Result<u64, String> {
+        fn size(path: &Path) -> std::io::Result<u64> {
+            if path.is_dir() {
+                return std::fs::read_dir(path)?.map(|entry| size(&entry?.path())).sum();
+            }
+            Ok(std::fs::metadata(path)?.len())
+        }
+        size(&self.folder).map_err(|error| error.to_string())
     }
 
     pub(crate) fn home(&self) -> Result<Redis, String> {

@@ -7,7 +7,7 @@ use call::{CallTags, QueueId, TagsDraft, TenantId};
 use desk::{Callback, CallbackId, Consent, SeatRule, Wish};
 use futures_util::StreamExt;
 use futures_util::stream;
-use store::{Added, Home, NewCallback, NodeId, SeatClaim, SeatQuery, StoreError};
+use store::{Added, Change, Changed, Home, KeptCallback, NewCallback, NodeId, SeatClaim, SeatQuery, StoreError};
 
 use crate::{DUE, HOLD, NOW_UNIX_MS, PAGE};
 
@@ -38,7 +38,7 @@ impl Load {
         while let Some(added) = writes.next().await {
             match added.map_err(said)? {
                 Added::New(_) => {}
-                other => return Err(format!("not new: {other:?}")),
+                other @ (Added::Same(_) | Added::Open(_) | Added::Full) => return Err(format!("not new: {other:?}")),
             }
         }
         Ok(())
@@ -102,24 +102,29 @@ pub(crate) async fn next(home: &Arc<dyn Home>) -> Result<(f64, f64), String> {
     Ok((alone, each(start, QUESTIONS)))
 }
 
-/// Takes what is due, a clerk's page at a time; gives when each was due, as they came.
-pub(crate) async fn lease(home: &Arc<dyn Home>, node: NodeId, due: u64) -> Result<Vec<u64>, String> {
-    let mut order = Vec::new();
-    while (order.len() as u64) < due {
+/// Takes what is due, a clerk's page at a time.
+pub(crate) async fn lease(home: &Arc<dyn Home>, node: NodeId, due: u64) -> Result<Vec<KeptCallback>, String> {
+    let mut all = Vec::new();
+    while (all.len() as u64) < due {
         let taken = home.lease_callbacks(node, NOW_UNIX_MS, HOLD, PAGE).await.map_err(said)?;
         if taken.is_empty() {
             break;
         }
-        order.extend(taken.iter().map(|kept| kept.callback.wish().promised_unix_ms));
+        all.extend(taken);
     }
-    Ok(order)
+    Ok(all)
 }
 
-/// Their leases end at once: the next step finds them due again.
-pub(crate) async fn give_back(home: &Arc<dyn Home>, node: NodeId) -> Result<(), String> {
-    let ids: Vec<CallbackId> = (0..DUE).map(|number| new(number, None).callback.id()).collect();
-    for page in ids.chunks(PAGE) {
-        home.renew_callbacks(node, page.to_vec(), NOW_UNIX_MS - 1, Duration::ZERO).await.map_err(said)?;
+/// Puts them back as they were: the next step finds them due again, in the same order.
+pub(crate) async fn give_back(home: &Arc<dyn Home>, held: Vec<KeptCallback>) -> Result<(), String> {
+    let changes = stream::iter(held)
+        .map(|kept| home.change_callback(Change { callback: kept.callback, version: kept.version, held: false }));
+    let mut changes = changes.buffer_unordered(AT_ONCE);
+    while let Some(changed) = changes.next().await {
+        match changed.map_err(said)? {
+            Changed::Done(_) => {}
+            other @ (Changed::Stale(_) | Changed::Missing) => return Err(format!("not put back: {other:?}")),
+        }
     }
     Ok(())
 }
@@ -168,6 +173,6 @@ async fn promise(home: &Arc<dyn Home>, number: u64) -> Result<(), String> {
     home.open_callbacks(Some(tenant)).await.map_err(said)?;
     match home.add_callback(new).await.map_err(said)? {
         Added::New(_) => Ok(()),
-        other => Err(format!("not new: {other:?}")),
+        other @ (Added::Same(_) | Added::Open(_) | Added::Full) => Err(format!("not new: {other:?}")),
     }
 }

@@ -8,6 +8,7 @@
 mod figures;
 mod home;
 mod load;
+mod noise;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -79,7 +80,7 @@ fn run(options: &Options) -> Result<(), String> {
     }
     figures::print_slopes(&steps)?;
     if options.redis_rows > 0 {
-        match Server::start(&options.folder)? {
+        match Server::start(&options.folder.join("redis"))? {
             Some(server) => {
                 let figures = redis(&runtime, options, &server)?;
                 figures.print()?;
@@ -119,7 +120,7 @@ fn redis(runtime: &tokio::runtime::Runtime, options: &Options, server: &Server) 
     runtime.block_on(Load { home: Arc::clone(&home), first: 0, rows }.fill())?;
     let mut figures = Figures { home: "redis", rows, fill_s: filling.elapsed().as_secs_f64(), ..Figures::default() };
     figures.ram_bytes_per_row = server.memory()?.saturating_sub(empty) as f64 / rows as f64;
-    figures.file_bytes_per_row = f64::NAN;
+    figures.file_bytes_per_row = server.file_bytes()? as f64 / rows as f64;
     drop(home);
     let start = Instant::now();
     let home: Arc<dyn Home> = Arc::new(server.home()?);
@@ -133,14 +134,23 @@ fn redis(runtime: &tokio::runtime::Runtime, options: &Options, server: &Server) 
 async fn measure(home: &Arc<dyn Home>, options: &Options, figures: &mut Figures) -> Result<(), String> {
     (figures.next_alone_us, figures.next_us) = load::next(home).await?;
     let start = Instant::now();
-    let order = load::lease(home, NodeId(0xa), DUE).await?;
+    let held = load::lease(home, NodeId(0xa), DUE).await?;
     figures.lease_s = start.elapsed().as_secs_f64();
-    if !order.is_sorted() || order.len() as u64 != DUE {
-        return Err(format!("{} of {DUE} were leased, the longest overdue not first", order.len()));
+    let in_order = held.iter().map(|kept| kept.callback.wish().promised_unix_ms).is_sorted();
+    if !in_order || held.len() as u64 != DUE {
+        return Err(format!("{} of {DUE} were leased; the longest overdue first: {in_order}", held.len()));
     }
-    load::give_back(home, NodeId(0xa)).await?;
+    load::give_back(home, held).await?;
+    let mut flushes = noise::flushes(&options.folder)?;
+    flushes.sort_unstable();
+    (figures.flush_p50_ms, figures.flush_p99_ms) =
+        (figures::quantile_ms(&flushes, 50), figures::quantile_ms(&flushes, 99));
+    let probe = noise::Probe::start();
     let offered = Offered { rate: options.rate, window_s: options.window, first: figures.rows };
     let mut delays = offered.ask(home).await?;
+    let mut late = probe.stop()?;
+    late.sort_unstable();
+    figures.late_p99_ms = figures::quantile_ms(&late, 99);
     delays.sort_unstable();
     figures.asked = delays.len() as u64;
     (figures.ask_p50_ms, figures.ask_p99_ms) = (figures::quantile_ms(&delays, 50), figures::quantile_ms(&delays, 99));

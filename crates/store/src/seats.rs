@@ -100,6 +100,7 @@ pub struct SeatQuery {
 
 /// What became of another time.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "it is made once a move, and taken apart at once")]
 pub enum Moved {
     /// The change was judged like any other.
     Changed(Changed),

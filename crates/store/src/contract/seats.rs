@@ -59,7 +59,7 @@ async fn ask(home: &Arc<dyn Home>, id: u128, start_unix_ms: u64, seat: SeatClaim
     match home.add_callback(new).await.unwrap() {
         Added::New(kept) => Some(kept),
         Added::Full => None,
-        other => panic!("{other:?}"),
+        other @ (Added::Same(_) | Added::Open(_)) => panic!("{other:?}"),
     }
 }
 

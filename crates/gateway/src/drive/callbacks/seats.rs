@@ -64,7 +64,8 @@ impl Callbacks {
             Held::Full => return Err(slot_refusal(SlotRefusal::Gone)),
             Held::TooMany => return Err(Refusal::new("too_many_holds", 429).retry_after(120)),
         }
-        let zone = Zone::named(&wanted.zone).ok();
+        let site = line.hours.as_ref().map(|hours| hours.zone().clone());
+        let zone = Zone::named(&wanted.zone).ok().or(site).or_else(|| Zone::named("UTC").ok());
         let told = |at: u64| zone.as_ref().and_then(|zone| zone.rfc3339(at)).unwrap_or_default();
         let until = told(now.saturating_add(ms(HOLD)));
         Ok(HoldView { hold: id.to_string(), start: told(wanted.unix_ms), until, held_s: HOLD.as_secs() })
