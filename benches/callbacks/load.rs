@@ -75,6 +75,8 @@ fn new(number: u64, seat: Option<SeatClaim>) -> NewCallback {
         asked_unix_ms: NOW_UNIX_MS - DAY_MS / 2 + number,
         priority: 0,
         tags,
+        email: None,
+        told: None,
     };
     let request_key = Some(format!("{id:032x}"));
     NewCallback { callback: Callback::new(CallbackId::new(id), wish), manage: id, request_key, seat }

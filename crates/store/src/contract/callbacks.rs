@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use call::CallId;
 use desk::{
-    AttemptLegs, Callback, CallbackId, CallbackState, CancelledBy, Consent, Outcome, RetryRules, Taken, Wanted, Wish, Zone,
+    AttemptLegs, Callback, CallbackId, CallbackState, CancelledBy, Consent, Outcome, RetryRules, Taken, Wanted, Wish,
+    Zone,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};

@@ -56,7 +56,7 @@ impl Book {
             tags: tags(),
         };
         let callback = Callback::new(CallbackId::new(number.into()), wish);
-        let new = NewCallback { callback, manage: 1, request_key: None };
+        let new = NewCallback { callback, manage: 1, request_key: None, seat: None };
         self.wait(self.home.add_callback(new)).unwrap();
         CallbackId::new(number.into())
     }

@@ -49,6 +49,9 @@ pub(super) struct Clerk {
     idle: Vec<oneshot::Sender<()>>,
     /// The book cannot be had: said once.
     book_lost: bool,
+    /// How far the book's clock is ahead of this node's, or behind it, by the last that was taken.
+    book_ahead_ms: u64,
+    book_behind_ms: u64,
 }
 
 struct Queue {
@@ -79,6 +82,8 @@ impl Clerk {
             handed_over: false,
             idle: Vec::new(),
             book_lost: false,
+            book_ahead_ms: 0,
+            book_behind_ms: 0,
         }
     }
 
@@ -253,6 +258,12 @@ impl Clerk {
 
     /// What was just taken: a dead node's are put in order, the others have come due. All are written together.
     async fn begin(&mut self, taken: Vec<KeptCallback>, now_unix_ms: u64) {
+        // What the book gives is due by the book's clock, which is told by the leases it gives; this node's may differ.
+        let Some(lease) = taken.first().and_then(|kept| kept.lease) else { return };
+        let book_unix_ms = lease.until_unix_ms.saturating_sub(ms(LEASE));
+        self.book_ahead_ms = book_unix_ms.saturating_sub(now_unix_ms);
+        self.book_behind_ms = now_unix_ms.saturating_sub(book_unix_ms);
+        let now_unix_ms = book_unix_ms;
         let mut writes = JoinSet::new();
         for kept in taken {
             let id = kept.callback.id();
@@ -282,8 +293,6 @@ impl Clerk {
             }
             let mut callback = kept.callback.clone();
             if let Some(line) = lines.get(line) {
-                // What the book gives is due by the book's clock; this node's may be behind.
-                let now_unix_ms = now_unix_ms.max(callback.due_unix_ms().unwrap_or_default());
                 bring_up_to_date(&mut callback, line, now_unix_ms);
             }
             let home = std::sync::Arc::clone(&self.callbacks.home);
@@ -347,7 +356,7 @@ impl Clerk {
 
     /// Gives out one; false when there is none, or nobody to give it to.
     async fn give_one(&mut self, at: usize, line: &Line) -> bool {
-        let now = clock::unix_ms();
+        let now = self.book_now();
         let Some(queue) = self.queues.get_mut(at).filter(|queue| queue.in_hand < line.config.at_once_max) else {
             return false;
         };
@@ -428,7 +437,7 @@ impl Clerk {
 
     /// Nobody was free in time: it expires, or waits for the next hours in which he may be rung.
     async fn put_off(&mut self, id: CallbackId, line: &Line) {
-        let now = clock::unix_ms();
+        let now = self.book_now();
         self.give_back(id, |callback| {
             let zone = callback.wish().zone.clone();
             callback.put_off(now, &line.config.retry, line.allowed(&zone))
@@ -510,6 +519,11 @@ impl Clerk {
             error!(%error, "the call-back book cannot be had: nobody is called back until it can");
         }
         self.look_at = clock::now() + Duration::from_millis(500);
+    }
+
+    /// The book's time.
+    fn book_now(&self) -> u64 {
+        clock::unix_ms().saturating_add(self.book_ahead_ms).saturating_sub(self.book_behind_ms)
     }
 
     fn book_answers(&mut self) {

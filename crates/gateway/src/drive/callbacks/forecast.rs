@@ -51,9 +51,7 @@ impl Callbacks {
             return None;
         }
         // What another node holds comes after all that wait here, for want of better knowledge.
-        self.wait(line, |line_up| {
-            Some(line_up.before.get(&callback.id()).copied().unwrap_or_else(|| line_up.before.len()))
-        })
+        self.wait(line, |line_up| Some(line_up.before.get(&callback.id()).copied().unwrap_or(line_up.before.len())))
     }
 
     fn wait(&self, line: &Line, before: impl FnOnce(&LineUp) -> Option<usize>) -> Option<Wait> {

@@ -109,6 +109,7 @@ fn ask(email: Option<&str>, when: &str) -> CallbackAsk {
         tz: "Europe/Paris".to_owned(),
         consent: Some(("callback-v1".to_owned(), "1".to_owned())),
         email: email.map(str::to_owned),
+        hold: None,
         request_key: Some("k1".to_owned()),
         session: SessionInfo { id: "s1".to_owned(), lang: "fr".to_owned(), ..SessionInfo::default() },
         source: IpAddr::from([127, 0, 0, 1]),
@@ -123,6 +124,7 @@ async fn slot(callbacks: &Callbacks, number: usize) -> String {
         tz: String::new(),
         from: Zone::named("UTC").unwrap().rfc3339(clock::unix_ms() + 7_200_000).unwrap(),
         to: String::new(),
+        hold: String::new(),
     };
     callbacks.slots(ask).await.unwrap().slots[number].start.clone()
 }
@@ -149,6 +151,74 @@ fn and_reminder(mut of: Vec<(String, String)>) -> Vec<(String, String)> {
     of
 }
 
+fn to(when: &str, hold: Option<String>) -> web::CallbackMove {
+    web::CallbackMove { when: when.to_owned(), tz: "Europe/Paris".to_owned(), hold }
+}
+
+/// Another visitor, with another number.
+fn ask_of(number: usize, when: &str, hold: Option<String>) -> CallbackAsk {
+    CallbackAsk {
+        number: format!("06 12 34 57 {number:02}"),
+        request_key: None,
+        session: SessionInfo { id: format!("s{number}"), ..SessionInfo::default() },
+        hold,
+        ..ask(None, when)
+    }
+}
+
+fn hold_of(session: &str, start: &str) -> web::HoldAsk {
+    let (tenant, queue, session) = ("shop".to_owned(), "support".to_owned(), session.to_owned());
+    let by = web::HoldBy::Visitor { tenant, queue, session };
+    web::HoldAsk { by, start: start.to_owned(), tz: String::new(), place: "192.0.2.1".to_owned() }
+}
+
+#[tokio::test]
+async fn the_last_seat_is_given_once_and_to_whoever_holds_it() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let callbacks = house(&home);
+    let (first, second, third) = (slot(&callbacks, 0).await, slot(&callbacks, 1).await, slot(&callbacks, 2).await);
+    let held = callbacks.hold(hold_of("s1", &first)).await.unwrap();
+    assert_eq!((held.held_s, held.start.is_empty(), held.until.is_empty()), (120, false, false));
+    let gone = |refused: web::backend::Refusal| assert_eq!((refused.code, refused.status), ("slot_gone", 409));
+    gone(callbacks.hold(hold_of("s2", &first)).await.unwrap_err());
+    gone(callbacks.ask(ask_of(2, &first, None)).await.unwrap_err());
+    let mine = callbacks.ask(ask_of(1, &first, Some(held.hold.clone()))).await.unwrap();
+    gone(callbacks.ask(ask_of(3, &first, Some(held.hold))).await.unwrap_err());
+
+    // Moved with a hold by its key; what it left is free, and what others hold is not.
+    let by = web::HoldBy::Callback { id: mine.view.id.clone(), key: mine.manage.clone() };
+    let own = callbacks.hold(web::HoldAsk { by, ..hold_of("", &second) }).await.unwrap();
+    gone(callbacks.ask(ask_of(2, &second, None)).await.unwrap_err());
+    let moved = callbacks.reschedule(&mine.view.id, &mine.manage, &to(&second, Some(own.hold))).await.unwrap();
+    assert_ne!(moved.promised_unix_ms, mine.view.promised_unix_ms);
+    let other = callbacks.hold(hold_of("s2", &third)).await.unwrap();
+    gone(callbacks.reschedule(&mine.view.id, &mine.manage, &to(&third, None)).await.unwrap_err());
+    callbacks.release(&other.hold).await.unwrap();
+    callbacks.reschedule(&mine.view.id, &mine.manage, &to(&third, None)).await.unwrap();
+    callbacks.ask(ask_of(2, &first, None)).await.unwrap();
+    let stranger = web::HoldBy::Callback { id: mine.view.id, key: "0".repeat(32) };
+    assert_eq!(
+        callbacks.hold(web::HoldAsk { by: stranger, ..hold_of("", &second) }).await.unwrap_err().code,
+        "not_found"
+    );
+}
+
+#[tokio::test]
+async fn of_many_who_ask_for_the_same_slot_one_is_promised_it() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let callbacks = house(&home);
+    let start = slot(&callbacks, 0).await;
+    let asks = (10..30).map(|number| {
+        let (callbacks, ask) = (callbacks.clone(), ask_of(number, &start, None));
+        tokio::spawn(async move { callbacks.ask(ask).await.is_ok() })
+    });
+    let mut promised = 0;
+    for ask in asks.collect::<Vec<_>>() {
+        promised += usize::from(ask.await.unwrap());
+    }
+    assert_eq!(promised, 1);
+}
+
 #[tokio::test]
 async fn what_a_visitor_does_is_in_the_outbox_before_he_has_his_answer() {
     let home: Arc<dyn Home> = Arc::new(Memory::default());
@@ -164,7 +234,7 @@ async fn what_a_visitor_does_is_in_the_outbox_before_he_has_his_answer() {
     assert_eq!(posted(&home).await, [], "the same request is told once");
 
     let second = slot(&callbacks, 3).await;
-    callbacks.reschedule(&view.id, &manage, &second, "Europe/Paris").await.unwrap();
+    callbacks.reschedule(&view.id, &manage, &to(&second, None)).await.unwrap();
     assert_eq!(posted(&home).await, and_reminder(both("callback.moved")));
     callbacks.cancel(&view.id, &manage).await.unwrap();
     assert_eq!(posted(&home).await, both("callback.cancelled"));
@@ -176,7 +246,7 @@ async fn what_a_visitor_does_is_in_the_outbox_before_he_has_his_answer() {
 async fn one_that_nobody_called_in_time_is_told_of_when_it_expires() {
     let home: Arc<dyn Home> = Arc::new(Memory::default());
     let long_ago = crate::drive::messages::tests::example(clock::unix_ms() - 3 * 86_400_000);
-    home.add_callback(NewCallback { callback: long_ago, manage: 1, request_key: None }).await.unwrap();
+    home.add_callback(NewCallback { callback: long_ago, manage: 1, request_key: None, seat: None }).await.unwrap();
     let _callbacks = house(&home);
     let told = tokio::time::timeout(Duration::from_secs(30), async {
         loop {
