@@ -13,8 +13,8 @@ use crate::{CallQuery, Embedded, EmbeddedOptions, Home, Memory, OpenCall};
 
 pub(crate) mod callbacks;
 mod outbox;
-mod shield;
 pub(crate) mod seats;
+mod shield;
 
 /// A call that has started.
 pub(crate) fn open_call(id: u128, started_unix_ms: u64) -> OpenCall {

@@ -5,8 +5,8 @@ mod calls;
 mod outbox;
 mod reader;
 mod schema;
-mod shield;
 mod seats;
+mod shield;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -25,7 +25,9 @@ use crate::callback::wait_until;
 use crate::counters::Counters;
 use crate::record::{Unreadable, encode_open, encode_record};
 use crate::{
-    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Lease, Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, Promised, SeatClaim, SeatQuery, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Lease,
+    Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, SeatClaim, SeatQuery, Store, StoreError, StoreHealth,
+    Suppression, Suppressions, Tallies, Tally,
 };
 use calls::Row;
 use reader::{Question, question};

@@ -17,9 +17,9 @@ mod open_call;
 mod outbox;
 mod record;
 mod redis;
+mod seats;
 mod suppression;
 mod tally;
-mod seats;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -35,9 +35,9 @@ pub use error::StoreError;
 pub use memory::Memory;
 pub use open_call::OpenCall;
 pub use outbox::{Message, Outbox};
+pub use seats::{Held, HoldId, HoldLimits, Moved, NewHold, SeatClaim, SeatQuery};
 pub use suppression::{NumberHash, SuppressedBy, Suppression, Suppressions};
 pub use tally::{Counted, Tallies, Tally};
-pub use seats::{Held, HoldId, HoldLimits, Moved, NewHold, SeatClaim, SeatQuery};
 
 /// The answer of a store, later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

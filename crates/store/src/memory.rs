@@ -9,13 +9,15 @@ use desk::{CallbackId, Taken};
 
 use crate::callback::wait_until;
 use crate::{
-    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Lease, Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, Promised, SeatClaim, SeatQuery, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Lease,
+    Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, SeatClaim, SeatQuery, Store, StoreError, StoreHealth,
+    Suppression, Suppressions, Tallies, Tally,
 };
 
 mod callbacks;
 mod outbox;
-mod shield;
 mod seats;
+mod shield;
 
 /// At most so many ended calls are kept, the oldest dropped first.
 const MAX_ENDED: usize = 10_000;

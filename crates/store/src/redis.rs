@@ -34,8 +34,8 @@ mod keys;
 mod link;
 mod outbox;
 mod refusal;
-mod shield;
 mod seats;
+mod shield;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,7 +50,9 @@ use redis::Cmd;
 
 use crate::record::Unreadable;
 use crate::{
-    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, Promised, SeatClaim, SeatQuery, Store, StoreError, StoreHealth, Suppression, Suppressions, Tallies, Tally,
+    Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Moved,
+    NewCallback, NewHold, NodeId, NumberHash, OpenCall, SeatClaim, SeatQuery, Store, StoreError, StoreHealth,
+    Suppression, Suppressions, Tallies, Tally,
 };
 pub(crate) use address::Address;
 pub use address::shown_url;

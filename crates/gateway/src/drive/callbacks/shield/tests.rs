@@ -80,6 +80,7 @@ impl House {
             when: when.to_owned(),
             tz: String::new(),
             consent: Some(("callback-v1".to_owned(), "1".to_owned())),
+            hold: None,
             email: None,
             request_key: None,
             session: SessionInfo { id: session.to_owned(), ..SessionInfo::default() },
