@@ -36,7 +36,6 @@ tenant = "shop"
 dial = "sip:600@pbx"
 [queue.callback]
 trunk = "pbx"
-slot_seats = 10
 [mail]
 host = "localhost"
 tls = "none"
