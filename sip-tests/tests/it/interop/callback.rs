@@ -175,9 +175,8 @@ fn a_visitor_fills_the_form_and_follows_it_on_its_page() {
 fn a_busy_customer_is_called_again_in_three_minutes_and_a_wrong_wish_is_refused() {
     need_peers!();
     let mut street = Street::new(Setting::new("callback-busy", 73), false);
-    for (number, code) in
-        [("112", "number_not_dialable"), ("+1 212 555 0100", "country_not_served"), ("06", "number_not_dialable")]
-    {
+    // A sixth ask within the hour would have to compute first.
+    for (number, code) in [("112", "number_not_dialable"), ("+1 212 555 0100", "country_not_served")] {
         let (status, problem) = street.ask(number, "asap");
         assert_eq!((status, &problem["code"]), (422, &json!(code)), "{problem}");
     }
