@@ -16,7 +16,7 @@ use crate::{
     edge::{Asked, Caller, Edge, SocketGuard},
     line::{Gone, Heard, Line},
     protocol::{AgentMessage, AgentReply, CardJson, SUBPROTOCOL},
-    sentence,
+    refusal, sentence,
     talk::{admit_stranger, bounded},
     throttle::Stranger,
 };
@@ -49,13 +49,13 @@ fn admit(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<(WebSocketUpgrade, SocketGuard, Stranger), Refusal> {
     match &caller.origin {
-        Asked::Missing => return Err(Refusal::new("origin-missing", 403)),
+        Asked::Missing => return Err(refusal::ORIGIN_MISSING),
         Asked::From(origin) if edge.is_own(origin, caller.host.as_deref()) => {}
-        Asked::From(_) | Asked::Bad => return Err(Refusal::new("origin-refused", 403)),
+        Asked::From(_) | Asked::Bad => return Err(refusal::ORIGIN_REFUSED),
     }
-    let upgrade = upgrade.map_err(|_| Refusal::new("websocket-expected", 400))?.protocols([SUBPROTOCOL]);
+    let upgrade = upgrade.map_err(|_| refusal::WEBSOCKET_EXPECTED)?.protocols([SUBPROTOCOL]);
     if upgrade.selected_protocol().is_none() {
-        return Err(Refusal::new("protocol-unsupported", 400));
+        return Err(refusal::PROTOCOL_UNSUPPORTED);
     }
     let (guard, stranger) = admit_stranger(edge, caller, DOOR)?;
     Ok((bounded(upgrade, edge), guard, stranger))

@@ -12,30 +12,34 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallbackOffer, Door, Health, Refusal, WebCounter,
+    Availability, CallbackOffer, Door, Health, Refusal, WebCounter,
     edge::{Asked, Caller, Edge, lang_of},
     origin::Origin,
+    refusal::{self, ORIGIN_MISSING, ORIGIN_REFUSED, QUEUE_UNKNOWN, REQUEST_INVALID},
     sentence,
     token::{Grant, IssueError},
 };
 
-const ORIGIN_MISSING: Refusal = Refusal::new("origin-missing", 403);
-pub(crate) const ORIGIN_REFUSED: Refusal = Refusal::new("origin-refused", 403);
-pub(crate) const QUEUE_UNKNOWN: Refusal = Refusal::new("queue-unknown", 404);
-pub(crate) const REQUEST_INVALID: Refusal = Refusal::new("request-invalid", 400);
-
-#[derive(Deserialize)]
-struct TokenRequest {
+/// Whom a page wants to reach.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct TokenRequest {
+    /// Whose site.
     tenant: String,
+    /// Which queue.
     queue: String,
 }
 
-#[derive(Serialize)]
-struct TokenAnswer {
+/// A token for a page.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
+pub(crate) struct TokenAnswer {
+    /// Good once, at the origin it was made for.
     token: String,
+    /// How long it is good, seconds.
     expires_in_s: u64,
 }
 
@@ -69,10 +73,10 @@ fn issue(
 ) -> Result<TokenAnswer, Refusal> {
     // A form or text/plain post needs no preflight: it would be the cross-site way in (SECURITY W2).
     if !is_json(headers) {
-        return Err(Refusal::new("json-expected", 415));
+        return Err(refusal::JSON_EXPECTED);
     }
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new("too-big", 413),
+        StatusCode::PAYLOAD_TOO_LARGE => refusal::TOO_BIG,
         _ => REQUEST_INVALID,
     })?;
     let request: TokenRequest = serde_json::from_slice(&body).map_err(|_| REQUEST_INVALID)?;
@@ -87,9 +91,9 @@ fn issue(
     let grant = Grant { origin: origin.as_str().to_owned(), tenant, queue };
     let life = edge.config.limits.token_life;
     let token = edge.tokens().issue(grant, caller.key, edge.now()).map_err(|why| match why {
-        IssueError::Source => Refusal::new("too-many-tokens", 429).retry_after(60),
-        IssueError::Full => Refusal::new("overload", 503).retry_after(60),
-        IssueError::NoRandomness => Refusal::new("bug", 500),
+        IssueError::Source => refusal::TOO_MANY_TOKENS,
+        IssueError::Full => refusal::MEMORY_FULL,
+        IssueError::NoRandomness => refusal::BUG,
     })?;
     Ok(TokenAnswer { token, expires_in_s: life.as_secs() })
 }
@@ -100,17 +104,25 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct AvailabilityQuery {
+    /// Whose site.
     tenant: String,
+    /// Which queue.
     queue: String,
 }
 
-#[derive(Serialize)]
-struct AvailabilityAnswer {
+/// What a queue offers.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Availability")]
+pub(crate) struct AvailabilityAnswer {
+    /// Somebody would answer a call now.
     talk_now: bool,
+    /// Else why not: a code.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = Availability::REASONS))]
     reason: Option<&'static str>,
+    /// The same in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     sentence: Option<&'static str>,
     #[serde(flatten)]

@@ -27,12 +27,14 @@ enum Kind {
     Agent,
     /// The page on which a visitor follows his call-back.
     Callback,
+    /// The description of the API, for programs.
+    Api,
     /// The demo shop, served only when the demo is on.
     Demo,
 }
 
 #[derive(Debug)]
-struct Asset {
+pub(crate) struct Asset {
     path: &'static str,
     kind: Kind,
     bytes: &'static [u8],
@@ -42,6 +44,12 @@ struct Asset {
 }
 
 impl Asset {
+    /// What is made once, when it is asked for first.
+    pub(crate) fn made(path: &'static str, bytes: Vec<u8>) -> Self {
+        let bytes: &'static [u8] = bytes.leak();
+        Self { path, kind: Kind::Api, bytes, etag: fnv1a(bytes), gzip: OnceLock::new() }
+    }
+
     fn packed(&self) -> Option<&[u8]> {
         self.gzip.get_or_init(|| pack(self.bytes)).as_deref()
     }
@@ -154,7 +162,7 @@ pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request) -> Re
         (Kind::Widget, Asked::From(origin)) if edge.backend.origin_known(origin.as_str()) => {
             readable_by(&origin, response)
         }
-        (Kind::Widget | Kind::Agent | Kind::Callback | Kind::Demo, _) => response,
+        (Kind::Widget | Kind::Agent | Kind::Callback | Kind::Api | Kind::Demo, _) => response,
     }
 }
 
@@ -171,7 +179,7 @@ fn find(path: &str, demo: bool) -> Option<&'static Asset> {
     ASSETS.iter().find(is)
 }
 
-fn dress(asset: &'static Asset, asked: &HeaderMap) -> Response {
+pub(crate) fn dress(asset: &'static Asset, asked: &HeaderMap) -> Response {
     let packed = asset.packed().filter(|_| takes_gzip(asked));
     // One strong tag a representation (RFC 9110 §8.8.3).
     let etag = format!("\"{:032x}{}\"", asset.etag, if packed.is_some() { "-gz" } else { "" });
@@ -194,7 +202,7 @@ fn dress(asset: &'static Asset, asked: &HeaderMap) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     let policy = HeaderName::from_static("cross-origin-resource-policy");
     match asset.kind {
-        Kind::Widget => {
+        Kind::Widget | Kind::Api => {
             headers.insert(policy, HeaderValue::from_static("cross-origin"));
         }
         Kind::Agent | Kind::Callback | Kind::Demo => {

@@ -322,8 +322,13 @@ pub enum CardState {
 pub struct Availability {
     /// The button may offer to talk.
     pub talk_now: bool,
-    /// Else why not: `no-agent`, `closed`, `overload`.
+    /// Else why not: one of [`Availability::REASONS`].
     pub reason: Option<&'static str>,
+}
+
+impl Availability {
+    /// Every reason there is.
+    pub const REASONS: &'static [&'static str] = &["closed", "no-agent", "too-many-calls"];
 }
 
 /// Health of the process, for an orchestrator and for a person.
@@ -358,10 +363,6 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A budget of the one who asks, or of the number he asks for. It is the same word for each, and for a number that
-    /// somebody else has asked for already: which of them it was would tell a stranger about the number.
-    pub const TOO_MANY_REQUESTS: Self = Self::new("too_many_requests", 429).retry_after(86_400);
-
     /// A refusal with the sentence that `sentence.rs` has for the code.
     pub const fn new(code: &'static str, status: u16) -> Self {
         Self { code, status, retry_after_s: None }

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::SessionInfo;
+use crate::{SessionInfo, sentence::callback_states};
 pub use calendar::{Invitation, calendar_entry};
 
 pub(crate) mod api;
@@ -100,20 +101,24 @@ pub enum HoldBy {
 }
 
 /// A seat that is held.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Hold")]
 pub struct HoldView {
     /// Its name: whoever knows it may use it or let it go.
     pub hold: String,
     /// The slot's start.
+    #[schemars(extend("format" = "date-time"))]
     pub start: String,
     /// Until when.
+    #[schemars(extend("format" = "date-time"))]
     pub until: String,
-    /// How long that is.
+    /// How long that is, seconds.
     pub held_s: u64,
 }
 
 /// How a call-back stands, as its visitor may see it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "CallbackState")]
 pub struct CallbackView {
     /// Its id.
     pub id: String,
@@ -121,23 +126,30 @@ pub struct CallbackView {
     pub tenant: String,
     /// Which queue.
     pub queue: String,
-    /// `scheduled queued offered dialling connected completed cancelled expired failed`
+    /// Where it stands.
+    #[schemars(extend("enum" = callback_states()))]
     pub state: &'static str,
     /// By whom it was cancelled, or why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = Self::DETAILS))]
     pub detail: Option<&'static str>,
     /// He asked for as soon as possible.
     pub asap: bool,
     /// The promised moment.
+    #[schemars(extend("format" = "date-time"))]
     pub promised_at: String,
     /// When the next try is made, while it waits for one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub due_at: Option<String>,
     /// His time zone.
+    #[schemars(example = "Europe/Paris")]
     pub tz: String,
     /// The site's time zone.
+    #[schemars(example = "Europe/Paris")]
     pub zone: String,
     /// The number, masked.
+    #[schemars(example = "+33 6 ** ** ** 78")]
     pub number: String,
     /// What was tried.
     pub attempts: Vec<AttemptView>,
@@ -146,6 +158,7 @@ pub struct CallbackView {
     /// He may choose another time.
     pub can_move: bool,
     /// The time here.
+    #[schemars(extend("format" = "date-time"))]
     pub now: String,
     /// How long it will probably take.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,17 +173,50 @@ pub struct CallbackView {
     pub is_over: bool,
 }
 
+impl CallbackView {
+    /// Every `detail` there is.
+    pub const DETAILS: &'static [&'static str] =
+        &["visitor", "agent", "admin", "recipient", "bad-number", "not-reached", "not-allowed"];
+}
+
 /// One try.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Attempt")]
 pub struct AttemptView {
     /// When the phone was dialled.
+    #[schemars(extend("format" = "date-time"))]
     pub at: String,
     /// What came of it; none while it lasts.
+    #[schemars(extend("enum" = Self::outcomes_or_null()))]
     pub outcome: Option<&'static str>,
 }
 
+impl AttemptView {
+    /// Every `outcome` there is.
+    pub const OUTCOMES: &'static [&'static str] = &[
+        "reached",
+        "short-talk",
+        "busy",
+        "no-answer",
+        "voicemail",
+        "declined",
+        "not-me",
+        "bad-number",
+        "trunk-fault",
+        "trunk-refuses",
+        "agent-gone",
+        "interrupted",
+        "in-doubt",
+    ];
+
+    fn outcomes_or_null() -> Vec<Option<&'static str>> {
+        Self::OUTCOMES.iter().copied().map(Some).chain([None]).collect()
+    }
+}
+
 /// A range that holds in four cases of ten, seconds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Wait")]
 pub struct WaitView {
     /// Half of those who wait wait no longer.
     pub p50_s: u64,
@@ -179,7 +225,7 @@ pub struct WaitView {
 }
 
 /// What a queue offers besides talking.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct CallbackOffer {
     /// It calls back at all.
     pub callback: bool,
@@ -187,6 +233,7 @@ pub struct CallbackOffer {
     pub callback_now: bool,
     /// When it opens, if it is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub opens_at: Option<String>,
     /// How long it would probably take now.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,27 +260,35 @@ pub struct SlotsAsk {
 }
 
 /// Slots to choose from.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Slots")]
 pub struct SlotsView {
     /// The site's zone.
+    #[schemars(example = "Europe/Paris")]
     pub zone: String,
     /// The zone the times are told in.
+    #[schemars(example = "Europe/Paris")]
     pub tz: String,
     /// The time here.
+    #[schemars(extend("format" = "date-time"))]
     pub now: String,
     /// By their start.
     pub slots: Vec<SlotView>,
     /// Where to go on.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub more_from: Option<String>,
 }
 
 /// A slot.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Slot")]
 pub struct SlotView {
     /// When it starts.
+    #[schemars(extend("format" = "date-time"))]
     pub start: String,
     /// When it is over.
+    #[schemars(extend("format" = "date-time"))]
     pub end: String,
     /// How many may still choose it.
     pub seats_left: u32,

@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -18,13 +19,11 @@ use crate::{
     Backend, Door, Lang, Refusal, WebConfig, WebCounter,
     origin::Origin,
     proof::{BadProof, Challenge, ProofDemand, Proofs},
+    refusal::{self, VERIFICATION_NEEDED},
     source::{SourceKey, source},
     throttle::{Failures, Pace, Strangers},
     token::Tokens,
 };
-
-/// A page has to solve a riddle first.
-pub(crate) const VERIFICATION_NEEDED: Refusal = Refusal::new("verification_needed", 403);
 
 /// The state of the edge.
 pub(crate) struct Edge {
@@ -111,7 +110,7 @@ impl Edge {
             proof.ok_or(BadProof::Form).and_then(|proof| self.proofs().take(proof, self.config.clock.unix_ms()));
         taken.map_err(|why| {
             tracing::debug!(?why, "a proof of work is missing, or not good");
-            if why == BadProof::Full { Refusal::new("overload", 503).retry_after(60) } else { VERIFICATION_NEEDED }
+            if why == BadProof::Full { refusal::MEMORY_FULL } else { VERIFICATION_NEEDED }
         })
     }
 
@@ -177,15 +176,23 @@ impl Drop for SocketGuard {
     }
 }
 
-/// `application/problem+json` (RFC 9457). The type is `about:blank`, so the title is that of the status (§4.2.1).
-#[derive(Serialize)]
-struct Problem {
+/// A refusal (RFC 9457). The type is `about:blank`, so the title is that of the status (§4.2.1).
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Problem {
+    /// Says nothing that `code` does not say.
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "about:blank"))]
     kind: &'static str,
+    /// The status of the answer.
+    #[schemars(range(min = 400, max = 599))]
     status: u16,
+    /// Why, for programs. It does not change between versions.
     code: &'static str,
+    /// The name of the status, in English.
     title: &'static str,
+    /// Why and what to do, for people, in French or English.
     sentence: &'static str,
+    /// With `verification_needed`: what to solve first.
     #[serde(skip_serializing_if = "Option::is_none")]
     challenge: Option<Challenge>,
 }
@@ -246,7 +253,7 @@ impl FromRequestParts<Arc<Edge>> for Caller {
         let lang = lang_of(&parts.headers);
         let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
             tracing::error!("the router is served without connection info");
-            return Err(edge.refuse(Door::Page, Refusal::new("bug", 500), lang));
+            return Err(edge.refuse(Door::Page, refusal::BUG, lang));
         };
         let source = source(peer.ip(), &forwarded(&parts.headers), &edge.config.trusted_proxies);
         Ok(Self {

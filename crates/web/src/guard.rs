@@ -11,8 +11,9 @@ use axum::{
 use tokio::time::timeout;
 
 use crate::{
-    Door, Refusal,
+    Door,
     edge::{Edge, lang_of},
+    refusal,
 };
 
 /// Headers of every answer; a handler that set one keeps it.
@@ -31,7 +32,7 @@ const HEADERS: [(HeaderName, &str); 8] = [
 pub(crate) async fn guard(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let lang = lang_of(request.headers());
     let answered = timeout(edge.config.limits.request_limit, next.run(request)).await;
-    let mut response = answered.unwrap_or_else(|_| edge.refuse(Door::Page, Refusal::new("timeout", 408), lang));
+    let mut response = answered.unwrap_or_else(|_| edge.refuse(Door::Page, refusal::TIMEOUT, lang));
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

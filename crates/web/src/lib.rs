@@ -8,12 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware::from_fn_with_state,
-    routing::{any, delete, get, post},
-};
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
 
 use crate::edge::Edge;
 
@@ -25,9 +20,12 @@ pub mod callback;
 mod edge;
 mod guard;
 mod line;
+mod openapi;
 pub mod origin;
 mod proof;
 pub mod protocol;
+pub mod refusal;
+mod routes;
 pub mod sentence;
 mod serve;
 mod source;
@@ -202,23 +200,8 @@ impl WebLimits {
 pub fn router(config: WebConfig, backend: Arc<dyn Backend>) -> Router {
     let body_limit = DefaultBodyLimit::max(config.limits.message_bytes);
     let edge = Arc::new(Edge::new(config, backend));
-    Router::new()
-        .route("/v1/token", post(api::token).options(api::preflight))
-        .route("/v1/availability", get(api::availability).options(api::preflight))
-        .route("/v1/slots", get(callback::api::slots).options(api::preflight))
-        .route("/v1/slots/hold", post(callback::hold::hold).options(api::preflight))
-        .route("/v1/slots/hold/{id}", delete(callback::hold::release).options(api::preflight))
-        .route("/v1/callbacks", post(callback::api::ask).options(api::preflight))
-        .route(
-            "/v1/callbacks/{id}",
-            get(callback::api::show).patch(callback::api::change).delete(callback::api::cancel).options(api::preflight),
-        )
-        .route("/v1/challenge", get(callback::api::challenge).options(api::preflight))
-        .route("/v1/callbacks/{id}/not-me", post(callback::api::not_me).options(api::preflight))
-        .route("/v1/callbacks/{id}/events", get(callback::events::events).options(api::preflight))
-        .route("/v1/callbacks/{id}/calendar.ics", get(callback::calendar::calendar))
-        .route("/v1/talk", any(talk::talk))
-        .route("/v1/agent", any(agent::agent))
+    let api = routes::table().into_iter();
+    api.fold(Router::new(), |router, route| router.route(route.path, route.answered))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
         .route("/metrics", get(api::metrics))

@@ -13,6 +13,7 @@ use std::fmt::Write;
 
 use hmac::{Hmac, KeyInit, Mac};
 use rand::{Rng, TryRngCore, rngs::OsRng};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -31,13 +32,19 @@ pub enum ProofDemand {
     Always,
 }
 
-/// A riddle, in the names ALTCHA has for its parts.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+/// A riddle, in the names ALTCHA has for its parts: find the number.
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 pub(crate) struct Challenge {
+    /// The digest.
+    #[schemars(extend("const" = ALGORITHM))]
     algorithm: &'static str,
+    /// The digest of the salt and the number in decimal digits, in hexadecimal.
     challenge: String,
+    /// The number is at most this.
     maxnumber: u32,
+    /// Comes before the number; says when the riddle expires, seconds since 1970.
     salt: String,
+    /// By which the gateway knows its riddle again.
     signature: String,
 }
 

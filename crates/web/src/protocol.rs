@@ -47,7 +47,7 @@ const MAX_URL_BYTES: usize = 2_048;
 /// Longest title of a page.
 const MAX_TITLE_BYTES: usize = 300;
 /// Longest session id.
-const MAX_SESSION_BYTES: usize = 128;
+pub(crate) const MAX_SESSION_BYTES: usize = 128;
 /// Longest language tag (RFC 5646 §4.4.1 asks for 35).
 const MAX_LANG_BYTES: usize = 35;
 /// Most digits in one message.

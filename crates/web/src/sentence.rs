@@ -47,6 +47,11 @@ pub fn sentence(code: &str, lang: Lang) -> &'static str {
     }
 }
 
+/// How a call-back may stand: every state that has a sentence.
+pub fn callback_states() -> Vec<&'static str> {
+    ROWS.iter().filter_map(|row| row.code.strip_prefix("callback-")).collect()
+}
+
 /// Whether a code has a sentence of its own.
 pub fn is_known(code: &str) -> bool {
     find(code).is_some()

@@ -18,7 +18,7 @@ use crate::{
     line::{Gone, Heard, Line},
     origin::Origin,
     protocol::{Fault, SUBPROTOCOL, VisitorHello, VisitorMessage, VisitorReply},
-    sentence,
+    refusal, sentence,
     throttle::Stranger,
     token::{Grant, RedeemError},
 };
@@ -53,9 +53,9 @@ fn admit(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<(WebSocketUpgrade, Origin, SocketGuard, Stranger), Refusal> {
     let origin = known(edge, caller)?;
-    let upgrade = upgrade.map_err(|_| Refusal::new("websocket-expected", 400))?.protocols([SUBPROTOCOL]);
+    let upgrade = upgrade.map_err(|_| refusal::WEBSOCKET_EXPECTED)?.protocols([SUBPROTOCOL]);
     if upgrade.selected_protocol().is_none() {
-        return Err(Refusal::new("protocol-unsupported", 400));
+        return Err(refusal::PROTOCOL_UNSUPPORTED);
     }
     let (guard, stranger) = admit_stranger(edge, caller, DOOR)?;
     Ok((bounded(upgrade, edge), origin, guard, stranger))
@@ -68,9 +68,9 @@ pub(crate) fn admit_stranger(
     door: Door,
 ) -> Result<(SocketGuard, Stranger), Refusal> {
     let limit = edge.config.limits.strangers_per_source;
-    let crowd = Refusal::new("too-many-sockets", 429).retry_after(10);
+    let crowd = refusal::TOO_MANY_SOCKETS;
     let stranger = edge.strangers.admit(caller.key, limit).ok_or(crowd)?;
-    let guard = edge.admit_socket(door).ok_or(Refusal::new("overload", 503).retry_after(10))?;
+    let guard = edge.admit_socket(door).ok_or(refusal::SOCKETS_FULL)?;
     Ok((guard, stranger))
 }
 
@@ -175,17 +175,13 @@ impl Visit {
 pub(crate) fn redeemed(edge: &Edge, token: &str, origin: &Origin) -> Result<Grant, Refusal> {
     let redeemed = edge.tokens().redeem(token, origin.as_str(), edge.now());
     let grant = redeemed.map_err(|why| match why {
-        RedeemError::Unknown => Refusal::new("token-unknown", 401),
-        RedeemError::Used => Refusal::new("token-used", 401),
-        RedeemError::Expired => Refusal::new("token-expired", 401),
-        RedeemError::Origin => Refusal::new("token-origin", 403),
+        RedeemError::Unknown => refusal::TOKEN_UNKNOWN,
+        RedeemError::Used => refusal::TOKEN_USED,
+        RedeemError::Expired => refusal::TOKEN_EXPIRED,
+        RedeemError::Origin => refusal::TOKEN_ORIGIN,
     })?;
     // The list may have changed since the token was made.
-    if edge.backend.origin_allowed(&grant.tenant, origin.as_str()) {
-        Ok(grant)
-    } else {
-        Err(Refusal::new("origin-refused", 403))
-    }
+    if edge.backend.origin_allowed(&grant.tenant, origin.as_str()) { Ok(grant) } else { Err(refusal::ORIGIN_REFUSED) }
 }
 
 /// Why a socket ended before its call began.

@@ -3,8 +3,10 @@
 mod agent;
 mod callback;
 mod client;
+mod contract;
 mod fake;
 mod http;
+mod openapi;
 mod talk;
 
 use std::{

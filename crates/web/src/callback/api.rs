@@ -12,15 +12,18 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CallbackAsk, CallbackMade, CallbackMove, CallbackView, SlotsAsk, WaitView};
 use crate::{
     Door, Lang, Refusal,
-    api::{ORIGIN_REFUSED, QUEUE_UNKNOWN, REQUEST_INVALID, is_json, known, readable_by},
-    edge::{Asked, Caller, Edge, VERIFICATION_NEEDED},
+    api::{is_json, known, readable_by},
+    edge::{Asked, Caller, Edge},
     origin::Origin,
-    protocol, sentence,
+    protocol::{self, MAX_SESSION_BYTES},
+    refusal::{self, ORIGIN_REFUSED, QUEUE_UNKNOWN, REQUEST_INVALID, VERIFICATION_NEEDED},
+    sentence::{self, callback_states},
     talk::redeemed,
 };
 
@@ -29,92 +32,168 @@ const NUMBER_BYTES: usize = 64;
 /// Longest e-mail address (RFC 5321).
 const EMAIL_BYTES: usize = 254;
 /// Longest `Idempotency-Key`; a UUID has 36 characters.
-const KEY_BYTES: usize = 128;
+pub(crate) const KEY_BYTES: usize = 128;
 /// Longest date and time, zone, id of a text.
 pub(super) const WORD_BYTES: usize = 128;
 
-#[derive(Deserialize)]
-struct AskJson {
+/// What a visitor asks: a call as soon as possible, or at a time.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CallbackRequest")]
+pub(crate) struct AskJson {
+    /// From `POST /v1/token`; it is spent, also by a request that is refused for another reason.
     token: String,
+    /// The telephone number: E.164 with a plus, or as it is written in `country`.
+    #[schemars(length(max = NUMBER_BYTES), example = "+33612345678", example = "06 12 34 56 78")]
     number: String,
+    /// Which country a number without a plus is of (ISO 3166-1, two letters); else the first that the queue serves.
+    #[schemars(length(max = WORD_BYTES), example = &"FR")]
     country: Option<String>,
+    /// `asap`, or the start of a slot: a date and time (RFC 3339, RFC 9557), without an offset in `tz`.
+    #[schemars(length(max = WORD_BYTES), example = &"asap", example = "2026-11-18T10:00:00+01:00")]
     when: String,
+    /// The visitor's time zone, an IANA name; empty when the page does not know.
     #[serde(default)]
+    #[schemars(length(max = WORD_BYTES), example = "Europe/Paris")]
     tz: String,
+    /// Language tag of the page (RFC 5646).
     #[serde(default)]
+    #[schemars(example = "fr-FR")]
     lang: String,
+    /// What the page says about itself.
     #[serde(default)]
     session: SessionJson,
+    /// What the visitor agreed to. Without it the request is refused.
     consent: Option<ConsentJson>,
+    /// Where he wants to be written to, an e-mail address (RFC 5321); empty for nowhere.
+    #[schemars(length(max = EMAIL_BYTES), example = "claire@mail.example")]
     email: Option<String>,
-    /// The answer to `GET /v1/challenge`, as ALTCHA writes it.
+    /// The answer to a challenge, as ALTCHA writes it: JSON in Base64. Needed only after `verification_needed`.
     pow: Option<String>,
+    /// The hold of the seat, from `POST /v1/slots/hold`.
+    #[schemars(length(max = WORD_BYTES))]
     hold: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+/// The visitor's web session.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "Session")]
 struct SessionJson {
+    /// The site's own session id; two requests of one session may be the same visitor.
+    #[schemars(length(max = MAX_SESSION_BYTES))]
     id: String,
+    /// Where he clicked.
     page: PageJson,
+    /// Where he came from.
     referrer: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+/// A page of the site. Long texts are cut.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "Page")]
 struct PageJson {
+    /// Its address.
     url: String,
+    /// Its title.
     title: String,
 }
 
-#[derive(Deserialize)]
+/// What a visitor agreed to. Neither may be empty.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Consent")]
 struct ConsentJson {
+    /// The text's id.
+    #[schemars(length(min = 1, max = WORD_BYTES))]
     text_id: String,
+    /// The text's version.
+    #[schemars(length(min = 1, max = WORD_BYTES))]
     version: String,
 }
 
-#[derive(Serialize)]
-struct MadeJson {
+/// A call-back promised.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CallbackPromise")]
+pub(crate) struct MadeJson {
+    /// Its id.
     id: String,
+    /// The key to it: for `Authorization: Bearer`. Whoever has it may move it and call it off.
     manage_token: String,
+    /// The visitor's page of it; the key is behind the `#`. Without an origin when the gateway has no `public_url`.
+    #[schemars(extend("format" = "uri-reference"))]
     page_url: String,
+    /// Its calendar entry, with the key.
+    #[schemars(extend("format" = "uri-reference"))]
     ics_url: String,
+    /// Its events, with the key.
+    #[schemars(extend("format" = "uri-reference"))]
     events_url: String,
+    /// Where it stands.
+    #[schemars(extend("enum" = callback_states()))]
     state: &'static str,
+    /// He asked for as soon as possible.
     asap: bool,
+    /// The promised moment.
+    #[schemars(extend("format" = "date-time"))]
     promised_at: String,
+    /// The time zone it is told in, an IANA name.
+    #[schemars(example = "Europe/Paris")]
     tz: String,
+    /// The number in full, E.164 with blanks, for the visitor to check.
+    #[schemars(example = "+33 6 12 34 56 78")]
     number: String,
+    /// How long it will probably take.
     #[serde(skip_serializing_if = "Option::is_none")]
     wait: Option<WaitView>,
 }
 
-#[derive(Serialize)]
-struct ViewJson<'a> {
+/// How a call-back stands, and the same in words.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Callback")]
+pub(crate) struct ViewJson<'a> {
     #[serde(flatten)]
     view: &'a CallbackView,
+    /// `state` in words, in French or English.
     sentence: &'static str,
 }
 
-#[derive(Deserialize)]
-struct MoveJson {
+/// Another time.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CallbackMove")]
+pub(crate) struct MoveJson {
+    /// `asap`, or the start of a slot: a date and time (RFC 3339, RFC 9557), without an offset in `tz`.
+    #[schemars(length(max = WORD_BYTES), example = "2026-11-18T10:00:00+01:00")]
     when: String,
+    /// The visitor's time zone, an IANA name; empty when the page does not know.
     #[serde(default)]
+    #[schemars(length(max = WORD_BYTES), example = "Europe/Paris")]
     tz: String,
+    /// The hold of the seat, from `POST /v1/slots/hold`.
+    #[schemars(length(max = WORD_BYTES))]
     hold: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct SlotsQuery {
+    /// Whose site.
     tenant: String,
+    /// Which queue.
     queue: String,
+    /// In whose zone they are told, an IANA name; the site's own when empty.
     #[serde(default)]
+    #[schemars(length(max = WORD_BYTES), example = "Europe/Paris")]
     tz: String,
+    /// From this date and time on; now when empty.
     #[serde(default)]
+    #[schemars(length(max = WORD_BYTES), example = "2026-11-18T00:00")]
     from: String,
+    /// Before this date and time; as far as may be chosen when empty.
     #[serde(default)]
+    #[schemars(length(max = WORD_BYTES), example = "2026-11-25T00:00")]
     to: String,
+    /// The hold that the asker has: its seat is still his to choose.
     #[serde(default)]
+    #[schemars(length(max = WORD_BYTES))]
     hold: String,
 }
 
@@ -160,7 +239,7 @@ pub(crate) async fn ask(State(edge): State<Arc<Edge>>, caller: Caller, headers: 
         Err(refusal) => return edge.refuse(Door::Callback, refusal, caller.lang),
     };
     if !edge.may_ask(caller.key) {
-        return readable_by(&origin, edge.refuse(Door::Callback, Refusal::TOO_MANY_REQUESTS, caller.lang));
+        return readable_by(&origin, edge.refuse(Door::Callback, refusal::TOO_MANY_REQUESTS, caller.lang));
     }
     let asked = read_ask(&edge, &caller, &origin, &headers, body);
     if asked.as_ref().is_err_and(|refusal| *refusal == VERIFICATION_NEEDED) {
@@ -197,11 +276,11 @@ fn read_ask(
     let words = [Some(&ask.when), Some(&ask.tz), ask.country.as_ref(), ask.hold.as_ref()];
     let consent_words = consent.iter().flat_map(|(id, version)| [id, version]);
     if ask.number.len() > NUMBER_BYTES {
-        return Err(Refusal::new("number_invalid", 422));
+        return Err(refusal::NUMBER_INVALID);
     }
     let email = ask.email.map(|email| email.trim().to_owned()).filter(|email| !email.is_empty());
     if email.as_ref().is_some_and(|email| email.len() > EMAIL_BYTES) {
-        return Err(Refusal::new("email_invalid", 422));
+        return Err(refusal::EMAIL_INVALID);
     }
     if words.into_iter().flatten().chain(consent_words).any(|word| word.len() > WORD_BYTES) {
         return Err(REQUEST_INVALID);
@@ -297,7 +376,7 @@ pub(crate) async fn challenge(State(edge): State<Arc<Edge>>, caller: Caller) -> 
         Err(refusal) => return edge.refuse(Door::Callback, refusal, caller.lang),
     };
     let made = edge.challenge().map(|challenge| Json(challenge).into_response());
-    finish(&edge, &caller, origin.as_ref(), made.ok_or(Refusal::new("bug", 500)))
+    finish(&edge, &caller, origin.as_ref(), made.ok_or(refusal::BUG))
 }
 
 /// `DELETE /v1/callbacks/{id}`: called off.
@@ -321,7 +400,7 @@ fn answer_view(edge: &Edge, caller: &Caller, view: Result<CallbackView, Refusal>
 
 /// The body of a call-back, with its state in words.
 pub(crate) fn view_json(view: &CallbackView, lang: Lang) -> impl Serialize {
-    ViewJson { view, sentence: sentence(&format!("callback-{}", view.state), lang) }
+    ViewJson { view, sentence: sentence::sentence(&format!("callback-{}", view.state), lang) }
 }
 
 /// `Authorization: Bearer KEY`, or `?token=KEY`.
@@ -336,10 +415,10 @@ pub(crate) fn key(headers: &HeaderMap, query: KeyQuery) -> String {
 pub(super) fn read<T: for<'a> Deserialize<'a>>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
     // A form or text/plain post needs no preflight: it would be the cross-site way in (SECURITY W2).
     if !is_json(headers) {
-        return Err(Refusal::new("json-expected", 415));
+        return Err(refusal::JSON_EXPECTED);
     }
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new("too-big", 413),
+        StatusCode::PAYLOAD_TOO_LARGE => refusal::TOO_BIG,
         _ => REQUEST_INVALID,
     })?;
     serde_json::from_slice(&body).map_err(|_| REQUEST_INVALID)

@@ -19,9 +19,10 @@ use tokio::sync::{
 use super::api::{KeyQuery, key, view_json};
 use super::{CallbackView, WaitView};
 use crate::{
-    Door, Lang, Refusal,
+    Door, Lang,
     api::{known, readable_by},
     edge::{Caller, Edge},
+    refusal,
     throttle::Stranger,
 };
 
@@ -69,7 +70,7 @@ pub(crate) async fn events(
     let limits = &edge.config.limits;
     let own = edge.followers.admit(caller.key, limits.followers_per_source);
     let (Some(own), Ok(place)) = (own, Arc::clone(&edge.follower_places).try_acquire_owned()) else {
-        return edge.refuse(Door::Callback, Refusal::new("too-many-sockets", 503).retry_after(10), caller.lang);
+        return edge.refuse(Door::Callback, refusal::FOLLOWERS_FULL, caller.lang);
     };
     let follow = Follow {
         id,

@@ -4,33 +4,43 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::api::{Body, KeyQuery, WORD_BYTES, finish, key, read};
 use super::{HoldAsk, HoldBy};
 use crate::{
     Refusal,
-    api::{REQUEST_INVALID, known},
+    api::known,
     edge::{Caller, Edge},
+    refusal::{self, REQUEST_INVALID},
     talk::redeemed,
 };
 
 /// Longest session id that counts; more of it is cut.
 const SESSION_CHARS: usize = 64;
 
-#[derive(Deserialize)]
-struct HoldJson {
-    /// Of a page of the tenant.
+/// Which seat to hold, and for whom: either `token` or `callback` is there.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "HoldRequest")]
+pub(crate) struct HoldJson {
+    /// Of a page of the tenant, from `POST /v1/token`; it is spent.
     token: Option<String>,
-    /// Of a status page: its call-back, whose key is in the headers.
+    /// Of a status page: the id of its call-back, whose key is in the headers.
+    #[schemars(length(max = WORD_BYTES))]
     callback: Option<String>,
+    /// The slot's start: a date and time (RFC 3339, RFC 9557), without an offset in `tz`.
+    #[schemars(length(max = WORD_BYTES), example = "2026-11-18T10:00:00+01:00")]
     start: String,
+    /// The visitor's time zone, an IANA name; empty when the page does not know.
     #[serde(default)]
+    #[schemars(length(max = WORD_BYTES), example = "Europe/Paris")]
     tz: String,
+    /// The site's own session id: a session holds one seat. It is cut at 64 characters.
     #[serde(default)]
     session: String,
 }
@@ -39,12 +49,13 @@ struct HoldJson {
 pub(crate) async fn hold(
     State(edge): State<Arc<Edge>>,
     caller: Caller,
-    Query(query): Query<KeyQuery>,
+    query: Result<Query<KeyQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let held = async {
         may_hold(&edge, &caller)?;
+        let Query(query) = query.map_err(|_| REQUEST_INVALID)?;
         edge.backend.hold_seat(read_ask(&edge, &caller, query, &headers, body)?).await
     };
     let answer = held.await.map(|held| (StatusCode::CREATED, Json(held)).into_response());
@@ -52,7 +63,7 @@ pub(crate) async fn hold(
 }
 
 fn may_hold(edge: &Edge, caller: &Caller) -> Result<(), Refusal> {
-    if edge.may_hold(caller.key) { Ok(()) } else { Err(Refusal::new("too_many_holds", 429).retry_after(120)) }
+    if edge.may_hold(caller.key) { Ok(()) } else { Err(refusal::TOO_MANY_HOLDS) }
 }
 
 fn read_ask(

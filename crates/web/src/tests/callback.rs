@@ -115,7 +115,7 @@ async fn only_the_key_opens_it() {
     assert_eq!((shown.status, &shown.json()["state"]), (200, &json!("scheduled")));
     assert_eq!(shown.json()["sentence"], "Nous vous appellerons à l’heure indiquée.");
     let moved = house.ask("PATCH", "/v1/callbacks/cb1", &[KEY, JSON], r#"{"when": "2026-11-19T10:00"}"#).await;
-    assert_eq!(moved.json()["promised_at"], "2026-11-19T10:00");
+    assert_eq!(moved.json()["promised_at"], "2026-11-19T10:00:00+01:00");
     let gone = house.ask("DELETE", "/v1/callbacks/cb1", &[KEY], "").await;
     assert_eq!((gone.status, &gone.json()["state"]), (200, &json!("cancelled")));
     let entry = house.ask("GET", "/v1/callbacks/cb1/calendar.ics?token=5ec7e7", &[], "").await;

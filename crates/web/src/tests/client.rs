@@ -14,7 +14,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-use super::{House, PATIENCE, SHOP};
+use super::{House, PATIENCE, SHOP, contract};
 
 /// An HTTP answer.
 #[derive(Debug)]
@@ -55,7 +55,9 @@ impl House {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-        self.send(format!("{head}{body}").as_bytes()).await
+        let reply = self.send(format!("{head}{body}").as_bytes()).await;
+        contract::check(method, path, body, &reply);
+        reply
     }
 
     /// Bytes as they are; the answer until the connection ends.

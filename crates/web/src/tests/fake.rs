@@ -164,10 +164,10 @@ impl Backend for Fake {
     }
 
     fn slots(&self, ask: SlotsAsk) -> BoxFuture<'_, Result<SlotsView, Refusal>> {
-        let SlotsAsk { tz, from, hold, .. } = ask;
+        let (tz, now) = (ask.tz, "2026-11-18T11:00:00+01:00".into());
         Box::pin(async move {
-            *self.listed_with.lock().unwrap() = hold;
-            Ok(SlotsView { zone: "Europe/Paris".into(), tz, now: from, slots: Vec::new(), more_from: None })
+            *self.listed_with.lock().unwrap() = ask.hold;
+            Ok(SlotsView { zone: "Europe/Paris".into(), tz, now, slots: Vec::new(), more_from: None })
         })
     }
 
@@ -178,6 +178,7 @@ impl Backend for Fake {
                 return Err(Refusal::new("slot_gone", 409));
             }
             self.held.lock().unwrap().push(ask);
+            let start = format!("{start}:00+01:00");
             Ok(HoldView { hold: "c1a1".into(), start, until: "2026-11-18T11:02:00+01:00".into(), held_s: 120 })
         })
     }
@@ -212,7 +213,7 @@ impl Backend for Fake {
         Box::pin(async move {
             self.view(&id, &key)?;
             *self.moved_with.lock().unwrap() = to.hold;
-            self.change(|view| view.promised_at = to.when);
+            self.change(|view| view.promised_at = format!("{}:00+01:00", to.when));
             self.view(&id, &key)
         })
     }

@@ -13,9 +13,10 @@ use store::{
 };
 use tokio::sync::broadcast;
 use tracing::{error, info};
-use web::backend::Refusal;
+use web::refusal::{self, NOT_FOUND};
 use web::{
-    AttemptView, CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, SlotView, SlotsAsk, SlotsView,
+    AttemptView, CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, Refusal, SlotView, SlotsAsk,
+    SlotsView,
 };
 
 use super::clerk::ms;
@@ -28,8 +29,6 @@ use crate::observe::metric::{self, Metric};
 const DAY_MS: u64 = 86_400_000;
 /// Somebody who moves or calls off meets a node that changes the same row: so often it is read and tried again.
 const TRIES: usize = 5;
-
-pub(super) const NOT_FOUND: Refusal = Refusal::new("not_found", 404);
 
 /// When a visitor wants to be called.
 enum When {
@@ -111,7 +110,7 @@ impl Callbacks {
         let Some((text_id, version)) =
             ask.consent.clone().filter(|(id, version)| !id.is_empty() && !version.is_empty())
         else {
-            return Err(Refusal::new("consent_missing", 422));
+            return Err(refusal::CONSENT_MISSING);
         };
         let email = self.email(ask.email.as_deref())?;
         if let Some(key) = &ask.request_key {
@@ -169,7 +168,7 @@ impl Callbacks {
 
     /// Where he is written to; nothing is kept of an address nobody writes to.
     fn email(&self, typed: Option<&str>) -> Result<Option<Email>, Refusal> {
-        let email = typed.map(str::parse).transpose().map_err(|_| Refusal::new("email_invalid", 422))?;
+        let email = typed.map(str::parse).transpose().map_err(|_| refusal::EMAIL_INVALID)?;
         Ok(email.filter(|_| self.messages.are_mailed()))
     }
 
@@ -189,7 +188,7 @@ impl Callbacks {
         if wish.number == number && wish.tags.session == session {
             Ok(self.made(&kept, true))
         } else {
-            Err(Refusal::new("request-invalid", 422))
+            Err(refusal::KEY_TAKEN)
         }
     }
 
@@ -207,14 +206,14 @@ impl Callbacks {
             Added::Same(kept) => {
                 let before = kept.callback.wish();
                 let same = before.number == wish.number && before.tags.session == wish.tags.session;
-                if same { Ok((kept, true)) } else { Err(Refusal::new("request-invalid", 422)) }
+                if same { Ok((kept, true)) } else { Err(refusal::KEY_TAKEN) }
             }
             Added::Open(kept) => {
                 let session = &kept.callback.wish().tags.session;
                 // Who only knows the number must not learn, nor change, what somebody else has asked for: the same word as
                 // for a number that was called enough, and for an asker who asked enough.
                 if session.is_empty() || *session != wish.tags.session || line.tenant != kept.callback.tenant().0 {
-                    return Err(Refusal::TOO_MANY_REQUESTS);
+                    return Err(refusal::TOO_MANY_REQUESTS);
                 }
                 let edit = |callback: &mut Callback| callback.reschedule(wish.promised_unix_ms, wish.wanted.clone());
                 let moved = self.change_with(kept, edit, seat).await?;
@@ -227,11 +226,11 @@ impl Callbacks {
     async fn check_budgets(&self, line: &Line, number: &str, now: u64) -> Result<(), Refusal> {
         let asked = self.home.callbacks_to(number.to_owned(), now.saturating_sub(DAY_MS)).await.map_err(away)?;
         if asked >= line.config.per_number_per_day_max {
-            return Err(Refusal::TOO_MANY_REQUESTS);
+            return Err(refusal::TOO_MANY_REQUESTS);
         }
         let open = self.home.open_callbacks(Some(TenantId(line.tenant.clone()))).await.map_err(away)?;
         if open >= line.config.open_max {
-            return Err(Refusal::new("capacity_full", 503).retry_after(600));
+            return Err(refusal::CAPACITY_FULL);
         }
         Ok(())
     }
@@ -246,14 +245,14 @@ impl Callbacks {
     ) -> Result<(), Refusal> {
         let full = |until: u64| {
             let wait_s = until.saturating_sub(now).div_ceil(1_000);
-            Refusal::new("capacity_full", 503).retry_after(u32::try_from(wait_s).unwrap_or(u32::MAX))
+            refusal::CAPACITY_FULL.retry_after(u32::try_from(wait_s).unwrap_or(u32::MAX))
         };
         let stopped = self.shield.spent(line, now).await.map_err(away)?;
         if let Some(until) = stopped.filter(|until| promised_unix_ms < *until) {
             return Err(full(until));
         }
         if !self.shield.session_may_ask(line, session, now).await.map_err(away)? {
-            return Err(Refusal::TOO_MANY_REQUESTS);
+            return Err(refusal::TOO_MANY_REQUESTS);
         }
         if let Some(until) = self.shield.tenant_may_be_asked(line, now).await.map_err(away)? {
             return Err(full(until));
@@ -341,7 +340,7 @@ impl Callbacks {
     ) -> Result<KeptCallback, Refusal> {
         for _ in 0..TRIES {
             let mut callback = kept.callback.clone();
-            edit(&mut callback).map_err(|_| Refusal::new("gone", 409))?;
+            edit(&mut callback).map_err(|_| refusal::GONE)?;
             let change = Change { callback, version: kept.version, held: false };
             let changed = match seat {
                 None => self.home.change_callback(change).await.map_err(away)?,
@@ -359,7 +358,7 @@ impl Callbacks {
                 Changed::Missing => return Err(NOT_FOUND),
             }
         }
-        Err(Refusal::new("gone", 409))
+        Err(refusal::GONE)
     }
 
     /// The ids of call-backs as they change.
@@ -409,8 +408,7 @@ impl Callbacks {
 /// although the lead has begun meanwhile.
 fn when(line: &Line, text: &str, tz: &str, now: u64, hold: Option<HoldId>) -> Result<When, Refusal> {
     if text == "asap" {
-        let closed = Refusal::new("closed", 409);
-        return if line.config.slots.may_ask_now(now) { Ok(When::Asap) } else { Err(closed) };
+        return if line.config.slots.may_ask_now(now) { Ok(When::Asap) } else { Err(refusal::CLOSED) };
     }
     let wanted = offered(line, text, tz, now, hold.map_or(Duration::ZERO, |_| HOLD))?;
     Ok(When::At(wanted))
@@ -435,28 +433,85 @@ fn hold_id(text: Option<&str>) -> Option<HoldId> {
 }
 
 fn zone(name: &str) -> Result<Zone, Refusal> {
-    Zone::named(name).map_err(|_| Refusal::new("tz_invalid", 422))
+    Zone::named(name).map_err(|_| refusal::TZ_INVALID)
 }
 
 fn when_refusal(error: WhenError) -> Refusal {
-    Refusal::new(error.code(), 422)
+    match error {
+        WhenError::Unreadable => refusal::WHEN_INVALID,
+        WhenError::Zone => refusal::TZ_INVALID,
+        WhenError::Past => refusal::SLOT_PAST,
+    }
 }
 
-pub(super) fn slot_refusal(refusal: SlotRefusal) -> Refusal {
-    let status = match refusal {
-        SlotRefusal::Gone => 409,
-        SlotRefusal::Past | SlotRefusal::OutsideHours => 422,
-    };
-    Refusal::new(refusal.code(), status)
+pub(super) fn slot_refusal(refused: SlotRefusal) -> Refusal {
+    match refused {
+        SlotRefusal::Gone => refusal::SLOT_GONE,
+        SlotRefusal::Past => refusal::SLOT_PAST,
+        SlotRefusal::OutsideHours => refusal::SLOT_OUTSIDE_HOURS,
+    }
 }
 
-fn number_refusal(refusal: NumberRefusal) -> Refusal {
-    Refusal::new(refusal.code(), 422)
+fn number_refusal(refused: NumberRefusal) -> Refusal {
+    match refused {
+        NumberRefusal::Required => refusal::NUMBER_REQUIRED,
+        NumberRefusal::Invalid => refusal::NUMBER_INVALID,
+        NumberRefusal::NotDialable => refusal::NUMBER_NOT_DIALABLE,
+        NumberRefusal::Blocked => refusal::NUMBER_BLOCKED,
+        NumberRefusal::CountryNotServed => refusal::COUNTRY_NOT_SERVED,
+    }
 }
 
 /// Nothing is promised that could not be stored.
 pub(super) fn away(error: StoreError) -> Refusal {
     metric::count(Metric::CallbackStoreErrors);
     error!(%error, "the call-back book cannot be had");
-    Refusal::new("book_away", 503).retry_after(60)
+    refusal::BOOK_AWAY
+}
+
+#[cfg(test)]
+mod tests {
+    use desk::{FailReason, Outcome};
+
+    use super::*;
+
+    #[test]
+    fn the_api_has_every_word_of_the_desk() {
+        let ended = CancelledBy::ALL.into_iter().map(CancelledBy::code);
+        let details: Vec<&str> = ended.chain(FailReason::ALL.into_iter().map(FailReason::code)).collect();
+        assert_eq!(details, CallbackView::DETAILS);
+        assert_eq!(Outcome::ALL.map(Outcome::code), AttemptView::OUTCOMES);
+        for error in [WhenError::Unreadable, WhenError::Zone, WhenError::Past] {
+            assert_eq!(when_refusal(error).code, error.code());
+        }
+        for refused in [SlotRefusal::Past, SlotRefusal::OutsideHours, SlotRefusal::Gone] {
+            assert_eq!(slot_refusal(refused).code, refused.code());
+        }
+        for refused in [
+            NumberRefusal::Required,
+            NumberRefusal::Invalid,
+            NumberRefusal::NotDialable,
+            NumberRefusal::Blocked,
+            NumberRefusal::CountryNotServed,
+        ] {
+            assert_eq!(number_refusal(refused).code, refused.code());
+        }
+    }
+
+    #[test]
+    fn what_visitors_are_refused_with_stands_in_the_table_of_the_api() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/drive/callbacks");
+        let mut folders = vec![folder];
+        let own = concat!("Refusal", "::new(");
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if entry.is_dir() {
+                    folders.push(entry);
+                } else {
+                    let text = std::fs::read_to_string(&entry).unwrap();
+                    assert!(!text.contains(own), "{} refuses past web::refusal", entry.display());
+                }
+            }
+        }
+    }
 }

@@ -6,11 +6,11 @@ use call::{QueueId, TenantId};
 use desk::{SlotRefusal, Zone};
 use rand::Rng;
 use store::{Held, HoldId, HoldLimits, NewHold, SeatClaim};
-use web::backend::Refusal;
-use web::{HoldAsk, HoldBy, HoldView};
+use web::refusal::{self, NOT_FOUND};
+use web::{HoldAsk, HoldBy, HoldView, Refusal};
 
 use super::clerk::ms;
-use super::door::{NOT_FOUND, away, offered, slot_refusal};
+use super::door::{away, offered, slot_refusal};
 use super::{Callbacks, Line};
 use crate::clock;
 
@@ -62,7 +62,7 @@ impl Callbacks {
         match self.home.hold_seat(hold).await.map_err(away)? {
             Held::Yes => {}
             Held::Full => return Err(slot_refusal(SlotRefusal::Gone)),
-            Held::TooMany => return Err(Refusal::new("too_many_holds", 429).retry_after(120)),
+            Held::TooMany => return Err(refusal::TOO_MANY_HOLDS),
         }
         let site = line.hours.as_ref().map(|hours| hours.zone().clone());
         let zone = Zone::named(&wanted.zone).ok().or(site).or_else(|| Zone::named("UTC").ok());

@@ -6,6 +6,7 @@ use call::{QueueId, TenantId};
 use desk::{CallLimits, CallbackState, CancelledBy, Desk, DeskConfig, DeskLimits, FailReason};
 use store::{Counted, Memory, SuppressedBy, Tally};
 use web::backend::Refusal;
+use web::refusal;
 use web::{CallbackAsk, CallbackMade, SessionInfo};
 
 use super::super::*;
@@ -157,7 +158,7 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
 }
 
 fn blocked() -> Refusal {
-    Refusal::new("number_blocked", 422)
+    refusal::NUMBER_BLOCKED
 }
 
 #[tokio::test]
@@ -220,7 +221,7 @@ async fn a_stranger_hears_one_word_whichever_budget_it_was() {
     house.callbacks.cancel(&made.view.id, &made.manage).await.unwrap();
     house.ask("bank", NUMBER, "other").await.unwrap();
     let number = house.refused("shop", NUMBER, "third").await;
-    assert_eq!([open, session, number], [Refusal::TOO_MANY_REQUESTS; 3]);
+    assert_eq!([open, session, number], [refusal::TOO_MANY_REQUESTS; 3]);
     let kept = house.kept(&made).await;
     assert_eq!(kept.callback.state(), CallbackState::Cancelled(CancelledBy::Visitor));
 }
