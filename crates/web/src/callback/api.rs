@@ -6,10 +6,10 @@ use axum::{
     Json,
     body::Bytes,
     extract::{
-        Path, Query, State,
+        FromRequestParts, Path, Query, State,
         rejection::{BytesRejection, QueryRejection},
     },
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
@@ -19,7 +19,7 @@ use super::{CallbackAsk, CallbackMade, CallbackMove, CallbackView, SlotsAsk, Wai
 use crate::{
     Door, Lang, Refusal,
     api::{is_json, known, readable_by},
-    edge::{Asked, Caller, Edge},
+    edge::{Asked, Caller, Edge, lang_of},
     origin::Origin,
     protocol::{self, MAX_SESSION_BYTES},
     refusal::{self, ORIGIN_REFUSED, QUEUE_UNKNOWN, REQUEST_INVALID, VERIFICATION_NEEDED},
@@ -325,14 +325,8 @@ fn made_json(edge: &Edge, made: CallbackMade) -> MadeJson {
 }
 
 /// `GET /v1/callbacks/{id}`.
-pub(crate) async fn show(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Query(query): Query<KeyQuery>,
-    headers: HeaderMap,
-) -> Response {
-    let view = edge.backend.callback(id, key(&headers, query)).await;
+pub(crate) async fn show(State(edge): State<Arc<Edge>>, caller: Caller, Keyed { id, key }: Keyed) -> Response {
+    let view = edge.backend.callback(id, key).await;
     answer_view(&edge, &caller, view)
 }
 
@@ -340,8 +334,7 @@ pub(crate) async fn show(
 pub(crate) async fn change(
     State(edge): State<Arc<Edge>>,
     caller: Caller,
-    Path(id): Path<String>,
-    Query(query): Query<KeyQuery>,
+    Keyed { id, key }: Keyed,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -349,7 +342,7 @@ pub(crate) async fn change(
         Ok(MoveJson { when, tz, hold })
             if [Some(&when), Some(&tz), hold.as_ref()].into_iter().flatten().all(|word| word.len() <= WORD_BYTES) =>
         {
-            edge.backend.move_callback(id, key(&headers, query), CallbackMove { when, tz, hold }).await
+            edge.backend.move_callback(id, key, CallbackMove { when, tz, hold }).await
         }
         Ok(_) => Err(REQUEST_INVALID),
         Err(refusal) => Err(refusal),
@@ -358,14 +351,8 @@ pub(crate) async fn change(
 }
 
 /// `POST /v1/callbacks/{id}/not-me`: whoever has the link says that it was not he who asked. The body says nothing.
-pub(crate) async fn not_me(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Query(query): Query<KeyQuery>,
-    headers: HeaderMap,
-) -> Response {
-    let view = edge.backend.disown_callback(id, key(&headers, query)).await;
+pub(crate) async fn not_me(State(edge): State<Arc<Edge>>, caller: Caller, Keyed { id, key }: Keyed) -> Response {
+    let view = edge.backend.disown_callback(id, key).await;
     answer_view(&edge, &caller, view)
 }
 
@@ -380,14 +367,8 @@ pub(crate) async fn challenge(State(edge): State<Arc<Edge>>, caller: Caller) -> 
 }
 
 /// `DELETE /v1/callbacks/{id}`: called off.
-pub(crate) async fn cancel(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Query(query): Query<KeyQuery>,
-    headers: HeaderMap,
-) -> Response {
-    let view = edge.backend.cancel_callback(id, key(&headers, query)).await;
+pub(crate) async fn cancel(State(edge): State<Arc<Edge>>, caller: Caller, Keyed { id, key }: Keyed) -> Response {
+    let view = edge.backend.cancel_callback(id, key).await;
     answer_view(&edge, &caller, view)
 }
 
@@ -401,6 +382,25 @@ fn answer_view(edge: &Edge, caller: &Caller, view: Result<CallbackView, Refusal>
 /// The body of a call-back, with its state in words.
 pub(crate) fn view_json(view: &CallbackView, lang: Lang) -> impl Serialize {
     ViewJson { view, sentence: sentence::sentence(&format!("callback-{}", view.state), lang) }
+}
+
+/// Which call-back, and the visitor's key to it.
+pub(crate) struct Keyed {
+    pub(crate) id: String,
+    pub(crate) key: String,
+}
+
+impl FromRequestParts<Arc<Edge>> for Keyed {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Response> {
+        let id = Path::<String>::from_request_parts(parts, edge).await.ok();
+        let query = Query::<KeyQuery>::from_request_parts(parts, edge).await.ok();
+        let Some((Path(id), Query(query))) = id.zip(query) else {
+            return Err(edge.refuse(Door::Callback, REQUEST_INVALID, lang_of(&parts.headers)));
+        };
+        Ok(Self { id, key: key(&parts.headers, query) })
+    }
 }
 
 /// `Authorization: Bearer KEY`, or `?token=KEY`.

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Query, State},
-    http::{HeaderMap, header},
+    extract::State,
+    http::header,
     response::{IntoResponse, Response},
 };
 
 use jiff::Timestamp;
 
 use super::CallbackView;
-use super::api::{KeyQuery, key};
+use super::api::Keyed;
 use crate::{
     Door, Lang,
     edge::{Caller, Edge},
@@ -26,14 +26,7 @@ const REMINDER: &str = "-PT15M";
 const LINE_OCTETS: usize = 75;
 
 /// `GET /v1/callbacks/{id}/calendar.ics`.
-pub(crate) async fn calendar(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Query(query): Query<KeyQuery>,
-    headers: HeaderMap,
-) -> Response {
-    let key = key(&headers, query);
+pub(crate) async fn calendar(State(edge): State<Arc<Edge>>, caller: Caller, Keyed { id, key }: Keyed) -> Response {
     match edge.backend.callback(id, key.clone()).await {
         Ok(view) => {
             let base = edge.config.public_url.as_deref().unwrap_or_default();

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Path, Query, State},
-    http::{HeaderMap, HeaderValue, header},
+    extract::State,
+    http::{HeaderValue, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -16,7 +16,7 @@ use tokio::sync::{
     broadcast::{Receiver, error::RecvError},
 };
 
-use super::api::{KeyQuery, key, view_json};
+use super::api::{Keyed, view_json};
 use super::{CallbackView, WaitView};
 use crate::{
     Door, Lang,
@@ -54,14 +54,7 @@ struct Follow {
 }
 
 /// `GET /v1/callbacks/{id}/events`.
-pub(crate) async fn events(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Query(query): Query<KeyQuery>,
-    headers: HeaderMap,
-) -> Response {
-    let key = key(&headers, query);
+pub(crate) async fn events(State(edge): State<Arc<Edge>>, caller: Caller, Keyed { id, key }: Keyed) -> Response {
     // Before the first look, so that no change falls between.
     let changes = edge.backend.callback_changes();
     if let Err(refusal) = edge.backend.callback(id.clone(), key.clone()).await {

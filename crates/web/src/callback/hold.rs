@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -91,9 +94,14 @@ fn read_ask(
 }
 
 /// `DELETE /v1/slots/hold/{id}`: whoever knows its name lets it go. Of one that is gone nothing is said.
-pub(crate) async fn release(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<String>) -> Response {
+pub(crate) async fn release(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Response {
     let released = async {
         may_hold(&edge, &caller)?;
+        let Path(id) = id.map_err(|_| REQUEST_INVALID)?;
         edge.backend.release_seat(id).await
     };
     let answer = released.await.map(|()| StatusCode::NO_CONTENT.into_response());

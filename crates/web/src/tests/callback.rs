@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{House, PATIENCE, SHOP};
+use super::{House, PATIENCE, SHOP, contract};
 use crate::HoldBy;
 use crate::proof::tests::solve;
 
@@ -110,6 +110,10 @@ async fn only_the_key_opens_it() {
         ("GET", "/v1/callbacks/cb1/calendar.ics?token=wrong"),
     ] {
         assert_eq!(house.ask(method, path, &[], "").await.code(), "not_found", "{method} {path}");
+    }
+    for path in ["/v1/callbacks/cb1?token=1&token=2", "/v1/callbacks/%ff"] {
+        let refused = house.ask("GET", path, &[KEY], "").await;
+        assert_eq!((refused.status, refused.code().as_str()), (400, "request-invalid"), "{path}");
     }
     let shown = house.ask("GET", "/v1/callbacks/cb1", &[KEY, ("accept-language", "fr")], "").await;
     assert_eq!((shown.status, &shown.json()["state"]), (200, &json!("scheduled")));
@@ -227,6 +231,9 @@ async fn a_page_follows_it_to_its_end() {
         }
     }
     assert!(heard.contains("text/event-stream") && heard.contains("event: callback"), "{heard}");
+    for data in heard.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        assert_eq!(contract::event_faults(data), [""; 0], "{data}");
+    }
     // The last chunk of the stream: there is nothing more to follow.
     let mut rest = Vec::new();
     let ended = timeout(Duration::from_secs(5), async {

@@ -14,6 +14,14 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| openapi::document(&routes::t
 /// Words of a schema that say nothing about a value, or nothing that is checked here.
 const REMARKS: [&str; 6] = ["title", "description", "default", "examples", "contentMediaType", "contentSchema"];
 
+/// What is wrong with the data of an event of `/v1/callbacks/{id}/events`.
+pub(super) fn event_faults(data: &str) -> Vec<String> {
+    let answer = &DOCUMENT["paths"]["/v1/callbacks/{id}/events"]["get"]["responses"]["200"];
+    let event = &answer["content"]["text/event-stream"]["schema"]["properties"]["data"];
+    assert_eq!(event["contentMediaType"], "application/json");
+    faults(&event["contentSchema"], &serde_json::from_str(data).unwrap())
+}
+
 /// Holds one exchange against the document.
 pub(super) fn check(method: &str, path: &str, asked: &str, reply: &Reply) {
     let path = path.split('?').next().unwrap_or_default();
