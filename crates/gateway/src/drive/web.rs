@@ -391,7 +391,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::same;
+    use super::{Availability, same, web_refusal};
 
     #[test]
     fn only_the_whole_password_is_the_same() {
@@ -400,5 +400,14 @@ mod tests {
             assert!(!same(b"secret1001", wrong.as_bytes()), "{wrong}");
         }
         assert!(!same(b"", b""), "no password is no password");
+    }
+
+    #[test]
+    fn why_nobody_answers_now_is_a_reason_the_api_has() {
+        // What `Desk::availability` may say.
+        for refusal in [desk::Refusal::Closed, desk::Refusal::NoAgent, desk::Refusal::TooMany(desk::Bound::Queue)] {
+            let code = web_refusal(refusal).code;
+            assert!(Availability::REASONS.contains(&code), "{code}");
+        }
     }
 }

@@ -301,6 +301,10 @@ async fn a_seat_is_held_for_the_page_of_the_tenant_or_for_who_has_a_key() {
     assert_eq!(form.code(), "json-expected");
     let gone = house.ask("DELETE", "/v1/slots/hold/c1a1", &[("origin", SHOP)], "").await;
     assert_eq!((gone.status, house.fake.released.lock().unwrap().pop().as_deref()), (204, Some("c1a1")));
+    for (method, path) in [("DELETE", "/v1/slots/hold/%ff"), ("POST", "/v1/slots/hold?token=1&token=2")] {
+        let refused = house.ask(method, path, &page, "{}").await;
+        assert_eq!((refused.status, refused.code().as_str()), (400, "request-invalid"), "{path}");
+    }
     house.close().await;
 }
 
