@@ -31,9 +31,9 @@ pub(crate) use operation::Operation;
 const ABOUT: &str = "Call-backs and calls from a web page, for programs.\n\n\
     Dates and times are RFC 3339; they are told in the visitor's time zone (`tz`, an IANA name). Durations end in `_s` \
     and are seconds. Fields that a request has and this document has not are ignored; answers may get new fields.\n\n\
-    A refusal is `application/problem+json` (RFC 9457) with a stable `code` for programs and a `sentence` for people, in \
-    French or English as `Accept-Language` prefers. Each answers OPTIONS with the CORS preflight of origins that a tenant \
-    lists, where pages may use it at all.";
+    A refusal is `application/problem+json` (RFC 9457) with a stable `code` for programs and a `sentence` for people, \
+    in French or English as `Accept-Language` prefers. A path that pages of other origins may use answers OPTIONS with \
+    the CORS preflight of the origins that tenants list.";
 
 static DOCUMENT: LazyLock<Asset> =
     LazyLock::new(|| Asset::made("/v1/openapi.json", text(&document(&routes::table())).into_bytes()));

@@ -1,5 +1,5 @@
-//! Every answer that a test hears is held against the description of the API: a status, a header, a field or a code that
-//! is not in the document is a fault, and so is a request that was taken though the document forbids it.
+//! Every answer that a test hears is held against the description of the API: a status, a header, a field or a code
+//! that is not in the document is a fault, and so is a request that was taken though the document forbids it.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -172,7 +172,7 @@ fn is_in_form(text: &str, form: &str) -> bool {
     }
 }
 
-/// Names that no part of the schema has: the schemas allow them to readers of tomorrow, but today's answers are told whole.
+/// Names that no part of the schema has. Schemas leave room for tomorrow, but what is answered today is told whole.
 fn unknown_fields(schema: &Value, value: &Value, at: &str, all: &mut Vec<String>) {
     let parts = parts(schema);
     // An object of no described shape.
