@@ -312,10 +312,8 @@ impl Layer {
     /// A transaction's timer fired.
     pub(crate) fn fire_client(&mut self, id: ClientId, timer: Timer, now: Instant) -> Option<Outcome> {
         let too_late = self.clients.get(&id)?.not_after.is_some_and(|limit| now >= limit);
-        let input = match Input::of_timer(timer)? {
-            Input::Resend if too_late => Input::GiveUp,
-            input => input,
-        };
+        let input = Input::of_timer(timer)?;
+        let input = if too_late && input == Input::Resend { Input::GiveUp } else { input };
         self.drive_client(id, input, None, now)
     }
 }
