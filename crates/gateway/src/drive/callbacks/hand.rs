@@ -192,13 +192,15 @@ impl Hand {
     /// The customer's INVITE is about to leave: the attempt is written first, and the lease must be sure to last.
     async fn may_dial(&mut self, reply: oneshot::Sender<Option<Instant>>) {
         let (asked, now) = (clock::now(), clock::unix_ms());
-        let allowed = self.leave(now).await;
+        // What is not this node's any more uses up no budget.
+        let held = self.hold_on(now).await;
+        let allowed = held.is_ok() && self.leave(now).await;
         let wish = self.kept.callback.wish();
         if self.kept.callback.attempts().is_empty() && wish.wanted.is_none() {
             forecast::score(wish.told, wish.promised_unix_ms, now);
         }
         let (call, legs) = (self.call, self.legs.clone());
-        let written = match self.hold_on(now).await {
+        let written = match held {
             Ok(()) if allowed => self.write(|callback| callback.dial(call, now, legs.clone())).await,
             Ok(()) => Err(NotWritten::OutOfTurn),
             Err(why) => Err(why),
