@@ -135,10 +135,10 @@ impl World {
 
     fn look(&mut self) {
         for event in self.net.events(1) {
-            match event {
-                SipEvent::Incoming { call, .. } => self.far = Some(call),
-                SipEvent::Ended { .. } | SipEvent::Failed { .. } => self.over = true,
-                _ => {}
+            if let SipEvent::Incoming { call, .. } = event {
+                self.far = Some(call);
+            } else if matches!(event, SipEvent::Ended { .. } | SipEvent::Failed { .. }) {
+                self.over = true;
             }
         }
         for node in [0, 2] {

@@ -223,8 +223,8 @@ fn killed_at_any_instant_nobody_is_forgotten_and_nobody_is_rung_twice() {
     let mut promises = Vec::new();
     for kill in 0..kills() {
         let mut gateway = Gateway::start(&town.folder, address(ALONE, 1), &more).unwrap();
-        for one in 0..2 {
-            promises.extend(ask(&gateway, QUEUES[one], &format!("+3361{:07}", kill * 10 + one)));
+        for (one, queue) in QUEUES.into_iter().enumerate() {
+            promises.extend(ask(&gateway, queue, &format!("+3361{:07}", kill * 10 + one)));
             std::thread::sleep(Duration::from_millis(random.random_range(0..250)));
         }
         std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
@@ -265,8 +265,8 @@ fn two_nodes_on_one_book_killed_and_frozen_in_turn_keep_each_promise_once() {
     let (mut killed, mut frozen) = (0, 0);
     for event in 0..kills() {
         let victim = random.random_range(0..2_usize);
-        for one in 0..2 {
-            promises.extend(ask(&nodes[victim], QUEUES[one], &format!("+3362{:07}", event * 10 + one)));
+        for (one, queue) in QUEUES.into_iter().enumerate() {
+            promises.extend(ask(&nodes[victim], queue, &format!("+3362{:07}", event * 10 + one)));
             std::thread::sleep(Duration::from_millis(random.random_range(0..250)));
         }
         std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
