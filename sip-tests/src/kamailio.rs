@@ -63,6 +63,17 @@ impl Kamailio {
     }
 }
 
+/// What every proxy does first: hop limit, sanity, CANCEL, requests within a call.
+const WITHIN_CALLS: &str = r#"  if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
+  if (!sanity_check()) { exit; }
+  if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
+  if (has_totag()) {
+    if (loose_route()) { t_relay(); exit; }
+    if (is_method("ACK") && t_check_trans()) { t_relay(); exit; }
+    sl_send_reply("404", "Not Here"); exit;
+  }
+"#;
+
 fn config(address: IpAddr) -> String {
     format!(
         r#"#!KAMAILIO
@@ -90,15 +101,7 @@ modparam("usrloc", "db_mode", 0)
 modparam("registrar", "max_expires", 120)
 modparam("auth", "qop", "auth")
 request_route {{
-  if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
-  if (!sanity_check()) {{ exit; }}
-  if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
-  if (has_totag()) {{
-    if (loose_route()) {{ t_relay(); exit; }}
-    if (is_method("ACK") && t_check_trans()) {{ t_relay(); exit; }}
-    sl_send_reply("404", "Not Here"); exit;
-  }}
-  if (is_method("REGISTER")) {{
+{WITHIN_CALLS}  if (is_method("REGISTER")) {{
     if (!pv_www_authenticate("{address}", "pbx-secret", "0")) {{ www_challenge("{address}", "0"); exit; }}
     save("location"); exit;
   }}
@@ -114,6 +117,7 @@ request_route {{
     )
 }
 
+/// Passes calls on, and stays in their path.
 fn border(address: IpAddr, to: IpAddr) -> String {
     format!(
         r#"#!KAMAILIO
@@ -134,15 +138,7 @@ loadmodule "siputils.so"
 loadmodule "sanity.so"
 modparam("rr", "enable_full_lr", 1)
 request_route {{
-  if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
-  if (!sanity_check()) {{ exit; }}
-  if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
-  if (has_totag()) {{
-    if (loose_route()) {{ t_relay(); exit; }}
-    if (is_method("ACK") && t_check_trans()) {{ t_relay(); exit; }}
-    sl_send_reply("404", "Not Here"); exit;
-  }}
-  if (!is_method("INVITE")) {{ sl_send_reply("405", "Method Not Allowed"); exit; }}
+{WITHIN_CALLS}  if (!is_method("INVITE")) {{ sl_send_reply("405", "Method Not Allowed"); exit; }}
   record_route();
   $du = "sip:{to}:5060";
   t_relay();
