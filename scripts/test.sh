@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR=never
 target=${CARGO_TARGET_DIR:-target}
 logs=$target/test-logs
 pages=crates/web/assets
-passed=0 failed=0 skipped=0 table=
+passed=0 failed=0 skipped=0 table= broken=
 mkdir -p "$logs"
 
 # part NAME COUNTER SECONDS COMMAND…: runs it, counts it, shows the end of the log if it failed.
@@ -28,6 +28,7 @@ part() {
     [ -n "${VERBOSE:-}" ] || tail -n 80 "$log"
     [ "$rc" -ne 124 ] || echo "== $name took longer than $limit s and was ended"
     echo "== $name FAILED; the whole log: $log"
+    broken+=$(names_of_failed "$name" "$log")$'\n'
   fi
   tally "$name" "$ok" "$bad" "$skip" $((SECONDS - begun))
 }
@@ -51,6 +52,12 @@ as_cargo() {
 as_node() {
   awk '$1 == "#" && $2 == "pass" { p += $3 } $1 == "#" && ($2 == "fail" || $2 == "cancelled") { f += $3 }
        $1 == "#" && ($2 == "skipped" || $2 == "todo") { s += $3 } END { print p + 0, f + 0, s + 0 }' "$2"
+}
+
+# Which tests failed, to be said once more at the very end: of a long log only that may be kept.
+names_of_failed() { # PART LOG
+  sed -nE "s/^test (.*) \.\.\. FAILED\$/FAILED $1: \\1/p; s/^ *not ok [0-9]+ - (.*)/FAILED $1: \\1/p; s/^ *(location|error): /  &/p" "$2" | grep . ||
+    echo "FAILED $1: $(grep . "$2" | tail -n 1)"
 }
 
 skip() { # NAME REASON
@@ -96,5 +103,5 @@ else
   skip pages "the Node packages of $pages are not installed"
 fi
 
-printf '\n%s\n%d passed, %d failed, %d skipped\n' "$table" "$passed" "$failed" "$skipped"
+printf '\n%s\n%s%d passed, %d failed, %d skipped\n' "$table" "$broken" "$passed" "$failed" "$skipped"
 [ "$failed" -eq 0 ]
