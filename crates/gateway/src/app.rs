@@ -14,7 +14,7 @@ use media::codec::CodecKind;
 use rand::Rng;
 use sip::digest::{AccountSecret, Algorithm};
 use sip::endpoint::{Account, Endpoint, EndpointConfig, Local, Transport};
-use store::Home;
+use store::{Home, NodeId};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -39,6 +39,7 @@ use crate::drive::sip::sockets::Sockets;
 use crate::drive::sip::{Incoming, ORDERS_MAX, SipHandle};
 use crate::drive::web::{House, TenantDoor};
 use crate::net::addresses;
+use crate::node;
 use crate::number_key::NumberKey;
 use crate::observe::health::{self, HealthBoard};
 use crate::observe::metric::{self, Metric};
@@ -153,7 +154,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     rooms.watch("the inbound door", tokio::spawn(inbound));
     let board = HealthBoard::default();
     rooms.watch("the metrics' upkeep", tokio::spawn(metrics_upkeep()));
-    let (callbacks, round) = start_callbacks(&config, &contexts, shield, &mut rooms)?;
+    let (callbacks, round) = start_callbacks(&config, node::id(&signalling.bound), &contexts, shield, &mut rooms)?;
     let echo_agent = match &echo {
         Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
         None => None,
@@ -200,13 +201,14 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
 /// The clerk at his book, and the postman on his round.
 fn start_callbacks(
     config: &Config,
+    node: NodeId,
     contexts: &BTreeMap<String, CallContext>,
     shield: Arc<Shield>,
     rooms: &mut Rooms,
 ) -> Result<(Callbacks, Round), StartError> {
     let messages = Messages::new(shield.home(), config);
     let lines = callback_lines(config, contexts);
-    let (callbacks, clerk) = callbacks::start(Arc::clone(&shield), lines, messages.clone());
+    let (callbacks, clerk) = callbacks::start(node, Arc::clone(&shield), lines, messages.clone());
     rooms.watch("the shield's upkeep", tokio::spawn(shield.upkeep()));
     rooms.watch("the call-back clerk", clerk);
     let book = Arc::new(callbacks.clone());

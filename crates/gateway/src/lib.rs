@@ -8,6 +8,7 @@ pub mod config;
 mod demo;
 mod drive;
 mod net;
+mod node;
 mod number_key;
 pub mod observe;
 mod shutdown;

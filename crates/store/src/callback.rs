@@ -17,9 +17,22 @@ use desk::{Callback, CallbackId, CallbackState, Taken};
 
 use crate::{Answer, Held, HoldId, Moved, NewHold, SeatClaim, SeatQuery};
 
-/// A process that holds call-backs: random bits made at its start, so that a restarted one is another.
+/// A process that holds call-backs. The upper half says where it runs, so that no two who live have the same; the lower
+/// half is random bits made at its start, so that a restarted one is another.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct NodeId(pub u128);
+
+impl NodeId {
+    /// The process that began as `run` at `place`.
+    pub fn new(place: u64, run: u64) -> Self {
+        Self(u128::from(place) << 64 | u128::from(run))
+    }
+
+    /// The other ran where this one runs, so it is dead.
+    pub fn succeeds(self, other: Self) -> bool {
+        self.0 >> 64 == other.0 >> 64 && self != other
+    }
+}
 
 /// Who looks after a call-back, and until when nobody else may.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -149,6 +162,10 @@ pub trait CallbackBook: Send + Sync {
         hold: Duration,
         limit: usize,
     ) -> Answer<'_, Vec<KeptCallback>>;
+
+    /// Takes, at once, all that a process held which ran where this one runs: the same process before its restart. To be
+    /// asked once, before the first lease; of the others that died nobody knows before their lease ends.
+    fn reclaim_callbacks(&self, node: NodeId, now_unix_ms: u64, hold: Duration) -> Answer<'_, Vec<KeptCallback>>;
 
     /// Holds on to these for so long from now, without a new version; gives those that are still this node's.
     fn renew_callbacks(

@@ -292,6 +292,11 @@ impl CallbackBook for Embedded {
         )
     }
 
+    fn reclaim_callbacks(&self, node: NodeId, now_unix_ms: u64, hold: Duration) -> Answer<'_, Vec<KeptCallback>> {
+        let lease = Lease::begun(node, now_unix_ms, hold);
+        Box::pin(self.write(move |connection, counters| callbacks::reclaim(connection, lease, now_unix_ms, counters)))
+    }
+
     fn renew_callbacks(
         &self,
         node: NodeId,

@@ -169,6 +169,11 @@ impl CallbackBook for Memory {
         Box::pin(async move { self.with_book(|book| book.lease(lease, now_unix_ms, limit)) })
     }
 
+    fn reclaim_callbacks(&self, node: NodeId, now_unix_ms: u64, hold: Duration) -> Answer<'_, Vec<KeptCallback>> {
+        let lease = Lease::begun(node, now_unix_ms, hold);
+        Box::pin(async move { self.with_book(|book| book.reclaim(lease)) })
+    }
+
     fn renew_callbacks(
         &self,
         node: NodeId,

@@ -258,6 +258,10 @@ impl CallbackBook for Redis {
         self.write(move |session| async move { callbacks::lease(&session, node, now_unix_ms, hold, limit).await })
     }
 
+    fn reclaim_callbacks(&self, node: NodeId, now_unix_ms: u64, hold: Duration) -> Answer<'_, Vec<KeptCallback>> {
+        self.write(move |session| async move { callbacks::reclaim(&session, node, now_unix_ms, hold).await })
+    }
+
     fn renew_callbacks(
         &self,
         node: NodeId,

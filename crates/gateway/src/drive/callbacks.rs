@@ -179,6 +179,7 @@ impl Callbacks {
 
 /// Starts the clerk; it ends when the last handle is dropped.
 pub(crate) fn start(
+    node: NodeId,
     shield: Arc<Shield>,
     lines: Vec<Line>,
     messages: Messages,
@@ -186,7 +187,7 @@ pub(crate) fn start(
     let (words, inbox) = mpsc::channel(INBOX_MAX);
     let (changes, _) = broadcast::channel(CHANGES_MAX);
     let line_ups = Arc::new(forecast::LineUps::of(&lines));
-    let (home, node) = (shield.home(), NodeId(rand::random()));
+    let home = shield.home();
     let callbacks = Callbacks { home, shield, node, lines: Arc::new(lines), line_ups, words, changes, messages };
     let clerk = clerk::Clerk::new(callbacks.clone());
     (callbacks, tokio::spawn(clerk.run(inbox)))

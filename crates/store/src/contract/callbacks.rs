@@ -16,8 +16,10 @@ use crate::{
     Added, Arc, CallbackQuery, Change, Changed, HoldId, KeptCallback, Lease, Memory, NewCallback, NodeId, SeatQuery,
 };
 
-const A: NodeId = NodeId(0xa);
-const B: NodeId = NodeId(0xb);
+const A: NodeId = NodeId(1 << 64 | 0xa);
+const B: NodeId = NodeId(2 << 64 | 0xb);
+/// The first, started again.
+const A_AGAIN: NodeId = NodeId(1 << 64 | 0xaa);
 const HOLD: Duration = Duration::from_secs(15);
 
 /// A call-back with every field filled, promised for this moment.
@@ -218,6 +220,35 @@ fn a_lease_that_is_not_renewed_goes_to_another_and_the_sleeper_changes_nothing()
 }
 
 #[test]
+fn who_is_started_again_takes_at_once_what_he_held_before_and_nothing_else() {
+    on_every_home(|home| async move {
+        for id in 1..=600 {
+            add(&home, id, 1_000).await;
+        }
+        let of_a = home.lease_callbacks(A, 1_000, HOLD, 400).await.unwrap();
+        assert_eq!(home.lease_callbacks(B, 1_000, HOLD, 100).await.unwrap().len(), 100);
+        assert_eq!(home.reclaim_callbacks(A, 2_000, HOLD).await, Ok(vec![]), "what it holds itself");
+        let mut taken = home.reclaim_callbacks(A_AGAIN, 2_000, HOLD).await.unwrap();
+        taken.sort_by_key(|kept| kept.callback.id());
+        let mut before = ids(&of_a);
+        before.sort();
+        assert_eq!(ids(&taken), before);
+        let held = Some(Lease { node: A_AGAIN, until_unix_ms: 17_000 });
+        assert!(taken.iter().all(|kept| kept.lease == held && kept.version == 3));
+        assert_eq!(home.reclaim_callbacks(A_AGAIN, 2_000, HOLD).await, Ok(vec![]));
+        let dead = of_a.into_iter().next().unwrap();
+        let late = Change { callback: dead.callback, version: dead.version, held: true };
+        assert!(matches!(home.change_callback(late).await, Ok(Changed::Stale(_))));
+        assert_eq!(lease(&home, A_AGAIN, 2_000).await.len(), 100, "nobody held these");
+        assert_eq!(
+            home.lease_callbacks(A, 16_000, HOLD, 500).await.unwrap().len(),
+            100,
+            "of B, by the end of its lease"
+        );
+    });
+}
+
+#[test]
 fn a_change_keeps_the_lease_or_gives_it_back() {
     on_every_home(|home| async move {
         let rules = RetryRules::default();
@@ -270,10 +301,10 @@ fn callbacks_are_listed_newest_first_and_seats_are_counted() {
 /// One step of a random life of a book.
 async fn random_step(home: &Arc<dyn Home>, rng: &mut SmallRng, now: &mut u64, step: u128) -> String {
     let rules = RetryRules::default();
-    let node = if rng.random() { A } else { B };
+    let node = [A, B, A_AGAIN][rng.random_range(0..3)];
     let id = CallbackId::new(rng.random_range(1..=step.max(1)));
     *now += rng.random_range(0..5_000);
-    match rng.random_range(0..13) {
+    match rng.random_range(0..14) {
         0..=3 => {
             let key = rng.random_bool(0.3).then(|| format!("k{}", rng.random_range(0..20)));
             let new = new_callback(step, *now + rng.random_range(0..60_000));
@@ -314,6 +345,11 @@ async fn random_step(home: &Arc<dyn Home>, rng: &mut SmallRng, now: &mut u64, st
             let _out_of_turn = callback.reschedule(*now + rng.random_range(0..60_000), None);
             let version = kept.version - u64::from(rng.random_bool(0.1));
             format!("{:?}", home.move_callback(Change { callback, version, held: false }, claim(None, *now)).await)
+        }
+        12 => {
+            let mut taken = home.reclaim_callbacks(node, *now, HOLD).await.unwrap();
+            taken.sort_by_key(|kept| kept.callback.id());
+            format!("{taken:?}")
         }
         _ => format!(
             "{:?} {:?} {:?} {:?}",

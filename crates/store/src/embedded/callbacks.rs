@@ -28,6 +28,9 @@ const RENEW: &str =
     "UPDATE callbacks SET lease_until_unix_ms = ?3, wake_unix_ms = ?3 WHERE id = ?1 AND lease_node = ?2";
 const FREE_ALL: &str = "UPDATE callbacks INDEXED BY callbacks_held SET wake_unix_ms = 0
     WHERE lease_node IS NOT NULL AND wake_unix_ms IS NOT NULL";
+/// All that is held is looked at, once a start.
+const LEFT: &str = "lease_node IS NOT NULL AND wake_unix_ms IS NOT NULL
+    AND lease_node BETWEEN ?1 AND ?2 AND lease_node <> ?3 ORDER BY id";
 const TO_NUMBER: &str = "SELECT COUNT(*) FROM callbacks WHERE number = ?1 AND asked_unix_ms >= ?2";
 const OPEN_OF: &str = "SELECT open FROM callbacks_open_of WHERE tenant = ?1";
 /// One row a tenant.
@@ -129,11 +132,34 @@ pub(super) fn lease(
     limit: usize,
     counters: &Counters,
 ) -> Written<Vec<KeptCallback>> {
+    let limit = to_column(limit.min(CallbackQuery::LIMIT_MAX) as u64);
+    take(connection, (DUE, (to_column(now_unix_ms), limit)), lease, now_unix_ms, counters)
+}
+
+/// Takes what a process held that ran where this one runs.
+pub(super) fn reclaim(
+    connection: &Connection,
+    lease: Lease,
+    now_unix_ms: u64,
+    counters: &Counters,
+) -> Written<Vec<KeptCallback>> {
+    let place = lease.node.0 >> 64 << 64;
+    let of_place = (hex(place), hex(place | u128::from(u64::MAX)), hex(lease.node.0));
+    take(connection, (LEFT, of_place), lease, now_unix_ms, counters)
+}
+
+fn take(
+    connection: &Connection,
+    (which, values): (&str, impl rusqlite::Params),
+    lease: Lease,
+    now_unix_ms: u64,
+    counters: &Counters,
+) -> Written<Vec<KeptCallback>> {
     const ASIDE_MS: u64 = 3_600_000;
     let mut taken = Vec::new();
     let mut unreadable = Vec::new();
-    let mut statement = connection.prepare_cached(&select(DUE))?;
-    let mut rows = statement.query((to_column(now_unix_ms), to_column(limit.min(CallbackQuery::LIMIT_MAX) as u64)))?;
+    let mut statement = connection.prepare_cached(&select(which))?;
+    let mut rows = statement.query(values)?;
     while let Some(row) = rows.next()? {
         match kept(row, counters)? {
             Some(kept) => taken.push(KeptCallback { version: kept.version + 1, lease: Some(lease), ..kept }),
@@ -322,6 +348,7 @@ mod tests {
         }
         // The first of an index, and an index of nothing but what was held: rows are passed, but only those that are asked for.
         assert_eq!(plan(NEXT), ["SEARCH callbacks USING COVERING INDEX callbacks_wake (wake_unix_ms>?)"]);
+        assert_eq!(plan(&select(LEFT)), ["SCAN callbacks USING INDEX callbacks_held"]);
         assert_eq!(plan(FREE_ALL), ["SCAN callbacks USING INDEX callbacks_held"]);
         assert_eq!(plan(OPEN_OF), ["SEARCH callbacks_open_of USING PRIMARY KEY (tenant=?)"]);
         assert_eq!(plan(OPEN), ["SCAN callbacks_open_of"]);

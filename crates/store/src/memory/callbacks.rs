@@ -146,6 +146,16 @@ impl Book {
     pub(super) fn lease(&mut self, lease: Lease, now_unix_ms: u64, limit: usize) -> Vec<KeptCallback> {
         let due = self.wakes.range(..=(now_unix_ms, CallbackId::new(u128::MAX)));
         let ids: Vec<CallbackId> = due.take(limit.min(CallbackQuery::LIMIT_MAX)).map(|(_, id)| *id).collect();
+        self.take(ids, lease)
+    }
+
+    pub(super) fn reclaim(&mut self, lease: Lease) -> Vec<KeptCallback> {
+        let left = |kept: &KeptCallback| kept.lease.is_some_and(|old| lease.node.succeeds(old.node));
+        let ids = self.wakes.iter().map(|(_, id)| *id).filter(|id| self.kept.get(id).is_some_and(left)).collect();
+        self.take(ids, lease)
+    }
+
+    fn take(&mut self, ids: Vec<CallbackId>, lease: Lease) -> Vec<KeptCallback> {
         let taken: Vec<KeptCallback> = ids
             .into_iter()
             .filter_map(|id| self.kept.get(&id).cloned())

@@ -31,6 +31,8 @@ static CHANGE: LazyLock<Script> = LazyLock::new(|| {
 static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/forget_callback.lua")));
 static LEASE: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/lease_callbacks.lua"))));
+static RECLAIM: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/reclaim_callbacks.lua"))));
 static NEXT: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/next_callback.lua"))));
 static RENEW: LazyLock<Script> =
@@ -243,12 +245,7 @@ pub(super) async fn lease(
             Err(_) if !taken.is_empty() => break,
             Err(error) => return Err(error),
         };
-        for fields in &rows {
-            match kept(session, fields) {
-                Some(kept) => taken.push(kept),
-                None => put_aside(session, fields, at_unix_ms).await?,
-            }
-        }
+        read_taken(session, &rows, at_unix_ms, &mut taken).await?;
         asked += page;
         // A lease that is over already would be taken again and again.
         if rows.len() < page || hold.is_zero() {
@@ -256,6 +253,49 @@ pub(super) async fn lease(
         }
     }
     Ok((taken.len() as u64, taken))
+}
+
+/// Takes what a process held that ran where this one runs; a page a script, as above.
+pub(super) async fn reclaim(
+    session: &Session,
+    node: NodeId,
+    now_unix_ms: u64,
+    hold: Duration,
+) -> Written<Vec<KeptCallback>> {
+    let mut taken: Vec<KeptCallback> = Vec::new();
+    // What is taken goes to the end of the order: only what stays where it is must be passed over.
+    let mut passed = 0;
+    loop {
+        let mut script = RECLAIM.key(key(&["wake"]));
+        script.arg(clock(session, now_unix_ms)).arg(hex(node.0)).arg(ms(hold));
+        script.arg(passed).arg(PAGE).arg(prefix("callback"));
+        let (at_unix_ms, rows, seen, left): (u64, Vec<Fields>, usize, usize) = match session.script(&script).await {
+            Ok(answer) => answer,
+            Err(_) if !taken.is_empty() => break,
+            Err(error) => return Err(error),
+        };
+        read_taken(session, &rows, at_unix_ms, &mut taken).await?;
+        passed += left;
+        if seen < PAGE {
+            break;
+        }
+    }
+    Ok((taken.len() as u64, taken))
+}
+
+async fn read_taken(
+    session: &Session,
+    rows: &[Fields],
+    at_unix_ms: u64,
+    taken: &mut Vec<KeptCallback>,
+) -> Result<(), StoreError> {
+    for fields in rows {
+        match kept(session, fields) {
+            Some(kept) => taken.push(kept),
+            None => put_aside(session, fields, at_unix_ms).await?,
+        }
+    }
+    Ok(())
 }
 
 async fn put_aside(session: &Session, fields: &Fields, now_unix_ms: u64) -> Result<(), StoreError> {

@@ -43,6 +43,8 @@ pub(super) struct Clerk {
     renew_at: Instant,
     look_at: Instant,
     line_up_at: Instant,
+    /// What the process before this one held has been asked for.
+    reclaimed: bool,
     /// Taking nothing more.
     handed_over: bool,
     /// Who waits for the last hand to be free.
@@ -79,6 +81,7 @@ impl Clerk {
             renew_at: now + RENEW_EVERY,
             look_at: now,
             line_up_at: now,
+            reclaimed: false,
             handed_over: false,
             idle: Vec::new(),
             book_lost: false,
@@ -230,6 +233,18 @@ impl Clerk {
     /// Takes what has come to its moment, and finds out when to look again.
     async fn take_due(&mut self) {
         let home = std::sync::Arc::clone(&self.callbacks.home);
+        if !self.reclaimed {
+            let now = clock::unix_ms();
+            let taken = match home.reclaim_callbacks(self.callbacks.node, now, LEASE).await {
+                Ok(taken) => taken,
+                Err(error) => return self.book_fails(&error),
+            };
+            self.reclaimed = true;
+            if !taken.is_empty() {
+                info!(count = taken.len(), "the process before this one was killed: what it held is taken back");
+            }
+            self.begin(taken, now).await;
+        }
         loop {
             let room = HELD_MAX.saturating_sub(self.held.len()).min(BATCH);
             if room == 0 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use call::{QueueId, TenantId};
 use desk::{CallLimits, Desk, DeskConfig, DeskLimits, Queue, QueueTarget};
-use store::{Home, Memory, Message, NewCallback};
+use store::{Home, Memory, Message, NewCallback, NodeId};
 use web::{CallbackAsk, CallbackMade, SessionInfo};
 
 use super::*;
@@ -95,7 +95,7 @@ fn house(home: &Arc<dyn Home>) -> Callbacks {
     let line = Line { tenant: "shop".to_owned(), queue: "support".to_owned(), config: callback, hours: None, context };
     let key = NumberKey::for_this_process().unwrap();
     let shield = Arc::new(Shield::new(Arc::clone(home), key, &config));
-    start(shield, vec![line], Messages::new(Arc::clone(home), &config)).0
+    start(NodeId(rand::random()), shield, vec![line], Messages::new(Arc::clone(home), &config)).0
 }
 
 fn ask(email: Option<&str>, when: &str) -> CallbackAsk {

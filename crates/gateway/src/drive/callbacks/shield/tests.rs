@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use call::{QueueId, TenantId};
 use desk::{CallLimits, CallbackState, CancelledBy, Desk, DeskConfig, DeskLimits, FailReason};
-use store::{Counted, Memory, SuppressedBy, Tally};
+use store::{Counted, Memory, NodeId, SuppressedBy, Tally};
 use web::backend::Refusal;
 use web::refusal;
 use web::{CallbackAsk, CallbackMade, SessionInfo};
@@ -60,7 +60,8 @@ impl House {
         let key = NumberKey::of(&config).unwrap();
         let shield = Arc::new(Shield::new(Arc::clone(&home), key, &config));
         let lines = config.queues.iter().map(|queue| line(&home, queue)).collect();
-        let (callbacks, _clerk) = start(Arc::clone(&shield), lines, Messages::new(Arc::clone(&home), &config));
+        let (callbacks, _clerk) =
+            start(NodeId(rand::random()), Arc::clone(&shield), lines, Messages::new(Arc::clone(&home), &config));
         Self { home, shield, callbacks }
     }
 
