@@ -6,7 +6,8 @@ set -euo pipefail
 case ${1:-} in
   build) wanted="cc=gcc c++=g++ make=make cmake=cmake" ;;
   test) wanted="cc=gcc c++=g++ make=make cmake=cmake chromium=chromium baresip=baresip-core sipp=sip-tester
-                kamailio=kamailio node=nodejs npm=npm openssl=openssl redis-server=redis-server aiosmtpd=python3-aiosmtpd" ;;
+                kamailio=kamailio node=nodejs npm=npm openssl=openssl redis-server=redis-server aiosmtpd=python3-aiosmtpd
+                faketime=faketime" ;;
   *) sed -n '2p' "$0"; exit 2 ;;
 esac
 

@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR=never
 target=${CARGO_TARGET_DIR:-target}
 logs=$target/test-logs
 pages=crates/web/assets
-passed=0 failed=0 skipped=0 table= broken=
+passed=0 failed=0 skipped=0 table='' broken=''
 mkdir -p "$logs"
 
 # part NAME COUNTER SECONDS COMMAND…: runs it, counts it, shows the end of the log if it failed.
@@ -65,10 +65,6 @@ skip() { # NAME REASON
   tally "$1" 0 0 1 0
 }
 
-# One file after the other: each drives a browser of its own.
-# shellcheck disable=SC2016
-each='rc=0; for file; do node --test --test-reporter=tap "$file" || rc=1; done; exit $rc'
-
 scripts/install.sh build || exit 1
 # A peer that cannot be had is no reason not to test the rest: its tests say SKIPPED.
 scripts/install.sh test || echo "Not everything could be installed; the tests that need it are skipped."
@@ -97,8 +93,8 @@ part interop as_cargo 1500 env RUN_SLOW_TESTS=1 \
   cargo test --workspace --test it --locked -- --show-output --test-threads=1 interop::
 if [ -d "$pages/node_modules" ]; then
   part page-types as_one 120 node "$pages/node_modules/typescript/bin/tsc" --project "$pages/tsconfig.json"
-  part page-units as_node 300 bash -c "$each" each "$pages"/tests/unit/*.test.js
-  part pages as_node 900 bash -c "$each" each "$pages"/tests/browser/*.test.js
+  part page-units as_node 300 scripts/node-tests.sh "$pages"/tests/unit/*.test.js
+  part pages as_node 900 scripts/node-tests.sh "$pages"/tests/browser/*.test.js
 else
   skip pages "the Node packages of $pages are not installed"
 fi

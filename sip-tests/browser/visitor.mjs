@@ -78,6 +78,7 @@ const actions = {
   hear,
   talk: (options) => page.evaluate((given) => { void window.passerelle.talk(given ? JSON.parse(given) : undefined); return {}; }, options),
   click: async (selector) => { await page.locator(selector).first().click(); return {}; },
+  check: async (selector) => { await page.locator(selector).first().check(); return {}; },
   fill: async (given) => { const [selector, ...value] = given.split(' '); await page.locator(selector).fill(value.join(' ')); return {}; },
   see: async (selector) => { await page.locator(selector).first().waitFor({ timeout: 15000 }); return { text: await page.locator(selector).first().innerText() }; },
   hangUp: () => page.evaluate(() => { window.passerelle.hangUp(); return {}; }),

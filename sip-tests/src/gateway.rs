@@ -40,6 +40,24 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// The file that says how far a gateway's own clock is ahead.
+const CLOCK: &str = "clock";
+
+fn set_clock(folder: &Path, ahead: Duration) -> Result<(), String> {
+    // In one step: it may be read at any moment.
+    let new = folder.join("clock.new");
+    fs::write(&new, format!("+{:.3}\n", ahead.as_secs_f64()))
+        .and_then(|()| fs::rename(&new, folder.join(CLOCK)))
+        .map_err(|error| error.to_string())
+}
+
+/// The library that gives a program a clock of its own, where it is installed.
+#[must_use]
+pub fn other_clock() -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").ok()?.flatten();
+    folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|library| library.exists())
+}
+
 /// The release binary; `PASSERELLE_BIN` names another.
 #[must_use]
 pub fn binary() -> PathBuf {
@@ -64,6 +82,32 @@ impl Gateway {
     /// # Errors
     /// With what it said when it does not come up.
     pub fn start_with(folder: &Path, address: IpAddr, more: &str, media: &str) -> Result<Self, String> {
+        Self::start_as(Command::new(binary()), folder, address, more, media)
+    }
+
+    /// As [`Self::start`], with a clock of its own (Debian's `faketime`) that is ahead of this machine's by so much.
+    ///
+    /// # Errors
+    /// With what it said when it does not come up.
+    pub fn start_ahead(folder: &Path, address: IpAddr, more: &str, ahead: Duration) -> Result<Self, String> {
+        set_clock(folder, ahead)?;
+        let mut command = Command::new(binary());
+        command.env("LD_PRELOAD", other_clock().ok_or("Debian package faketime is not installed")?);
+        command.env("FAKETIME_TIMESTAMP_FILE", folder.join(CLOCK)).env("FAKETIME_CACHE_DURATION", "1");
+        // Only what o'clock it is: how fast time passes stays as it is.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        Self::start_as(command, folder, address, more, "")
+    }
+
+    /// Sets the clock of one that was started ahead; it is looked at once a second.
+    ///
+    /// # Errors
+    /// When its folder is gone.
+    pub fn set_ahead(&self, ahead: Duration) -> Result<(), String> {
+        set_clock(&self.folder, ahead)
+    }
+
+    fn start_as(mut command: Command, folder: &Path, address: IpAddr, more: &str, media: &str) -> Result<Self, String> {
         let binary = binary();
         if !binary.exists() {
             return Err(format!("{} is not built: cargo build --release -p gateway", binary.display()));
@@ -77,7 +121,6 @@ impl Gateway {
         let own = format!("[store]\nurl = \"sqlite:{}/calls.db\"\n", folder.display());
         let config = if more.contains("[store]") { config.replace(&own, "") } else { config };
         fs::write(&file, config).map_err(|error| error.to_string())?;
-        let mut command = Command::new(binary);
         command.arg("run").arg("--config").arg(&file).current_dir(folder).env("RUST_BACKTRACE", "1");
         let mut running = Running::start("passerelle", command)?;
         running.wait_for("passerelle is ready", Duration::from_secs(15))?;

@@ -10,6 +10,7 @@ mod nat;
 mod phones;
 mod scene;
 mod sipp;
+mod slot;
 mod talk;
 mod trunk;
 

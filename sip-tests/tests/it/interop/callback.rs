@@ -1,5 +1,6 @@
 //! Call-backs with real phones: the agent's rings first, then the customer's; they hear each other.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,9 @@ use super::need_peers;
 use super::scene::{AGENT_HZ, SOON, Setting, phone, visit, wait_share};
 
 /// As a French visitor types it.
-const NUMBER: &str = "06 12 34 56 78";
+pub(super) const NUMBER: &str = "06 12 34 56 78";
 const CUSTOMER: &str = "+33612345678";
-const CUSTOMER_HZ: u32 = 700;
+pub(super) const CUSTOMER_HZ: u32 = 700;
 /// A shorter talk may be nobody: it is tried again.
 const TALK: Duration = Duration::from_secs(9);
 
@@ -28,11 +29,35 @@ struct Street {
 }
 
 /// An agent's phone, registered.
-fn seat(folder: &Path, setting: Setting<'_>) -> Baresip {
+pub(super) fn seat(folder: &Path, setting: Setting<'_>) -> Baresip {
     let (own, registrar) = (address(setting.number, 2), address(setting.number, 1).to_string());
     let mut agent = Baresip::start(folder, &phone(own, registrar, "1001", "secret1001", setting)).unwrap();
     agent.wait_registered().unwrap();
     agent
+}
+
+/// A queue that calls back: the agent's phone, and the customer's behind a trunk.
+pub(super) fn configuration(rings_first: &str, customer: IpAddr) -> String {
+    format!(
+        "[[trunk]]\nname = \"pstn\"\nuri = \"sip:127.0.0.1:{}\"\ncodecs = [\"pcma\"]\ncaller_ids = [\"+33123456789\"]\n\
+         [[queue]]\nid = \"support\"\ntenant = \"shop\"\nagents = [\"1001\"]\nseat = \"phone\"\nring_limit_s = 8\n\
+         [queue.callback]\ntrunk = \"pstn\"\ncaller_id = \"+33123456789\"\nring_limit_s = 8\n\
+         rings_first = \"{rings_first}\"\n",
+        sip_port(customer)
+    )
+}
+
+/// The customer's phone.
+pub(super) fn customer(folder: &Path, setting: Setting<'_>, answers: bool) -> Baresip {
+    let phone = Phone {
+        user: CUSTOMER,
+        password: "none",
+        codecs: "PCMA/8000/1",
+        tone_hz: CUSTOMER_HZ,
+        auto_answer: answers,
+        ..phone(address(setting.number, 3), "127.0.0.1".to_owned(), "", "", setting)
+    };
+    Baresip::start(&folder.join("customer"), &phone).unwrap()
 }
 
 impl Street {
@@ -42,25 +67,11 @@ impl Street {
 
     fn ringing_first(first: &str, setting: Setting<'_>, customer_answers: bool) -> Self {
         let folder = folder(setting.name);
-        let (number, customer_at) = (setting.number, address(setting.number, 3));
-        let more = format!(
-            "[[trunk]]\nname = \"pstn\"\nuri = \"sip:127.0.0.1:{}\"\ncodecs = [\"pcma\"]\ncaller_ids = [\"+33123456789\"]\n\
-             [[queue]]\nid = \"support\"\ntenant = \"shop\"\nagents = [\"1001\"]\nseat = \"phone\"\nring_limit_s = 8\n\
-             [queue.callback]\ntrunk = \"pstn\"\ncaller_id = \"+33123456789\"\nring_limit_s = 8\n\
-             rings_first = \"{first}\"\n",
-            sip_port(customer_at)
-        );
+        let number = setting.number;
+        let more = configuration(first, address(number, 3));
         let gateway = Gateway::start(&folder, address(number, 1), &more).unwrap();
         let agent = seat(&folder.join("agent"), setting);
-        let customer = Phone {
-            user: CUSTOMER,
-            password: "none",
-            codecs: "PCMA/8000/1",
-            tone_hz: CUSTOMER_HZ,
-            auto_answer: customer_answers,
-            ..phone(customer_at, "127.0.0.1".to_owned(), "", "", setting)
-        };
-        let customer = Baresip::start(&folder.join("customer"), &customer).unwrap();
+        let customer = customer(&folder, setting, customer_answers);
         Self { gateway, agent, customer, folder, more, number }
     }
 

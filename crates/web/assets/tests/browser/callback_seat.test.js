@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { House, html, SKIPPED } from '../support/browser.js';
+import { House, html, SKIPPED, TIMEOUT_MS } from '../support/browser.js';
 import { ID, slot, TOKEN, view } from '../support/callbacks.js';
 import { atForm, field, focused, OFFERED } from '../support/form.js';
 import { waitFor } from '../support/wait.js';
@@ -136,7 +136,7 @@ test('on the status page another time is held by the call-back’s key, and used
   const { callbacks } = gateway;
   callbacks.view = view();
   const rooms = await browser.newContext({ timezoneId: 'Europe/Paris', locale: 'en-GB' });
-  rooms.setDefaultTimeout(8_000);
+  rooms.setDefaultTimeout(TIMEOUT_MS);
   const page = await rooms.newPage();
   await page.goto(`${gateway.origin}/callback/${ID}?lang=en#${TOKEN}`);
   const button = (/** @type {string} */ name) => page.getByRole('button', { name, exact: true });

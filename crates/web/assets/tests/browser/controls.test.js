@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { House, SKIPPED } from '../support/browser.js';
+import { House, SKIPPED, TIMEOUT_MS } from '../support/browser.js';
 import { waitFor } from '../support/wait.js';
 
 const house = new House();
@@ -49,7 +49,7 @@ test('the keypad plays telephone-events, each key once, by hand and by keyboard'
   await visitor.button('Key 4').click();
   await visitor.button('Key 2').click();
   await page.keyboard.type('7#');
-  await page.waitForFunction(() => /** @type {any} */ (window).played === '427#', null, { timeout: 8_000 });
+  await page.waitForFunction(() => /** @type {any} */ (window).played === '427#', null, { timeout: TIMEOUT_MS });
   assert.equal(await visitor.panel.getByRole('status', { name: 'Keys pressed: 427#' }).textContent(), '427#');
   assert.equal(said('digits').length, 0, 'not said twice');
   await page.keyboard.press('Escape');

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { contrastFailures, targetsTooSmall } from '../support/accessible.js';
-import { House, SKIPPED } from '../support/browser.js';
+import { House, SKIPPED, TIMEOUT_MS } from '../support/browser.js';
 import { ID, slot, soon, TOKEN, view } from '../support/callbacks.js';
 import { waitFor } from '../support/wait.js';
 
@@ -24,7 +24,7 @@ async function open(over, { hash = TOKEN, lang = 'en', until = 'main:not([aria-b
   const { gateway, browser } = /** @type {Required<House>} */ (/** @type {unknown} */ (house));
   if (over) gateway.callbacks.view = view(over);
   const rooms = await browser.newContext({ timezoneId: 'Europe/Paris', locale: 'en-GB', ...context });
-  rooms.setDefaultTimeout(8_000);
+  rooms.setDefaultTimeout(TIMEOUT_MS);
   const page = await rooms.newPage();
   /** @type {string[]} */
   const complaints = [];

@@ -1,7 +1,7 @@
 // The agent's console in Chromium, with a stand-in of the gateway's agent socket and a far end that answers for real.
 
 import { readFile, readdir } from 'node:fs/promises';
-import { House } from './browser.js';
+import { House, TIMEOUT_MS } from './browser.js';
 import { waitFor } from './wait.js';
 
 const FOLDER = new URL('../../agent/', import.meta.url);
@@ -41,7 +41,7 @@ export class ConsoleHouse extends House {
   async agent(context = { locale: 'en-GB' }) {
     const { gateway, browser } = this;
     const rooms = await browser.newContext(context);
-    rooms.setDefaultTimeout(8_000);
+    rooms.setDefaultTimeout(TIMEOUT_MS);
     const far = await rooms.newPage();
     await far.goto(`${gateway.origin}/far`);
     const page = await rooms.newPage();

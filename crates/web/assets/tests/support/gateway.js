@@ -25,7 +25,7 @@ export class Gateway {
     this.answerer = async () => '';
     /** @type {(socket: ServerSocket, message: any) => void} */
     this.onMessage = () => {};
-    this.server = createServer((request, response) => void this.#serve(request, response));
+    this.server = createServer((request, response) => void this.#serve(request, response).catch(unless(() => request.destroyed || response.destroyed)));
     this.server.on('upgrade', (request, stream) => this.#upgrade(request, stream));
   }
 
@@ -97,13 +97,22 @@ export class Gateway {
   #upgrade(request, stream) {
     const socket = new ServerSocket(request, stream);
     this.sockets.push(socket);
-    socket.onMessage = async (message) => {
+    const hear = async (/** @type {any} */ message) => {
       if (message.type === 'hello') socket.send({ type: 'answer', call: 'c0ffee', sdp: await this.answerer(message.offer) });
       if (message.type === 'reoffer') socket.send({ type: 'reanswer', sdp: await this.answerer(message.sdp) });
       this.onMessage(socket, message);
     };
+    socket.onMessage = (message) => void hear(message).catch(unless((error) => socket.closed || /has been closed/.test(String(error))));
   }
 }
+
+/**
+ * A visitor who leaves in the middle of a question is no failure of the test he was in, nor of a later one.
+ * @param {(error: unknown) => boolean} gone
+ */
+const unless = (gone) => (/** @type {unknown} */ error) => {
+  if (!gone(error)) throw error;
+};
 
 /** Where a path lies: the page of a call-back is one for every id. @param {string} path */
 function fileOf(path) {
