@@ -292,3 +292,25 @@ fn killed_where_nobody_can_be_asked_it_is_in_doubt_and_rung_once() {
     street.customer.running.signal("CONT").unwrap();
     assert!(street.customer.wait_event("CALL_INCOMING", Duration::from_secs(4)).is_err(), "rung twice");
 }
+
+#[test]
+fn who_waits_for_the_only_agent_is_told_how_long_and_is_served_next() {
+    need_peers!();
+    let mut street = Street::new(Setting::new("callback-wait", 88), true);
+    let mut visitor = visit(&street.folder, address(88, 1), &street.gateway);
+    visitor.act("talk").unwrap();
+    visitor.wait_state("talking", SOON).unwrap();
+    let (status, made) = street.ask(NUMBER, "asap");
+    assert_eq!(status, 201, "{made}");
+    let told = street.wait_state(&made, "queued");
+    let (p50, p90) = (told["wait"]["p50_s"].as_u64(), told["wait"]["p90_s"].as_u64());
+    assert!(p50 > Some(0) && p50 <= p90, "the only agent talks: {told}");
+    assert!(street.customer.wait_event("CALL_INCOMING", Duration::from_secs(3)).is_err(), "rung without an agent");
+    visitor.act("hangUp").unwrap();
+    street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    street.wait_state(&made, "connected");
+    street.hear_each_other();
+    let came = ["kept", "longer"];
+    let kept = |came: &str| street.gateway.metric(&format!("passerelle_callback_waits_told_total{{came=\"{came}\"}}"));
+    assert_eq!(came.iter().filter_map(|came| kept(came)).sum::<f64>(), 1.0, "what was told is held against what came");
+}

@@ -270,12 +270,12 @@ fn two_nodes_on_one_book_killed_and_frozen_in_turn_keep_each_promise_once() {
             std::thread::sleep(Duration::from_millis(random.random_range(0..250)));
         }
         std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
-        // One in ten is frozen for longer than its lease, so that the other takes over, and wakes up.
+        // One in ten is frozen, some for much longer than their lease, so that the other takes over, and wakes up.
         if random.random_bool(0.1) {
             frozen += 1;
             nodes[victim].running.signal("STOP").unwrap();
-            let most = if kills() > KILLS { 90 } else { 24 };
-            std::thread::sleep(Duration::from_secs(random.random_range(1..most)));
+            let most_s: f64 = if kills() > KILLS { 90.0 } else { 24.0 };
+            std::thread::sleep(Duration::from_secs_f64(most_s * random.random_range(0.1..1.0_f64).powi(2)));
             nodes[victim].running.signal("CONT").unwrap();
         } else {
             killed += 1;
