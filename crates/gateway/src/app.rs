@@ -47,6 +47,8 @@ use crate::shutdown;
 
 /// The extension of the agent inside the program.
 pub(crate) const ECHO: &str = "echo";
+/// The demo's trunk to the telephone inside the program.
+const TELEPHONE: &str = "telephone";
 /// Calls the echo answers at once.
 const ECHO_CALLS_MAX: usize = 200;
 /// Incoming calls and presence changes that may wait.
@@ -159,6 +161,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
         Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
         None => None,
     };
+    let telephone = start_telephone(&config, options, &media).await?;
     let house = Arc::new(House {
         tenants: doors(&config, &contexts),
         agents: config.agents.iter().map(|agent| (agent.clone(), tenants_of(&config, agent))).collect(),
@@ -182,8 +185,8 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     finish_calls(&house, &desks, &callbacks, &calls, drain).await;
     shutdown::end_at_next_signal();
     let _web_gone = stop.send(true);
-    if let Some(agent) = echo_agent {
-        agent.shutdown().await;
+    for phone in [echo_agent, telephone].into_iter().flatten() {
+        phone.shutdown().await;
     }
     signalling.handle.shutdown().await;
     round.end().await;
@@ -196,6 +199,20 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     join_workers(threads).await;
     info!("passerelle has ended");
     ended.map_or(Ok(()), |room| Err(StartError::Ended(room)))
+}
+
+/// The telephone that answers the demo's call-backs.
+async fn start_telephone(
+    config: &Config,
+    options: Options,
+    media: &MediaHandle,
+) -> Result<Option<demo::agent::EchoAgent>, StartError> {
+    let trunk = config.trunks.iter().find(|trunk| options.demo && trunk.name == TELEPHONE);
+    let at = trunk.and_then(|trunk| Some(SocketAddr::new(trunk.host.parse().ok()?, trunk.port?)));
+    match at {
+        Some(at) => Ok(Some(demo::agent::telephone(at, media.clone()).await?)),
+        None => Ok(None),
+    }
 }
 
 /// The clerk at his book, and the postman on his round.

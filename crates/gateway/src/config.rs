@@ -72,7 +72,7 @@ impl Default for DemoPlace {
     }
 }
 
-/// The configuration of `passerelle demo`: loopback, an echo, two agents, an embedded store.
+/// The configuration of `passerelle demo`: loopback, an echo, two agents, a telephone, an embedded store.
 pub fn demo(place: &DemoPlace) -> Result<Config, ConfigErrors> {
     examine_text("the demo's configuration", &demo_text(place), &Machine, true).into_config()
 }
@@ -82,6 +82,8 @@ fn demo_text(place: &DemoPlace) -> String {
     let store = format!("sqlite:{}", place.data.join("demo.db").display());
     DEMO.replace(":8080\"", &format!(":{}\"", place.http_port))
         .replace(":5060\"", &format!(":{}\"", place.sip_port))
+        // The telephone inside the program is near its SIP port.
+        .replace(":5062\"", &format!(":{}\"", place.sip_port.saturating_add(2)))
         .replace(":3480\"", &format!(":{}\"", place.webrtc_port))
         .replace("20000-20999", &format!("{}-{}", place.rtp_port, u32::from(place.rtp_port) + 999))
         .replace("\"sqlite:data/demo.db\"", &toml::Value::String(store).to_string())

@@ -3,6 +3,7 @@
 mod callback;
 mod chaos;
 mod console;
+mod demo;
 mod ends;
 mod garbage;
 mod leaks;

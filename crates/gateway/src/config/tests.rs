@@ -568,6 +568,10 @@ fn the_demo_is_sound_and_keeps_to_this_machine() {
     let queues: Vec<&str> = config.queues.iter().map(|queue| queue.id.as_str()).collect();
     assert_eq!(queues, ["echo", "support", "browser"]);
     assert_eq!(config.queues[0].target, QueueTarget::Echo);
+    // Who calls himself back would hear himself twice.
+    let callbacks: Vec<bool> = config.queues.iter().map(|queue| queue.callback.is_some()).collect();
+    assert_eq!(callbacks, [false, true, true]);
+    assert!(config.trunks.iter().all(|trunk| trunk.host == "127.0.0.1"), "nobody's telephone rings");
 }
 
 #[test]
@@ -575,13 +579,14 @@ fn the_demo_can_be_moved_out_of_the_way() {
     let place =
         DemoPlace { http_port: 8090, sip_port: 5090, webrtc_port: 3490, rtp_port: 30_000, data: "some\"where".into() };
     let text = demo_text(&place);
-    for old in ["8080", "5060", "3480", "20000", "data/"] {
+    for old in ["8080", "5060", "5062", "3480", "20000", "data/"] {
         assert!(!text.contains(old), "{old}");
     }
     let config = demo(&place).unwrap();
     assert_eq!(config.http.listen.port(), 8090);
     assert_eq!(config.tenants[0].origins, ["http://127.0.0.1:8090", "http://localhost:8090"]);
     assert!(config.sip.listen.iter().all(|(_, address)| address.port() == 5090));
+    assert_eq!(config.trunks[0].port, Some(5_092));
     assert_eq!(config.media.rtp_ports, 30_000..=30_999);
     assert_eq!(config.store.url, "sqlite:some\"where/demo.db");
     assert_eq!(demo_text(&DemoPlace::default()), DEMO);

@@ -1,5 +1,6 @@
 //! The agent inside the program: a SIP phone like any other. It registers with digest, answers, says a sentence in
-//! the caller's language, then echoes, so that a person alone hears that the whole path works.
+//! the caller's language, then echoes, so that a person alone hears that the whole path works. And the telephone of
+//! whoever wants to be called back in the demo: the same, at an address of its own and registered nowhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -66,10 +67,23 @@ pub(crate) async fn start(
     let registrar = SocketAddr::new(reachable(address.ip()), address.port());
     let local: IpAddr =
         if registrar.ip().is_loopback() { registrar.ip() } else { crate::net::addresses::local_towards(registrar) };
-    let listen = SocketAddr::new(local, 0);
-    let (sockets, bound, inbound) = Sockets::bind(&[(kind, listen)])
-        .await
-        .map_err(|(address, error)| StartError::Listen { what: "echo agent", address, key: "[sip] listen", error })?;
+    let listen = (kind, SocketAddr::new(local, 0));
+    serve(listen, ("echo agent", "[sip] listen"), vec![registration(kind, registrar, password)], media).await
+}
+
+/// Starts the demo's telephone where its trunk says.
+pub(crate) async fn telephone(at: SocketAddr, media: MediaHandle) -> Result<EchoAgent, StartError> {
+    serve((Transport::Udp, at), ("the demo's telephone", "--sip-port"), Vec::new(), media).await
+}
+
+async fn serve(
+    listen: (Transport, SocketAddr),
+    (what, key): (&'static str, &'static str),
+    trunks: Vec<Trunk>,
+    media: MediaHandle,
+) -> Result<EchoAgent, StartError> {
+    let (sockets, bound, inbound) =
+        Sockets::bind(&[listen]).await.map_err(|(address, error)| StartError::Listen { what, address, key, error })?;
     let locals = bound
         .iter()
         .map(|(transport, bound)| Local { transport: *transport, bound: *bound, advertised: None })
@@ -80,7 +94,7 @@ pub(crate) async fn start(
     let (orders_in, orders) = mpsc::channel(ORDERS_MAX);
     let next_leg = Arc::new(AtomicU64::new(1));
     let config = DriverConfig {
-        trunks: vec![registration(kind, registrar, password)],
+        trunks,
         sdp_ip: None,
         realm: ECHO.to_owned(),
         incoming: incoming_in,

@@ -16,6 +16,8 @@ pub(crate) fn print(config: &Config) {
          \x20        1001  password demo-1001     or     1002  password demo-1002\n\
          \x20 then choose \"Ring my softphone\" in the shop. From the softphone you can dial\n\
          \x20        sip:echo@{sip}   or   sip:1002@{sip}\n\n\
+         \x20 To be called back, choose who answers, press Talk, Be called back, leave any French number: the agent's phone\n\
+         \x20 rings, then a telephone inside the program, which echoes him.   passerelle callback list --demo\n\n\
          \x20 passerelle calls --demo lists the calls made.   Ctrl-C ends the demo.\n\n"
     );
     let mut out = std::io::stdout().lock();

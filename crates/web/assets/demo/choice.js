@@ -20,16 +20,16 @@ const CHOICES = [
     queue: 'support',
     name: { en: 'Ring my softphone', fr: 'Faire sonner mon téléphone' },
     text: {
-      en: 'Register any SIP softphone as 1001 or 1002 (the terminal shows server and password), then press “Talk to us”: it rings.',
-      fr: 'Enregistrez un téléphone SIP comme 1001 ou 1002 (le terminal donne le serveur et le mot de passe), puis cliquez sur «\u00a0Parlez-nous\u00a0»\u00a0: il sonne.',
+      en: 'Register any SIP softphone as 1001 or 1002 (the terminal shows server and password), then press “Talk to us”: it rings. Or leave any French number there: your softphone rings, then a telephone inside the demo, which echoes you.',
+      fr: 'Enregistrez un téléphone SIP comme 1001 ou 1002 (le terminal donne le serveur et le mot de passe), puis cliquez sur «\u00a0Parlez-nous\u00a0»\u00a0: il sonne. Ou laissez-y un numéro français\u00a0: votre téléphone sonne, puis un téléphone interne à la démonstration, qui vous renvoie votre voix.',
     },
   },
   {
     queue: 'browser',
     name: { en: 'Answer here in the browser', fr: 'Répondre ici, dans le navigateur' },
     text: {
-      en: 'Open the agent page in another tab, sign in and set yourself ready, then press “Talk to us” here and answer there.',
-      fr: 'Ouvrez la page de l’agent dans un autre onglet, connectez-vous et passez disponible, puis cliquez ici sur «\u00a0Parlez-nous\u00a0» et répondez là-bas.',
+      en: 'Open the agent page in another tab, sign in and set yourself ready, then press “Talk to us” here and answer there. Or leave any French number here: you are rung there first, then a telephone inside the demo, which echoes you.',
+      fr: 'Ouvrez la page de l’agent dans un autre onglet, connectez-vous et passez disponible, puis cliquez ici sur «\u00a0Parlez-nous\u00a0» et répondez là-bas. Ou laissez ici un numéro français\u00a0: cela sonne d’abord là-bas, puis à un téléphone interne à la démonstration, qui vous renvoie votre voix.',
     },
     link: { href: '/agent/', text: { en: 'Open the agent page', fr: 'Ouvrir la page de l’agent' } },
   },
