@@ -229,6 +229,7 @@ impl Desk {
             plan,
             first,
             second,
+            key_limit: None,
             media_setup_limit: limits.media_setup_limit,
             max_duration: limits.max_duration,
             media_lost_grace: limits.media_lost_grace,
