@@ -167,18 +167,27 @@ impl Gateway {
     /// # Errors
     /// When the command fails.
     pub fn calls(&self) -> Result<Vec<Value>, String> {
+        let text = self.command(&["calls", "--json", "--limit", "1000"])?;
+        let row = |line: &str| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"));
+        text.lines().filter(|line| !line.is_empty()).map(row).collect()
+    }
+
+    /// What a command prints that reads the same configuration.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn command(&self, words: &[&str]) -> Result<String, String> {
         let output = Command::new(binary())
-            .args(["calls", "--json", "--limit", "1000", "--config"])
+            .args(words)
+            .arg("--config")
             .arg(self.folder.join("passerelle.toml"))
             .current_dir(&self.folder)
             .output()
             .map_err(|error| error.to_string())?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
-            return Err(format!("passerelle calls: {}", String::from_utf8_lossy(&output.stderr)));
+            return Err(format!("passerelle {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr)));
         }
-        let row = |line: &str| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"));
-        text.lines().filter(|line| !line.is_empty()).map(row).collect()
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 

@@ -29,6 +29,8 @@ pub enum State {
     Ringing,
     /// A call-back: its first leg is being rung.
     RingingFirst,
+    /// A call-back: its first leg has answered, and is asked to press key 1.
+    AskingFirst,
     /// A call-back: its first leg is there, the other side is being rung.
     RingingSecond,
     /// They talk.
@@ -49,6 +51,7 @@ impl State {
             Self::Opening => "opening",
             Self::Ringing => "ringing",
             Self::RingingFirst => "ringing-first",
+            Self::AskingFirst => "asking-first",
             Self::RingingSecond => "ringing-second",
             Self::Bridged => "bridged",
             Self::Held => "held",
@@ -74,6 +77,8 @@ enum Happening {
     Over(Party, HangupCause),
     Hold(LegId, bool),
     Key(LegId, Digit),
+    /// Whoever was asked for a key has pressed none.
+    NoKey,
     /// One more of those we wait for at the end is gone.
     Quiet,
     /// We have waited long enough for them.
@@ -139,11 +144,11 @@ impl Call {
 
     /// The table of DESIGN §5, the rows that concern talk: where the call goes from where it stands.
     fn step(&mut self, happening: Happening, now: Now) {
-        use Happening::{Answers, CandidateOut, EarlySound, Enough, Hold, Key, Over, Quiet, Rings, Start};
-        use State::{Bridged, Ended, Ending, Held, New, Opening, Ringing, RingingFirst, RingingSecond};
+        use Happening::{Answers, CandidateOut, EarlySound, Enough, Hold, Key, NoKey, Over, Quiet, Rings, Start};
+        use State::{AskingFirst, Bridged, Ended, Ending, Held, New, Opening, Ringing, RingingFirst, RingingSecond};
         let next = match (self.state, happening) {
             (New, Start) if self.is_call_back() => self.step_call_back(happening, now),
-            (RingingFirst | RingingSecond, _) => self.step_call_back(happening, now),
+            (RingingFirst | AskingFirst | RingingSecond, _) => self.step_call_back(happening, now),
             (New, Start) => {
                 self.open_first(now);
                 if self.invite_next(now) { Opening } else { self.wind_down(Party::Gateway, HangupCause::NoAgent, now) }
@@ -182,11 +187,18 @@ impl Call {
             // Ringing and answering are over.
             | (at @ (Bridged | Held), Rings | EarlySound | Answers)
             // Nobody is waited for yet.
-            | (at @ (Opening | Ringing | Bridged | Held), Start | Quiet | Enough)
-            | (at @ New, Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..) | Quiet | Enough)
+            | (at @ (Opening | Ringing | Bridged | Held), Start | NoKey | Quiet | Enough)
+            | (
+                at @ New,
+                Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..) | NoKey | Quiet | Enough,
+            )
             // The first cause stays; what comes after the hang-up changes nothing.
-            | (at @ Ending, Start | Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..))
-            | (at @ Ended, Start | Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..) | Quiet | Enough) => {
+            | (at @ Ending, Start | Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..) | NoKey)
+            | (
+                at @ Ended,
+                Start | Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..) | NoKey | Quiet
+                | Enough,
+            ) => {
                 self.ignored += u64::from(happening != Quiet);
                 at
             }
@@ -196,8 +208,8 @@ impl Call {
 
     /// The rows of a call-back, up to the moment when both are there.
     fn step_call_back(&mut self, happening: Happening, now: Now) -> State {
-        use Happening::{Answers, CandidateOut, EarlySound, Enough, Hold, Key, Over, Quiet, Rings, Start};
-        use State::{Bridged, Held, RingingFirst, RingingSecond};
+        use Happening::{Answers, CandidateOut, EarlySound, Enough, Hold, Key, NoKey, Over, Quiet, Rings, Start};
+        use State::{AskingFirst, Bridged, Held, RingingFirst, RingingSecond};
         match (self.state, happening) {
             (_, Start) => {
                 self.ring_first(now);
@@ -208,13 +220,19 @@ impl Call {
                 RingingFirst
             }
             (RingingFirst, Answers) => {
-                self.deadlines.ring = None;
-                if self.invite_next(now) {
-                    RingingSecond
+                if self.is_taken_by_answering(now) {
+                    self.ring_second(now)
                 } else {
-                    self.wind_down(Party::Gateway, HangupCause::NoAgent, now)
+                    AskingFirst
                 }
             }
+            (AskingFirst, Key(LegId::FIRST, Digit::TAKES)) => {
+                self.stop_asking();
+                self.ring_second(now)
+            }
+            // Any other key is a no.
+            (AskingFirst, Key(..)) => self.not_taken(HangupCause::Refused, now),
+            (AskingFirst, NoKey) => self.not_taken(HangupCause::NoAnswer, now),
             (RingingFirst, CandidateOut(cause)) => {
                 self.let_candidate_go(cause);
                 self.wind_down_for_want_of_an_answer(now)
@@ -236,9 +254,9 @@ impl Call {
                 if self.invite_next(now) { RingingSecond } else { self.wind_down_for_want_of_an_answer(now) }
             }
             // He who waits may put the wait on hold: it is so when the other side answers.
-            (RingingSecond, Hold(by, on)) => {
+            (at @ (AskingFirst | RingingSecond), Hold(by, on)) => {
                 self.note_hold(by, on);
-                RingingSecond
+                at
             }
             (RingingSecond, Key(from, digit)) => {
                 self.pass_digit(from, digit);
@@ -246,11 +264,25 @@ impl Call {
             }
             (_, Over(by, cause)) => self.wind_down(by, cause, now),
             // Nobody is there yet to hear a PBX's music, or a key.
-            (at, Hold(..) | EarlySound | Key(..) | Quiet | Enough | Rings | Answers | CandidateOut(_)) => {
+            (at, Hold(..) | EarlySound | Key(..) | NoKey | Quiet | Enough | Rings | Answers | CandidateOut(_)) => {
                 self.ignored += u64::from(happening != Quiet);
                 at
             }
         }
+    }
+
+    /// The first leg is there and has taken it: the other side's turn.
+    fn ring_second(&mut self, now: Now) -> State {
+        if self.invite_next(now) {
+            State::RingingSecond
+        } else {
+            self.wind_down(Party::Gateway, HangupCause::NoAgent, now)
+        }
+    }
+
+    /// The first leg answered, and would not have it.
+    fn not_taken(&mut self, cause: HangupCause, now: Now) -> State {
+        self.wind_down(self.blame_candidate(cause), cause, now)
     }
 
     fn enter(&mut self, next: State, now: Now) {
@@ -362,6 +394,7 @@ impl Call {
                 | State::Opening
                 | State::Ringing
                 | State::RingingFirst
+                | State::AskingFirst
                 | State::RingingSecond
                 | State::Bridged
                 | State::Held
@@ -397,6 +430,10 @@ impl Call {
                 Timer::Ring => {
                     self.deadlines.ring = None;
                     Happening::CandidateOut(self.silence())
+                }
+                Timer::Key => {
+                    self.deadlines.key = None;
+                    Happening::NoKey
                 }
                 Timer::MediaLost => self.take_lost_leg(now),
                 Timer::MaxDuration => {

@@ -44,6 +44,13 @@ pub enum BridgeCommand {
         /// Start or stop.
         on: bool,
     },
+    /// Ask a leg, again and again, to press key 1 if it takes the call; or stop asking.
+    Prompt {
+        /// Whom.
+        to: LegId,
+        /// Start or stop.
+        on: bool,
+    },
     /// Let sound flow between two legs, both ways.
     Connect {
         /// The first leg.

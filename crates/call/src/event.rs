@@ -9,6 +9,9 @@ use crate::{CallRecord, HangupCause, LegId, LegQuality, State};
 pub struct Digit(char);
 
 impl Digit {
+    /// The key by which a call-back is taken.
+    pub const TAKES: Self = Self('1');
+
     /// The key for this character, if it is one.
     pub const fn new(key: char) -> Option<Self> {
         match key {

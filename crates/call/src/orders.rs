@@ -14,6 +14,7 @@ use crate::{
 pub(crate) struct Deadlines {
     pub(crate) media_setup: Option<Instant>,
     pub(crate) ring: Option<Instant>,
+    pub(crate) key: Option<Instant>,
     pub(crate) max_duration: Option<Instant>,
     pub(crate) end_limit: Option<Instant>,
 }
@@ -23,6 +24,7 @@ impl Deadlines {
         let all = [
             (self.media_setup, Timer::MediaSetup),
             (self.ring, Timer::Ring),
+            (self.key, Timer::Key),
             (self.max_duration, Timer::MaxDuration),
             (self.end_limit, Timer::EndLimit),
         ];
@@ -52,6 +54,21 @@ impl Call {
         self.deadlines.ring = Some(now.mono + first.spec.ring_limit);
         self.candidate = Some(LegId::FIRST);
         self.order(LegId::FIRST, LegCommand::Invite);
+    }
+
+    /// The first leg has answered: a person, or a PBX's queue with its music. Says whether that is enough.
+    pub(crate) fn is_taken_by_answering(&mut self, now: Now) -> bool {
+        self.deadlines.ring = None;
+        self.deadlines.key = self.spec.key_limit.map(|limit| now.mono + limit);
+        if self.deadlines.key.is_some() {
+            self.commands.push_back(CallCommand::Bridge(BridgeCommand::Prompt { to: LegId::FIRST, on: true }));
+        }
+        self.deadlines.key.is_none()
+    }
+
+    pub(crate) fn stop_asking(&mut self) {
+        self.deadlines.key = None;
+        self.commands.push_back(CallCommand::Bridge(BridgeCommand::Prompt { to: LegId::FIRST, on: false }));
     }
 
     /// Invites the next candidate that was not withdrawn; says whether there was one.

@@ -44,6 +44,9 @@ pub struct CallSpec {
     pub first: LegSpec,
     /// Who should answer, tried one after the other; in a call-back once the first leg has answered.
     pub second: Vec<LegSpec>,
+    /// How long whoever is rung first in a call-back may take, once his line has answered, to press key 1; nobody else
+    /// is rung before. `None`: that he answers is enough.
+    pub key_limit: Option<Duration>,
     /// How long the first leg's sound may take to come up (talk plan only).
     pub media_setup_limit: Duration,
     /// Longest talk, from the answer.

@@ -7,6 +7,8 @@ pub enum Timer {
     MediaSetup,
     /// This candidate has rung long enough (`ring_limit`).
     Ring,
+    /// Whoever is to take a call-back by a key has had time enough (`key_limit`).
+    Key,
     /// A leg's sound has been away long enough (`media_lost_grace`).
     MediaLost,
     /// The longest talk is reached (`max_duration`).

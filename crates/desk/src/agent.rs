@@ -119,6 +119,15 @@ impl Agent {
         self.presence() == Presence::Ready && self.seats.has(seat) && !self.is_full()
     }
 
+    /// He is at work, and only his call or his rest has to end.
+    pub(crate) fn will_be_free(&self, seat: Option<Seat>) -> bool {
+        let works = match self.presence() {
+            Presence::Ready | Presence::WrapUp => true,
+            Presence::Offline | Presence::Busy => false,
+        };
+        works && self.seats.has(seat) && !self.is_free(seat)
+    }
+
     /// A colleague may dial him: also while he rests.
     pub(crate) fn can_be_dialled(&self) -> bool {
         let is_in = match self.presence() {

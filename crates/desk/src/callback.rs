@@ -481,11 +481,22 @@ impl Callback {
         Ok(())
     }
 
-    /// The customer has answered.
-    pub fn connect(&mut self) -> Result<(), OutOfTurn> {
+    /// They talk: the customer and this agent, who need not be the one it was offered to. Empty: behind a trunk, and not
+    /// known here.
+    pub fn connect(&mut self, agent: &str) -> Result<(), OutOfTurn> {
         self.only_if(self.0.state == CallbackState::Dialling)?;
         self.0.state = CallbackState::Connected;
+        self.0.agent = Some(agent.to_owned());
+        if let Some(attempt) = self.0.attempts.last_mut() {
+            agent.clone_into(&mut attempt.agent);
+        }
         Ok(())
+    }
+
+    /// Who of the agents known here talked with him in it last, and when he was called.
+    pub fn spoke_last(&self) -> Option<(u64, &str)> {
+        let talks = self.0.attempts.iter().filter(|attempt| attempt.outcome == Some(Outcome::Reached));
+        talks.filter(|talk| !talk.agent.is_empty()).map(|talk| (talk.at_unix_ms, talk.agent.as_str())).max()
     }
 
     /// The try is over; what follows is §2.4's table. `allowed` gives the first moment, at or after one, at which this

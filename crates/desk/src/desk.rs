@@ -14,6 +14,7 @@ use crate::agent::Agent;
 use crate::limit::{Budgets, Source};
 use crate::live::LiveCall;
 use crate::load::Load;
+use crate::routing::{Known, LastAgent};
 use crate::wait::Handling;
 use crate::{AgentCard, Bound, CallCard, DeskConfig, Presence, Queue, Refusal, Seat, Seats, routing};
 
@@ -50,10 +51,12 @@ pub struct CallbackTurn {
     pub customer: LegSpec,
     /// The agent is rung first, or the customer.
     pub agent_first: bool,
+    /// An agent who is rung first takes it by key 1, within this time of answering; `None`: by answering.
+    pub key_limit: Option<Duration>,
     /// Agents who would not take this one: they are asked last.
     pub declined: Vec<String>,
-    /// Who talked with this customer last: he is asked first.
-    pub last_agent: Option<String>,
+    /// Who talked with this customer last: he is asked first, unless he declined.
+    pub last_agent: Option<LastAgent>,
 }
 
 /// Whether a visitor could talk now.
@@ -167,20 +170,16 @@ impl Desk {
             return Err(Refusal::Closed);
         }
         let queue = self.open_queue(&turn.tags.queue, now)?;
-        let mut agents = routing::candidates(queue, &self.agents)?;
-        let is = |leg: &LegSpec, who: &str| leg.kind.extension() == Some(who);
-        agents.sort_by_key(|leg| {
-            let declined = turn.declined.iter().any(|who| is(leg, who));
-            let knows_him = turn.last_agent.as_deref().is_some_and(|who| is(leg, who));
-            (declined, !knows_him)
-        });
+        let known = Known { last_agent: turn.last_agent.as_ref(), declined: &turn.declined };
+        let agents = routing::candidates(queue, &self.agents, known)?;
         let (plan, first, second) = if turn.agent_first {
             let agent = agents.into_iter().next().ok_or(Refusal::NoAgent)?;
             (Plan::CallBack { first: Party::Agent }, agent, vec![turn.customer])
         } else {
             (Plan::CallBack { first: Party::Visitor }, turn.customer, agents)
         };
-        Ok(self.start(plan, turn.tags, first, second, None, now))
+        let key_limit = turn.key_limit.filter(|_| turn.agent_first);
+        Ok(CallSpec { key_limit, ..self.start(plan, turn.tags, first, second, None, now) })
     }
 
     /// An agent's phone dials another extension: the call to start, or why not.
@@ -229,6 +228,7 @@ impl Desk {
             plan,
             first,
             second,
+            key_limit: None,
             media_setup_limit: limits.media_setup_limit,
             max_duration: limits.max_duration,
             media_lost_grace: limits.media_lost_grace,
@@ -366,7 +366,7 @@ impl Desk {
         if waiting >= queue.max_waiting {
             return Err(Refusal::TooMany(Bound::Queue));
         }
-        routing::candidates(queue, &self.agents)
+        routing::candidates(queue, &self.agents, Known::default())
     }
 
     /// A queue that may have one more call now.

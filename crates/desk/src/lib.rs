@@ -53,6 +53,7 @@ pub use number::{
 };
 pub use quiet::CallingHours;
 pub use refusal::{Bound, Refusal};
+pub use routing::LastAgent;
 pub use slots::{BadSlotRule, SeatRule, Slot, SlotPage, SlotRefusal, SlotRules, Slots, Taken};
 pub use spread::Spread;
 pub use wait::{Calibration, Handling, Queued, Wait};

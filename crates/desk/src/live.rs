@@ -64,7 +64,12 @@ impl LiveCall {
     /// Whether it waits for an answer.
     pub(crate) fn is_waiting(&self) -> bool {
         match self.card.state {
-            State::New | State::Opening | State::Ringing | State::RingingFirst | State::RingingSecond => true,
+            State::New
+            | State::Opening
+            | State::Ringing
+            | State::RingingFirst
+            | State::AskingFirst
+            | State::RingingSecond => true,
             State::Bridged | State::Held | State::Ending | State::Ended => false,
         }
     }

@@ -9,6 +9,8 @@ pub enum Refusal {
     Closed,
     /// Nobody who could answer is there and free.
     NoAgent,
+    /// The agent who knows this customer is not free yet, and is waited for.
+    AgentBusy,
     /// A bound is reached.
     TooMany(Bound),
     /// No such queue here.
@@ -38,6 +40,7 @@ impl Refusal {
         match self {
             Self::Closed => "closed",
             Self::NoAgent => "no_agent",
+            Self::AgentBusy => "agent_busy",
             Self::TooMany(_) => "too_many",
             Self::UnknownQueue => "unknown_queue",
             Self::UnknownAgent => "unknown_agent",
@@ -52,7 +55,7 @@ impl Refusal {
             Self::TooMany(Bound::Rate) => "too_many_rate",
             Self::TooMany(Bound::Queue) => "too_many_queue",
             Self::TooMany(Bound::Tenant) => "too_many_tenant",
-            Self::Closed | Self::NoAgent | Self::UnknownQueue | Self::UnknownAgent => self.code(),
+            Self::Closed | Self::NoAgent | Self::AgentBusy | Self::UnknownQueue | Self::UnknownAgent => self.code(),
         }
     }
 }
@@ -62,6 +65,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Closed => "the queue is closed",
             Self::NoAgent => "no agent is free",
+            Self::AgentBusy => "the agent who knows this customer is not free yet",
             Self::TooMany(Bound::Session) => "this session has a call already",
             Self::TooMany(Bound::Address) => "too many calls from this address",
             Self::TooMany(Bound::Rate) => "too many requests from this address",

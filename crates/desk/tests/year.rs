@@ -168,7 +168,7 @@ impl Year {
         let outcomes = [Outcome::Reached, Outcome::Busy, Outcome::NoAnswer, Outcome::TrunkFault, Outcome::InDoubt];
         let outcome = outcomes[self.rng.random_range(0..outcomes.len())];
         if outcome == Outcome::Reached {
-            callback.connect().unwrap();
+            callback.connect("1001").unwrap();
         }
         callback.end_attempt(outcome, now + 28_000, rules, allowed).unwrap();
         assert!(callback.counted() <= usize::from(rules.attempts_max));

@@ -53,6 +53,8 @@ pub enum Source {
     ComfortNoise,
     /// A sentence or music, once.
     Sound(Arc<Sound>),
+    /// The same, again and again, without an end.
+    Repeat(Arc<Sound>),
     /// Digital silence.
     Silence,
 }
@@ -61,8 +63,15 @@ pub enum Source {
 enum Made {
     Ringback(Ringback),
     Noise(Noise),
-    Sound { sound: Arc<Sound>, position: usize, doubler: Box<Doubler> },
+    Sound { sound: Arc<Sound>, position: usize, doubler: Box<Doubler>, again: bool },
     Silence,
+}
+
+impl Made {
+    fn sound(sound: Arc<Sound>, again: bool) -> Self {
+        let doubler = Box::new(Doubler::new(sound.rate_hz, sound.rate_hz));
+        Self::Sound { sound, position: 0, doubler, again }
+    }
 }
 
 /// A source being played.
@@ -77,10 +86,8 @@ impl Player {
         let made = match source {
             Source::Ringback(country) => Made::Ringback(Ringback::new(country)),
             Source::ComfortNoise => Made::Noise(Noise::new(seed)),
-            Source::Sound(sound) => {
-                let doubler = Box::new(Doubler::new(sound.rate_hz, sound.rate_hz));
-                Made::Sound { sound, position: 0, doubler }
-            }
+            Source::Sound(sound) => Made::sound(sound, false),
+            Source::Repeat(sound) => Made::sound(sound, true),
             Source::Silence => Made::Silence,
         };
         Self { made, next_at: now }
@@ -109,7 +116,7 @@ impl Player {
             Made::Ringback(ringback) => ringback.fill(rate_hz, out),
             Made::Noise(noise) => noise.fill(out),
             Made::Silence => out.fill(0),
-            Made::Sound { sound, position, doubler } => {
+            Made::Sound { sound, position, doubler, again } => {
                 doubler.set_rates(sound.rate_hz, rate_hz);
                 let rest = sound.samples.get(*position..).unwrap_or_default();
                 let wanted = doubler.input_for(out.len().min(FRAME_SAMPLES_MAX));
@@ -117,7 +124,11 @@ impl Player {
                 let count = doubler.run(taken, out);
                 out[count..].fill(0);
                 *position += taken.len();
-                return *position < sound.samples.len();
+                let over = *position >= sound.samples.len();
+                if over && *again {
+                    *position = 0;
+                }
+                return *again || !over;
             }
         }
         true
@@ -155,6 +166,25 @@ mod tests {
             assert_eq!(frames, 25, "{recorded_hz}->{wanted_hz}");
             assert!(purity(&heard[400..], wanted_hz, 440.0) > 0.98);
         }
+    }
+
+    #[test]
+    fn a_prompt_is_played_again_and_again_until_it_is_stopped() {
+        let start = crate::test_clock();
+        // Half a second of tone and a quarter of a second of pause; an empty one is silence and no endless loop.
+        let samples = [tone(8_000, 4_000), vec![0; 2_000]].concat();
+        let prompt = Arc::new(Sound::new(8_000, samples).unwrap());
+        let mut player = Player::new(Source::Repeat(prompt), 1, start);
+        let mut heard = vec![0; 160 * 500];
+        assert!(heard.chunks_mut(160).all(|frame| player.fill(8_000, frame)), "it has no end");
+        let (tones, pauses): (Vec<usize>, Vec<usize>) =
+            (0..12).map(|turn| (turn * 6_080, turn * 6_080 + 4_400)).unzip();
+        for (tone, pause) in tones.into_iter().zip(pauses) {
+            assert!(purity(&heard[tone..tone + 3_900], 8_000, 440.0) > 0.98, "at {tone}");
+            assert!(heard[pause..pause + 1_500].iter().all(|sample| *sample == 0), "at {pause}");
+        }
+        let mut empty = Player::new(Source::Repeat(Arc::new(Sound::new(8_000, Vec::new()).unwrap())), 1, start);
+        assert!(empty.fill(8_000, &mut heard[..160]) && heard[..160].iter().all(|sample| *sample == 0));
     }
 
     #[test]

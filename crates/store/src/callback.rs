@@ -131,6 +131,9 @@ impl Default for CallbackQuery {
     }
 }
 
+/// How far [`CallbackBook::last_callbacks_to`] looks back.
+pub const LAST_TO: usize = 16;
+
 /// A home for call-backs.
 pub trait CallbackBook: Send + Sync {
     /// Keeps a new one, unless the same request came before, the number has an open one at this tenant, or the seat it
@@ -190,6 +193,10 @@ pub trait CallbackBook: Send + Sync {
 
     /// How many call-backs to this number were asked for since then, at all tenants, also those that are over.
     fn callbacks_to(&self, number: String, since_unix_ms: u64) -> Answer<'_, u64>;
+
+    /// Of the last call-backs to this number, [`LAST_TO`] at whatever tenants, those of this one; the one asked for last
+    /// first.
+    fn last_callbacks_to(&self, tenant: TenantId, number: String) -> Answer<'_, Vec<KeptCallback>>;
 
     /// How many are open, of one tenant or of all.
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64>;

@@ -328,6 +328,10 @@ impl CallbackBook for Embedded {
         Box::pin(self.ask(move |connection, _| callbacks::count_to(connection, &number, since_unix_ms)))
     }
 
+    fn last_callbacks_to(&self, tenant: TenantId, number: String) -> Answer<'_, Vec<KeptCallback>> {
+        Box::pin(self.ask(move |connection, counters| callbacks::last_to(connection, &tenant, &number, counters)))
+    }
+
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
         Box::pin(self.ask(move |connection, _| callbacks::count_open(connection, tenant.as_ref())))
     }

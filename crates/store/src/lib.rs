@@ -29,7 +29,9 @@ use self::redis::Address;
 use call::{CallId, CallRecord, TenantId};
 
 pub use self::redis::{LeaseClock, Redis, RedisOptions, shown_url};
-pub use callback::{Added, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, Lease, NewCallback, NodeId};
+pub use callback::{
+    Added, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, LAST_TO, Lease, NewCallback, NodeId,
+};
 pub use embedded::{Embedded, EmbeddedOptions};
 pub use error::StoreError;
 pub use memory::Memory;

@@ -205,6 +205,10 @@ impl CallbackBook for Memory {
         Box::pin(async move { self.with_book(|book| book.count_to(&number, since_unix_ms)) })
     }
 
+    fn last_callbacks_to(&self, tenant: TenantId, number: String) -> Answer<'_, Vec<KeptCallback>> {
+        Box::pin(async move { self.with_book(|book| book.last_to(&tenant, &number)) })
+    }
+
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
         Box::pin(async move { self.with_book(|book| book.count_open(tenant.as_ref())) })
     }

@@ -292,6 +292,10 @@ impl CallbackBook for Redis {
         self.ask(move |session| async move { callbacks::count_to(&session, &number, since_unix_ms).await })
     }
 
+    fn last_callbacks_to(&self, tenant: TenantId, number: String) -> Answer<'_, Vec<KeptCallback>> {
+        self.ask(move |session| async move { callbacks::last_to(&session, &tenant, &number).await })
+    }
+
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
         self.ask(|session| async move { callbacks::count_open(&session, tenant.as_ref()).await })
     }

@@ -80,6 +80,7 @@ fn spec(id: u128) -> CallSpec {
         plan: Plan::Talk,
         first: leg(LegKind::Browser),
         second: vec![leg(LegKind::Agent { extension: "1001".to_owned() })],
+        key_limit: None,
         media_setup_limit: CallSpec::MEDIA_SETUP_LIMIT,
         max_duration: CallSpec::MAX_DURATION,
         media_lost_grace: CallSpec::MEDIA_LOST_GRACE,

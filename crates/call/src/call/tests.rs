@@ -10,6 +10,7 @@ use crate::{
 mod random;
 
 const RING_LIMIT: Duration = Duration::from_secs(20);
+const KEY_LIMIT: Duration = Duration::from_secs(40);
 const GRACE: Duration = Duration::from_secs(15);
 const T0_UNIX_MS: u64 = 1_750_000_000_000;
 
@@ -46,6 +47,7 @@ fn spec(plan: Plan, first: LegKind, second: Vec<LegKind>) -> CallSpec {
         plan,
         first: leg(first),
         second: second.into_iter().map(leg).collect(),
+        key_limit: None,
         media_setup_limit: CallSpec::MEDIA_SETUP_LIMIT,
         max_duration: Duration::from_secs(3_600),
         media_lost_grace: GRACE,
@@ -147,6 +149,7 @@ fn words(command: CallCommand) -> String {
         },
         CallCommand::Bridge(order) => match order {
             BridgeCommand::Ringback { to, on } => format!("ringback {to} {}", on_off(on)),
+            BridgeCommand::Prompt { to, on } => format!("prompt {to} {}", on_off(on)),
             BridgeCommand::Connect { a, b } => format!("connect {a}-{b}"),
             BridgeCommand::Disconnect => "disconnect".to_owned(),
             BridgeCommand::Hold { leg, on } => format!("hold {leg} {}", on_off(on)),
@@ -520,4 +523,60 @@ fn an_agent_who_hangs_up_while_the_customer_rings_cancels() {
     bench.gone(0, HangupCause::Normal);
     assert_eq!(bench.orders(), "1 end cancelled, close");
     assert_eq!(bench.verdict(), (Party::Agent, HangupCause::Cancelled));
+}
+
+/// A call-back whose agent's line has answered, and which is to be taken by a key.
+fn asked() -> Bench {
+    let limit = Some(KEY_LIMIT);
+    let spec = spec(Plan::CallBack { first: Party::Agent }, trunk(), vec![trunk()]);
+    let mut bench = Bench::new(CallSpec { key_limit: limit, ..spec });
+    bench.leg(0, LegEvent::EarlyMedia);
+    bench.leg(0, LegEvent::Digit(Digit::TAKES));
+    assert_eq!(bench.orders(), "0 invite", "a queue's music before the answer, and a key in it, are nobody");
+    bench.leg(0, LegEvent::Answered);
+    assert_eq!((bench.orders().as_str(), bench.call.state()), ("prompt 0 on", State::AskingFirst));
+    bench
+}
+
+#[test]
+fn a_call_back_to_be_taken_by_a_key_rings_the_customer_only_after_the_key_one() {
+    let mut bench = asked();
+    bench.wait(30_000);
+    bench.leg(0, LegEvent::Held(true));
+    bench.leg(0, LegEvent::Held(false));
+    bench.leg(0, LegEvent::Answered);
+    assert_eq!(bench.orders(), "hold 0 on, hold 0 off", "whoever answers, and answers again, has not taken it");
+    bench.leg(0, LegEvent::Digit(Digit::TAKES));
+    assert_eq!((bench.orders().as_str(), bench.call.state()), ("prompt 0 off, 1 invite", State::RingingSecond));
+    bench.leg(0, LegEvent::Digit(Digit::TAKES));
+    bench.wait(KEY_LIMIT.as_millis() as u64 - 25_000);
+    assert_eq!(bench.orders(), "", "once is enough, and the limit for the key is over");
+    bench.leg(1, LegEvent::Answered);
+    assert_eq!((bench.orders().as_str(), bench.call.state()), ("connect 0-1", State::Bridged));
+}
+
+#[test]
+fn a_call_back_that_is_not_taken_rings_no_customer() {
+    let limit_ms = KEY_LIMIT.as_millis() as u64;
+    let mut bench = asked();
+    bench.wait(limit_ms - 1);
+    assert_eq!(bench.orders(), "", "until the limit it is asked");
+    bench.wait(1);
+    assert_eq!(bench.orders(), "0 end no-answer, close");
+    assert_eq!(bench.verdict(), (Party::Gateway, HangupCause::NoAnswer));
+
+    let mut bench = asked();
+    bench.leg(0, LegEvent::Digit(Digit::new('2').unwrap()));
+    assert_eq!(bench.orders(), "0 end refused, close");
+    assert_eq!(bench.verdict(), (Party::Agent, HangupCause::Refused));
+
+    let mut bench = asked();
+    bench.gone(0, HangupCause::Normal);
+    assert_eq!(bench.orders(), "close");
+    let record = bench.record();
+    assert_eq!((record.hung_up_by, record.cause, record.legs.len()), (Party::Agent, HangupCause::Cancelled, 1));
+
+    let mut bench = asked();
+    bench.call.hang_up(Party::Visitor, HangupCause::Cancelled, bench.now);
+    assert_eq!(bench.orders(), "0 end cancelled, close", "called off by who asked for it");
 }

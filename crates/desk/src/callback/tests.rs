@@ -60,6 +60,24 @@ impl Bench {
 }
 
 #[test]
+fn the_record_names_the_agent_who_spoke_and_not_the_one_it_was_offered_to() {
+    let talked = |agent: &str, outcome: Outcome| {
+        let Bench { mut callback, rules, now } = Bench::new();
+        callback.come_due(now, &rules).unwrap();
+        callback.offer("1001").unwrap();
+        callback.dial(CallId::new(1), now, AttemptLegs::default()).unwrap();
+        assert_eq!(callback.spoke_last(), None, "it only rings");
+        callback.connect(agent).unwrap();
+        assert_eq!(callback.parts().agent.as_deref(), Some(agent));
+        callback.end_attempt(outcome, now, &rules, Some).unwrap();
+        callback
+    };
+    assert_eq!(talked("1002", Outcome::Reached).spoke_last(), Some((T0, "1002")));
+    assert_eq!(talked("1002", Outcome::ShortTalk).spoke_last(), None, "that may have been nobody");
+    assert_eq!(talked("", Outcome::Reached).spoke_last(), None, "somebody behind a trunk");
+}
+
+#[test]
 fn each_outcome_leads_where_the_table_says() {
     let after = |outcomes: &[Outcome]| {
         let mut bench = Bench::new();
@@ -141,7 +159,7 @@ fn what_is_over_stays_over_and_a_talk_is_not_cancelled() {
     bench.callback.come_due(T0 + MINUTE, &bench.rules).unwrap();
     bench.callback.offer("1001").unwrap();
     bench.callback.dial(CallId::new(1), T0 + MINUTE, AttemptLegs::default()).unwrap();
-    bench.callback.connect().unwrap();
+    bench.callback.connect("1001").unwrap();
     let refused = bench.callback.cancel(CancelledBy::Visitor).unwrap_err();
     assert_eq!(refused.to_string(), "the call-back is connected");
     bench.callback.end_attempt(Outcome::Reached, T0 + 2 * MINUTE, &bench.rules, Some).unwrap();
@@ -217,7 +235,7 @@ fn live(seed: u64) {
             3..=4 => callback.offer("1001"),
             5 => callback.decline(),
             6..=7 => callback.dial(CallId::new(1), now, AttemptLegs::default()),
-            8 => callback.connect(),
+            8 => callback.connect("1001"),
             9..=10 => {
                 let outcome = Outcome::ALL[rng.random_range(0..Outcome::ALL.len())];
                 callback.end_attempt(outcome, now, &rules, |at| Some(at + 7 * MINUTE))
@@ -426,7 +444,7 @@ fn what_a_dead_node_had_begun_is_put_in_order() {
 
     let talking = |callback: &mut Callback| {
         dialled(callback);
-        callback.connect().unwrap();
+        callback.connect("1001").unwrap();
     };
     assert_eq!(taken_over(&talking, T0 + 30_000).attempts()[0].outcome, Some(Outcome::ShortTalk));
     assert_eq!(taken_over(&talking, T0 + 5 * MINUTE).state(), CallbackState::Completed);

@@ -347,7 +347,7 @@ fn turn(agent_first: bool) -> CallbackTurn {
     let tags = bench.talk("support").unwrap().tags;
     let kind = LegKind::Trunk { trunk: "pstn".into(), uri: "+33612345678".to_owned() };
     let customer = LegSpec { kind, ring_limit: Duration::from_secs(28) };
-    CallbackTurn { tags, customer, agent_first, declined: Vec::new(), last_agent: None }
+    CallbackTurn { tags, customer, agent_first, key_limit: None, declined: Vec::new(), last_agent: None }
 }
 
 #[test]
@@ -368,12 +368,97 @@ fn a_call_back_takes_one_agent_who_did_not_decline_and_its_customer() {
     assert_eq!(agent(&bench.desk.call_back(turn(true), bench.now).unwrap()), "1002");
     assert_eq!(bench.desk.call_back(turn(true), bench.now).unwrap_err(), Refusal::NoAgent);
     bench.desk.forget(&first.id, bench.now);
-    let known = CallbackTurn { last_agent: Some("1001".to_owned()), ..turn(false) };
+    let known = CallbackTurn { last_agent: last("1001", false), ..turn(false) };
     let other = bench.desk.call_back(known, bench.now).unwrap();
     assert_eq!(other.plan, Plan::CallBack { first: Party::Visitor });
     assert_eq!((other.first, other.second.len()), (turn(false).customer, 1));
     bench.desk.set_accepting(false);
     assert_eq!(bench.desk.call_back(turn(true), bench.now).unwrap_err(), Refusal::Closed);
+}
+
+fn last(extension: &str, is_waited_for: bool) -> Option<LastAgent> {
+    Some(LastAgent { extension: extension.to_owned(), is_waited_for })
+}
+
+#[test]
+fn whoever_spoke_with_the_customer_last_is_asked_first_or_waited_for() {
+    let config = DeskConfig { wrap_up: Duration::from_secs(30), ..config() };
+    let mut bench = Bench::new(config);
+    let rung = |bench: &mut Bench, last_agent| {
+        let spec = bench.desk.call_back(CallbackTurn { last_agent, ..turn(true) }, bench.now);
+        spec.map(|spec| (spec.id, spec.first.kind.extension().unwrap_or_default().to_owned()))
+    };
+    let (talk, agent) = rung(&mut bench, last("1003", true)).unwrap();
+    assert_eq!(agent, "1003", "free, though not the first of those idle longest");
+    // He talks, and then rests: he is waited for, or others are asked.
+    bench.desk.call_event(&talk, &CallEvent::Answered { leg: LegId(1) }, bench.now);
+    for _ in 0..2 {
+        assert_eq!(rung(&mut bench, last("1003", true)), Err(Refusal::AgentBusy));
+        let (pool, agent) = rung(&mut bench, last("1003", false)).unwrap();
+        assert_ne!(agent, "1003");
+        bench.desk.forget(&pool, bench.now);
+        bench.desk.forget(&talk, bench.now);
+    }
+    bench.pass(30_000);
+    assert_eq!(rung(&mut bench, last("1003", true)).unwrap().1, "1003", "rested");
+}
+
+#[test]
+fn nobody_is_waited_for_who_will_not_come_or_would_not_take_it() {
+    let first = |bench: &mut Bench, turn: CallbackTurn| {
+        bench.desk.call_back(turn, bench.now).unwrap().first.kind.extension().unwrap_or_default().to_owned()
+    };
+    let known = || CallbackTurn { last_agent: last("1001", true), ..turn(true) };
+    let mut away = Bench::new(config());
+    away.desk.agent_presence("1001", Presence::Busy, away.now);
+    assert_eq!(first(&mut away, known()), "1002", "he does something else");
+    let mut gone = Bench::new(config());
+    gone.desk.agent_seat("1001", Seat::SipPhone, false, gone.now);
+    assert_eq!(first(&mut gone, known()), "1002");
+    let mut choosy = Bench::new(config());
+    let declined = vec!["1001".to_owned()];
+    assert_eq!(first(&mut choosy, CallbackTurn { declined: declined.clone(), ..known() }), "1002");
+    choosy.sessions = 100;
+    let busy = choosy.talk("support").unwrap();
+    assert_eq!(busy.second[0].kind.extension(), Some("1001"));
+    assert_eq!(first(&mut choosy, CallbackTurn { declined, ..known() }), "1003", "busy, and would not take it");
+    let mut stranger = Bench::new(config());
+    let elsewhere = CallbackTurn { last_agent: last("echo", true), ..turn(true) };
+    assert_eq!(first(&mut stranger, elsewhere), "1001", "of another queue");
+}
+
+#[test]
+fn the_agent_who_knows_him_is_found_among_more_than_can_be_tried() {
+    let many: Vec<String> = (0..40).map(|number| format!("2{number:03}")).collect();
+    let person = |extension: &String| AgentConfig { extension: extension.clone(), name: String::new(), max_calls: 1 };
+    let extensions: Vec<&str> = many.iter().map(String::as_str).collect();
+    let config = DeskConfig {
+        queues: vec![queue("support", &extensions, None)],
+        agents: many.iter().map(person).collect(),
+        ..config()
+    };
+    let mut bench = Bench::new(config);
+    for extension in &many {
+        bench.pass(10);
+        bench.desk.agent_seat(extension, Seat::SipPhone, true, bench.now);
+    }
+    let known = CallbackTurn { last_agent: last("2039", true), ..turn(false) };
+    let spec = bench.desk.call_back(known, bench.now).unwrap();
+    let order: Vec<&str> = spec.second.iter().filter_map(|leg| leg.kind.extension()).collect();
+    assert_eq!(order.len(), call::MAX_CANDIDATES);
+    assert_eq!(order[..3], ["2039", "2000", "2001"], "then who is idle longest");
+}
+
+#[test]
+fn only_an_agent_who_is_rung_first_is_asked_for_a_key() {
+    let mut bench = Bench::new(config());
+    let limit = Some(Duration::from_secs(60));
+    for (agent_first, expected) in [(true, limit), (false, None)] {
+        let turn = CallbackTurn { key_limit: limit, ..turn(agent_first) };
+        assert_eq!(bench.desk.call_back(turn, bench.now).unwrap().key_limit, expected);
+    }
+    let mut bench = Bench::new(config());
+    assert_eq!(bench.talk("support").unwrap().key_limit, None, "a visitor's call is taken by answering");
 }
 
 #[test]

@@ -323,6 +323,12 @@ pub struct QueueCallback {
     pub trunk: String,
     /// The agent is rung first and hears the customer's phone ring; else the customer is.
     pub agent_first: bool,
+    /// An agent who is rung first takes it by key 1 within this time of answering; `None`: by answering.
+    pub key_limit: Option<Duration>,
+    /// So long after a talk the agent who had it is asked first; zero: never.
+    pub last_agent_for: Duration,
+    /// So long he is waited for when he is not free.
+    pub last_agent_wait: Duration,
     /// Which numbers are called.
     pub numbers: desk::NumberPolicy,
     /// How a number is written for the trunk.

@@ -139,6 +139,10 @@ pub(super) struct Queue {
 pub(super) struct Callback {
     pub(super) trunk: Key<String>,
     pub(super) rings_first: Key<String>,
+    pub(super) accept: Key<String>,
+    pub(super) accept_limit_s: Key<i64>,
+    pub(super) last_agent_days: Key<i64>,
+    pub(super) last_agent_wait_minutes: Key<i64>,
     pub(super) countries: Key<Vec<Spanned<String>>>,
     pub(super) kinds: Key<Vec<Spanned<String>>>,
     pub(super) blocked_prefixes: Key<Vec<Spanned<String>>>,

@@ -481,6 +481,28 @@ fn holidays_and_exceptions_close_and_open_the_queue() {
 }
 
 #[test]
+fn a_pbx_takes_a_call_back_by_a_key_and_an_agent_by_answering_unless_it_is_said_otherwise() {
+    let callback = |target: &str, lines: &str| {
+        examine(&format!(
+            "[[trunk]]\nname = \"pbx\"\nuri = \"sip:192.0.2.5\"\n{SMALL}\n\
+             [[queue]]\nid = \"back\"\ntenant = \"shop\"\n{target}\n[queue.callback]\ntrunk = \"pbx\"\n{lines}"
+        ))
+    };
+    let limit_s = |target: &str, lines: &str| {
+        let config = callback(target, lines).config.unwrap();
+        config.queues.last().unwrap().callback.as_ref().unwrap().key_limit.map(|limit| limit.as_secs())
+    };
+    let (own, pbx) = ("agents = [\"1001\"]", "dial = \"sip:600@pbx\"");
+    assert_eq!((limit_s(own, ""), limit_s(pbx, "")), (None, Some(120)));
+    assert_eq!((limit_s(own, "accept = \"key\""), limit_s(pbx, "accept = \"answer\"")), (Some(120), None));
+    assert_eq!(limit_s(pbx, "accept_limit_s = 30"), Some(30));
+    assert_eq!(limit_s(pbx, "rings_first = \"customer\""), None, "the customer is there when the queue answers");
+    let said = |lines: &str| callback(pbx, lines).problems[0].message.clone();
+    assert_eq!(said("accept = \"yes\""), "nobody can accept by `yes`");
+    assert!(said("accept = \"key\"\nrings_first = \"customer\"").contains("here the customer is"));
+}
+
+#[test]
 fn whose_turn_it_is_can_be_chosen() {
     let callback = |lines: &str| {
         examine(&format!(

@@ -33,6 +33,7 @@ mod callback;
 mod inputs;
 pub(crate) mod legs;
 mod orders;
+mod prompt;
 
 pub(crate) use callback::{CallbackLink, CallbackNews, Role};
 use legs::{LegIo, Phone};

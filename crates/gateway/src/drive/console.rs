@@ -141,7 +141,9 @@ pub(crate) fn ringing_card(call: call::CallId, tags: &call::CallTags, now_unix_m
 pub(crate) fn card_state(state: call::State) -> CardState {
     match state {
         call::State::New | call::State::Opening => CardState::Connecting,
-        call::State::Ringing | call::State::RingingFirst | call::State::RingingSecond => CardState::Ringing,
+        call::State::Ringing | call::State::RingingFirst | call::State::AskingFirst | call::State::RingingSecond => {
+            CardState::Ringing
+        }
         call::State::Bridged => CardState::Talking,
         call::State::Held => CardState::Held,
         call::State::Ending | call::State::Ended => CardState::Ending,

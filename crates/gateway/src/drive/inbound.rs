@@ -45,7 +45,7 @@ pub(crate) async fn run(
                 info!(agent = caller, refusal = refusal.counter(), "an agent's call is refused");
                 let cause = match refusal {
                     Refusal::UnknownAgent | Refusal::UnknownQueue => HangupCause::NotFound,
-                    Refusal::NoAgent | Refusal::Closed => HangupCause::NoAgent,
+                    Refusal::NoAgent | Refusal::AgentBusy | Refusal::Closed => HangupCause::NoAgent,
                     Refusal::TooMany(_) => HangupCause::Overload,
                 };
                 refuse(&sip, invite, cause);

@@ -122,7 +122,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 fn web_refusal(refusal: desk::Refusal) -> Refusal {
     match refusal {
         desk::Refusal::Closed => Refusal::new("closed", 503),
-        desk::Refusal::NoAgent => Refusal::new("no-agent", 503).retry_after(30),
+        desk::Refusal::NoAgent | desk::Refusal::AgentBusy => Refusal::new("no-agent", 503).retry_after(30),
         desk::Refusal::TooMany(desk::Bound::Session) => Refusal::new("session-busy", 429).retry_after(5),
         desk::Refusal::TooMany(_) => Refusal::new("too-many-calls", 429).retry_after(30),
         desk::Refusal::UnknownQueue | desk::Refusal::UnknownAgent => Refusal::new("queue-unknown", 404),

@@ -13,7 +13,8 @@ use rand::{Rng, SeedableRng};
 use super::seats::{claim, every_seat, hold};
 use super::{Home, on_every_home, record};
 use crate::{
-    Added, Arc, CallbackQuery, Change, Changed, HoldId, KeptCallback, Lease, Memory, NewCallback, NodeId, SeatQuery,
+    Added, Arc, CallbackQuery, Change, Changed, HoldId, KeptCallback, LAST_TO, Lease, Memory, NewCallback, NodeId,
+    SeatQuery,
 };
 
 const A: NodeId = NodeId(1 << 64 | 0xa);
@@ -103,6 +104,32 @@ fn a_callback_is_kept_as_it_was_given_and_as_it_was_changed() {
         let read = home.callback(CallbackId::new(7)).await.unwrap().unwrap();
         assert_eq!((read.clone(), read.version), (talked, 2));
         assert_eq!((read.callback.counted(), read.callback.due_unix_ms()), (1, Some(185_200)));
+    });
+}
+
+#[test]
+fn the_last_call_backs_to_a_number_are_found_of_one_tenant_and_the_newest_first() {
+    on_every_home(|home| async move {
+        let number = "+33612345678";
+        // Asked for one after the other, each over before the next; every fourth at another tenant.
+        for id in 1..=LAST_TO as u128 + 4 {
+            let mut new = of_number(new_callback(id, 5_000), number);
+            if id % 4 == 0 {
+                let parts = new.callback.parts().clone();
+                let mut wish = parts.wish.clone();
+                wish.tags.tenant = "other".into();
+                new.callback = Callback::from_parts(desk::CallbackParts { wish, ..parts });
+            }
+            let Added::New(kept) = home.add_callback(new).await.unwrap() else { panic!("{id} is not new") };
+            change(&home, &kept, false, |callback| callback.cancel(CancelledBy::Visitor).unwrap()).await;
+        }
+        add(&home, 99, 5_000).await;
+        let last = async |tenant: &str, number: &str| {
+            ids(&home.last_callbacks_to(tenant.into(), number.to_owned()).await.unwrap())
+        };
+        assert_eq!(last("shop", number).await, [19, 18, 17, 15, 14, 13, 11, 10, 9, 7, 6, 5]);
+        assert_eq!(last("other", number).await, [20, 16, 12, 8]);
+        assert_eq!((last("shop", "+336").await, last("nobody", number).await), (vec![], vec![]));
     });
 }
 

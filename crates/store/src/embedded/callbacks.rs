@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::writer::Written;
 use super::{seats, to_column};
-use crate::callback::{lease_after, wake};
+use crate::callback::{LAST_TO, lease_after, wake};
 use crate::callback_row::{self, VERSION};
 use crate::counters::Counters;
 use crate::{
@@ -32,6 +32,7 @@ const FREE_ALL: &str = "UPDATE callbacks INDEXED BY callbacks_held SET wake_unix
 const LEFT: &str = "lease_node IS NOT NULL AND wake_unix_ms IS NOT NULL
     AND lease_node BETWEEN ?1 AND ?2 AND lease_node <> ?3 ORDER BY id";
 const TO_NUMBER: &str = "SELECT COUNT(*) FROM callbacks WHERE number = ?1 AND asked_unix_ms >= ?2";
+const LAST: &str = "number = ?1 ORDER BY asked_unix_ms DESC LIMIT ?2";
 const OPEN_OF: &str = "SELECT open FROM callbacks_open_of WHERE tenant = ?1";
 /// One row a tenant.
 const OPEN: &str = "SELECT COALESCE(SUM(open), 0) FROM callbacks_open_of";
@@ -266,6 +267,22 @@ pub(super) fn count_to(connection: &Connection, number: &str, since_unix_ms: u64
         .into())
 }
 
+/// Those of this tenant among the last to this number.
+pub(super) fn last_to(
+    connection: &Connection,
+    tenant: &TenantId,
+    number: &str,
+    counters: &Counters,
+) -> Result<Vec<KeptCallback>, StoreError> {
+    let mut statement = connection.prepare_cached(&select(LAST))?;
+    let mut rows = statement.query((number, to_column(LAST_TO as u64)))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(kept(row, counters)?.filter(|kept| kept.callback.tenant() == tenant));
+    }
+    Ok(found)
+}
+
 /// How many are open.
 pub(super) fn count_open(connection: &Connection, tenant: Option<&TenantId>) -> Result<u64, StoreError> {
     let count = match tenant {
@@ -341,6 +358,7 @@ mod tests {
                 "callbacks_promised (tenant=? AND queue=? AND promised_unix_ms>? AND promised_unix_ms<?)",
             ),
             (TO_NUMBER.to_owned(), "callbacks_to (number=? AND asked_unix_ms>?)"),
+            (select(LAST), "callbacks_to (number=?)"),
         ] {
             let plan = plan(&sql);
             assert_eq!(plan.len(), 1, "{sql}: {plan:?}");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use call::{QueueId, TenantId};
 use desk::{Callback, CallbackId};
 
-use crate::callback::{lease_after, wake};
+use crate::callback::{LAST_TO, lease_after, wake};
 use crate::{Added, CallbackQuery, Change, Changed, HoldId, KeptCallback, Lease, NewCallback, NewHold, StoreError};
 
 /// At most so many are kept; those that are over make room, the oldest first.
@@ -184,6 +184,13 @@ impl Book {
     pub(super) fn count_to(&self, number: &str, since_unix_ms: u64) -> u64 {
         let from = (number.to_owned(), since_unix_ms, CallbackId::new(0));
         self.numbers.range(from..).take_while(|(of, ..)| of == number).count() as u64
+    }
+
+    pub(super) fn last_to(&self, tenant: &TenantId, number: &str) -> Vec<KeptCallback> {
+        let all =
+            (number.to_owned(), 0, CallbackId::new(0))..=(number.to_owned(), u64::MAX, CallbackId::new(u128::MAX));
+        let last = self.numbers.range(all).rev().take(LAST_TO).filter_map(|(.., id)| self.kept.get(id));
+        last.filter(|kept| kept.callback.tenant() == tenant).cloned().collect()
     }
 
     pub(super) fn count_open(&self, tenant: Option<&TenantId>) -> u64 {

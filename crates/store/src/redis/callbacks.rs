@@ -12,7 +12,7 @@ use super::keys::{key, prefix};
 use super::link::Session;
 use super::seats::Seat;
 use super::{LeaseClock, PAGE, Written, damaged, newest};
-use crate::callback::{keeps_lease, ms, wake};
+use crate::callback::{LAST_TO, keeps_lease, ms, wake};
 use crate::callback_row::{self, VERSION};
 use crate::{
     Added, CallbackQuery, Change, Changed, KeptCallback, Lease, Moved, NewCallback, NodeId, SeatClaim, StoreError,
@@ -361,6 +361,25 @@ pub(super) async fn list(session: &Session, query: &CallbackQuery) -> Result<Vec
     };
     let limit = query.limit.min(CallbackQuery::LIMIT_MAX);
     let ids: Vec<String> = session.command(&newest(&order, (query.since_unix_ms, query.before_unix_ms), limit)).await?;
+    let mut found = read(session, &ids).await?;
+    // One may have ended while the rows were read.
+    found.retain(|kept| !(query.open_only && kept.callback.state().is_over()));
+    Ok(found)
+}
+
+/// Those of this tenant among the last to this number.
+pub(super) async fn last_to(
+    session: &Session,
+    tenant: &TenantId,
+    number: &str,
+) -> Result<Vec<KeptCallback>, StoreError> {
+    let ids: Vec<String> = session.command(&newest(&key(&["number", number]), (None, None), LAST_TO)).await?;
+    let mut found = read(session, &ids).await?;
+    found.retain(|kept| kept.callback.tenant() == tenant);
+    Ok(found)
+}
+
+async fn read(session: &Session, ids: &[String]) -> Result<Vec<KeptCallback>, StoreError> {
     let mut found = Vec::new();
     for page in ids.chunks(PAGE) {
         let mut commands = redis::pipe();
@@ -371,8 +390,6 @@ pub(super) async fn list(session: &Session, query: &CallbackQuery) -> Result<Vec
         // One that is gone since has no fields.
         found.extend(rows.iter().filter(|row| row.iter().any(Option::is_some)).filter_map(|row| kept(session, row)));
     }
-    // One may have ended while the rows were read.
-    found.retain(|kept| !(query.open_only && kept.callback.state().is_over()));
     Ok(found)
 }
 

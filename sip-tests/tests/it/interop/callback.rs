@@ -36,13 +36,15 @@ pub(super) fn seat(folder: &Path, setting: Setting<'_>) -> Baresip {
     agent
 }
 
-/// A queue that calls back: the agent's phone, and the customer's behind a trunk.
-pub(super) fn configuration(rings_first: &str, customer: IpAddr) -> String {
+/// A queue that rings the agent's phone.
+pub(super) const OWN_AGENT: &str = "agents = [\"1001\"]\nseat = \"phone\"\n";
+
+/// A queue that calls back a customer behind a trunk; `target` says whom it rings, `lines` more of how it calls back.
+pub(super) fn configuration(target: &str, lines: &str, customer: IpAddr) -> String {
     format!(
         "[[trunk]]\nname = \"pstn\"\nuri = \"sip:127.0.0.1:{}\"\ncodecs = [\"pcma\"]\ncaller_ids = [\"+33123456789\"]\n\
-         [[queue]]\nid = \"support\"\ntenant = \"shop\"\nagents = [\"1001\"]\nseat = \"phone\"\nring_limit_s = 8\n\
-         [queue.callback]\ntrunk = \"pstn\"\ncaller_id = \"+33123456789\"\nring_limit_s = 8\n\
-         rings_first = \"{rings_first}\"\n",
+         [[queue]]\nid = \"support\"\ntenant = \"shop\"\n{target}ring_limit_s = 8\n\
+         [queue.callback]\ntrunk = \"pstn\"\ncaller_id = \"+33123456789\"\nring_limit_s = 8\n{lines}",
         sip_port(customer)
     )
 }
@@ -66,11 +68,41 @@ impl Street {
     }
 
     fn ringing_first(first: &str, setting: Setting<'_>, customer_answers: bool) -> Self {
+        Self::built(setting, customer_answers, OWN_AGENT, &format!("rings_first = \"{first}\"\n"), seat)
+    }
+
+    /// The agents are behind a PBX, whose queue answers at once and plays its music.
+    fn behind_a_queue(setting: Setting<'_>, lines: &str) -> Self {
+        let queue_at = address(setting.number, 2);
+        let lines = format!(
+            "{lines}[[trunk]]\nname = \"pbx\"\nuri = \"sip:127.0.0.1:{}\"\ncodecs = [\"pcmu\"]\n",
+            sip_port(queue_at)
+        );
+        Self::built(setting, true, "dial = \"sip:600@pbx\"\n", &lines, |folder, setting| {
+            let queue = phone(queue_at, "127.0.0.1".to_owned(), "600", "none", setting);
+            Baresip::start(folder, &queue).unwrap()
+        })
+    }
+
+    /// A key, pressed and let go.
+    fn press(phone: &mut Baresip, key: &str) {
+        phone.command("sndcode", key).unwrap();
+        phone.command("sndcode", "x").unwrap();
+    }
+
+    /// As [`configuration`] says it, with this phone of the agents.
+    fn built(
+        setting: Setting<'_>,
+        customer_answers: bool,
+        target: &str,
+        lines: &str,
+        agent: impl Fn(&Path, Setting<'_>) -> Baresip,
+    ) -> Self {
         let folder = folder(setting.name);
         let number = setting.number;
-        let more = configuration(first, address(number, 3));
+        let more = configuration(target, lines, address(number, 3));
         let gateway = Gateway::start(&folder, address(number, 1), &more).unwrap();
-        let agent = seat(&folder.join("agent"), setting);
+        let agent = agent(&folder.join("agent"), setting);
         let customer = customer(&folder, setting, customer_answers);
         Self { gateway, agent, customer, folder, more, number }
     }
@@ -247,11 +279,98 @@ fn a_customer_who_waits_for_the_agent_calls_it_off_by_the_key_three() {
     street.agent.wait_event("CALL_INCOMING", SOON).unwrap();
     // The sound has to flow before a key can ride on it.
     std::thread::sleep(Duration::from_secs(1));
-    street.customer.command("sndcode", "3").unwrap();
-    street.customer.command("sndcode", "x").unwrap();
+    Street::press(&mut street.customer, "3");
     let over = street.wait_state(&made, "cancelled");
     assert_eq!((&over["detail"], &over["attempts"][0]["outcome"]), (&json!("recipient"), &json!("declined")), "{over}");
     street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
+}
+
+#[test]
+fn a_pbx_queue_that_answers_with_its_music_has_taken_nothing_until_an_agent_presses_one() {
+    need_peers!();
+    let mut street = Street::behind_a_queue(Setting::new("callback-accept", 91), "");
+    let (status, made) = street.ask(NUMBER, "asap");
+    assert_eq!(status, 201, "{made}");
+    street.agent.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    // Music for a while; the prompt is heard, and nobody else's phone rings.
+    assert!(street.customer.wait_event("CALL_INCOMING", Duration::from_secs(4)).is_err(), "rung for a queue's music");
+    let heard = street.agent.heard().unwrap();
+    let loudest = heard.samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
+    assert!(loudest > 4_000, "the prompt is not heard: {loudest}");
+    let waiting = street.shown(&made);
+    assert_eq!((&waiting["state"], &waiting["attempts"]), (&json!("offered"), &json!([])), "{waiting}");
+    Street::press(&mut street.agent, "1");
+    street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    street.wait_state(&made, "connected");
+    street.hear_each_other();
+    std::thread::sleep(TALK);
+    street.agent.command("hangup", "").unwrap();
+    let over = street.wait_state(&made, "completed");
+    assert_eq!(over["attempts"].as_array().map(Vec::len), Some(1), "{over}");
+    assert_eq!(over["attempts"][0]["outcome"], "reached", "{over}");
+}
+
+#[test]
+fn another_key_or_none_is_no_try_and_it_is_offered_again() {
+    need_peers!();
+    let mut street = Street::behind_a_queue(Setting::new("callback-untaken", 92), "accept_limit_s = 5\n");
+    let (_, made) = street.ask(NUMBER, "asap");
+    street.agent.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    Street::press(&mut street.agent, "2");
+    street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
+    assert_eq!(street.wait_state(&made, "queued")["attempts"], json!([]));
+    // The next round: music, and no key at all.
+    street.agent.wait_event("CALL_ESTABLISHED", Duration::from_secs(40)).unwrap();
+    street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
+    assert_eq!(street.wait_state(&made, "queued")["attempts"], json!([]));
+    assert!(street.customer.wait_event("CALL_INCOMING", Duration::from_secs(1)).is_err(), "rung for nobody");
+}
+
+#[test]
+fn a_customer_who_never_asked_says_so_by_the_key_nine_and_is_not_called_again() {
+    need_peers!();
+    let setting = Setting { auto_answer: false, ..Setting::new("callback-nine", 93) };
+    let mut street = Street::ringing_first("customer", setting, true);
+    let explain = |street: &Street| street.gateway.command(&["number", "explain", CUSTOMER]).unwrap();
+    let before = explain(&street);
+    assert!(before.contains("is called") && !before.contains("on the list"), "{before}");
+    let (_, made) = street.ask(NUMBER, "asap");
+    street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    street.agent.wait_event("CALL_INCOMING", SOON).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    Street::press(&mut street.customer, "9");
+    let over = street.wait_state(&made, "cancelled");
+    assert_eq!((&over["detail"], &over["attempts"][0]["outcome"]), (&json!("recipient"), &json!("not-me")), "{over}");
+    street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
+    let until = Instant::now() + SOON;
+    while !explain(&street).contains("on the list: NOT called by any tenant, said by whoever picked up") {
+        assert!(Instant::now() < until, "{}", explain(&street));
+    }
+    let (status, problem) = street.ask(NUMBER, "asap");
+    assert_eq!((status, &problem["code"]), (422, &json!("number_blocked")), "{problem}");
+}
+
+#[test]
+fn a_customer_who_calls_again_gets_the_agent_he_spoke_with() {
+    need_peers!();
+    let setting = Setting::new("callback-again", 94);
+    let target = "agents = [\"1001\", \"1002\"]\nseat = \"phone\"\n";
+    let mut street = Street::built(setting, true, target, "", seat);
+    let second = phone(address(94, 4), address(94, 1).to_string(), "1002", "secret1002", setting);
+    let mut second = Baresip::start(&street.folder.join("second"), &second).unwrap();
+    second.wait_registered().unwrap();
+    // After the first talk the other agent is the one idle longest.
+    for _ in 0..2 {
+        let (status, made) = street.ask(NUMBER, "asap");
+        assert_eq!(status, 201, "{made}");
+        street.agent.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+        street.wait_state(&made, "connected");
+        std::thread::sleep(TALK);
+        street.customer.command("hangup", "").unwrap();
+        street.wait_state(&made, "completed");
+    }
+    assert!(second.wait_event("CALL_INCOMING", Duration::from_millis(100)).is_err(), "the other agent was rung");
 }
 
 #[test]

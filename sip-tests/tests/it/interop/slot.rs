@@ -10,7 +10,7 @@ use sip_tests::receiver::{Receiver, Told};
 use sip_tests::relay::Relay;
 use sip_tests::visitor::{Visitor, repository};
 
-use super::callback::{CUSTOMER_HZ, NUMBER, configuration, customer, seat};
+use super::callback::{CUSTOMER_HZ, NUMBER, OWN_AGENT, configuration, customer, seat};
 use super::need_peers;
 use super::scene::{AGENT_HZ, SOON, Setting, visit, wait_share};
 
@@ -54,7 +54,7 @@ fn more(relay: &Relay, receiver: &Receiver) -> String {
          [mail]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"Shop <callback@shop.test>\"\n",
         receiver.address, relay.port
     );
-    told + &configuration("agent", address(SCENE, 3)) + "slot_minutes = 5\nlead_minutes = 0\n"
+    told + &configuration(OWN_AGENT, "slot_minutes = 5\nlead_minutes = 0\n", address(SCENE, 3))
 }
 
 /// The receiver of README.md, in Python as it stands there.

@@ -21,6 +21,10 @@ struct Model {
     picked_up: [bool; LEGS],
     connected: bool,
     ringback: bool,
+    /// The first leg must press key 1 before anybody else is rung.
+    asks: bool,
+    took: bool,
+    prompt: bool,
     closed: bool,
     answered: bool,
     over: u32,
@@ -43,6 +47,7 @@ impl Model {
                 let ringing = (1..LEGS).filter(|i| self.alive(*i)).count();
                 assert_eq!(ringing, 0, "two candidates at once");
                 assert!(!self.call_back || leg == 0 || self.picked_up[0], "rung before the first leg is there");
+                assert!(!self.asks || leg == 0 || self.took && !self.prompt, "rung before the first leg took it");
                 self.opened[leg] = true;
                 return;
             }
@@ -73,8 +78,12 @@ impl Model {
                 assert!(to == LegId::FIRST && self.ringback != on && (!on || !self.connected));
                 self.ringback = on;
             }
+            BridgeCommand::Prompt { to, on } => {
+                assert!(to == LegId::FIRST && self.asks && self.prompt != on && self.alive(0));
+                self.prompt = on;
+            }
             BridgeCommand::Connect { a, b } => {
-                assert!(!self.connected && !self.ringback);
+                assert!(!self.connected && !self.ringback && !self.prompt);
                 assert!(
                     self.alive(usize::from(a.0)) && self.alive(usize::from(b.0)),
                     "connected to a leg that is gone"
@@ -115,6 +124,7 @@ fn random_event(rng: &mut SmallRng) -> LegEvent {
         7 => LegEvent::Gone { cause: random_cause(rng) },
         8 => LegEvent::Ended,
         9..=11 => LegEvent::Held(rng.random()),
+        18..=19 | 25..=34 => LegEvent::Digit(Digit::TAKES),
         12..=13 => Digit::new(char::from(rng.random_range(b'0'..=b'9'))).map_or(LegEvent::MediaUp, LegEvent::Digit),
         14 => LegEvent::MediaLost,
         15 => LegEvent::MediaBack,
@@ -145,7 +155,10 @@ impl Life {
         let mut model = Model::default();
         model.opened[0] = plan == Plan::Inbound;
         model.call_back = matches!(plan, Plan::CallBack { .. });
-        let mut life = Self { rng, bench: Bench::new(spec(plan, first, second)), model };
+        model.asks = model.call_back && rng.random_ratio(1, 3);
+        let key_limit = model.asks.then(|| Duration::from_secs(rng.random_range(1..120)));
+        let spec = CallSpec { key_limit, ..spec(plan, first, second) };
+        let mut life = Self { rng, bench: Bench::new(spec), model };
         life.drain();
         life
     }
@@ -181,6 +194,7 @@ impl Life {
         if event == LegEvent::Answered && self.bench.call.candidate() == Some(leg) {
             self.model.picked_up[index] = true;
         }
+        self.model.took |= event == LegEvent::Digit(Digit::TAKES) && leg == LegId::FIRST && self.model.picked_up[0];
         let copies = if self.rng.random_ratio(1, 5) { 2 } else { 1 };
         for _ in 0..copies {
             self.bench.call.handle_leg(leg, event.clone(), self.bench.now);
@@ -247,7 +261,7 @@ fn every_call_ends_exactly_once_and_its_orders_never_contradict() {
 /// One life by its seed: whether somebody answered, and how often it ended before it was asked to.
 fn live(seed: u64) -> (bool, u32) {
     let mut life = Life::new(seed);
-    for _ in 0..life.rng.random_range(0..60) {
+    for _ in 0..life.rng.random_range(0..80) {
         life.moment();
     }
     life.drain();

@@ -92,7 +92,7 @@ impl Book {
             callback.offer(agent).unwrap();
             callback.dial(call_of(id, at), at + 3_000, desk::AttemptLegs::default()).unwrap();
             if outcome == Outcome::Reached {
-                callback.connect().unwrap();
+                callback.connect("1001").unwrap();
             }
             callback.end_attempt(outcome, at + 23_000, &rules, Some).unwrap();
         });

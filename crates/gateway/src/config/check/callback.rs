@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::people::names;
 use super::{Checker, text};
-use crate::config::checked::{DialAs, QueueCallback};
+use crate::config::checked::{DialAs, QueueCallback, QueueTarget};
 use crate::config::file::{self, File};
 use crate::config::problem::Problem;
 use crate::config::suggest;
@@ -26,6 +26,7 @@ impl Checker<'_> {
         &mut self,
         file: &File,
         table: &Spanned<file::Callback>,
+        target: &QueueTarget,
         hours: Option<&Hours>,
     ) -> Option<QueueCallback> {
         let (place, callback) = (table.span(), table.get_ref());
@@ -35,6 +36,10 @@ impl Checker<'_> {
             self.known(trunk, "trunk", trunk.get_ref(), names(&file.trunk, |trunk| &trunk.name));
         }
         let agent_first = self.rings_first(callback);
+        let key_limit = self.key_limit(callback, target, agent_first);
+        let last_agent_days = self.number(&callback.last_agent_days, "last_agent_days", 30, 0..=365).unsigned_abs();
+        let last_agent_wait =
+            self.number(&callback.last_agent_wait_minutes, "last_agent_wait_minutes", 0, 0..=60).unsigned_abs();
         let numbers = self.numbers(table);
         let dial_as = self.dial_as(callback);
         let dial_prefix = self.dial_prefix(callback);
@@ -50,6 +55,9 @@ impl Checker<'_> {
         Some(QueueCallback {
             trunk: trunk?.get_ref().clone(),
             agent_first,
+            key_limit,
+            last_agent_for: Duration::from_secs(last_agent_days * 86_400),
+            last_agent_wait: Duration::from_secs(last_agent_wait * 60),
             numbers: numbers?,
             dial_as,
             dial_prefix,
@@ -82,6 +90,29 @@ impl Checker<'_> {
                 true
             }
         }
+    }
+
+    /// Whether he who is rung first takes it by answering or by a key. What answers behind a trunk may be a queue with its
+    /// music; an agent known here answers himself.
+    fn key_limit(&mut self, callback: &file::Callback, target: &QueueTarget, agent_first: bool) -> Option<Duration> {
+        let by_key = match callback.accept.as_ref().map(|key| (key, key.get_ref().as_str())) {
+            None => matches!(target, QueueTarget::Trunk { .. }),
+            Some((_, "answer")) => false,
+            Some((key, "key")) => {
+                if !agent_first {
+                    let message = "`accept` is about an agent who is rung first, and here the customer is";
+                    self.problems.push(Problem::warning(key.span(), message).help("leave it out"));
+                }
+                true
+            }
+            Some((key, other)) => {
+                let help = suggest::mend(other, ["answer", "key"], "");
+                self.error(key, &format!("nobody can accept by `{other}`"), &help);
+                false
+            }
+        };
+        let limit = self.seconds(&callback.accept_limit_s, "accept_limit_s", 120, 5..=3_600);
+        (by_key && agent_first).then_some(limit)
     }
 
     fn numbers(&mut self, table: &Spanned<file::Callback>) -> Option<NumberPolicy> {

@@ -181,13 +181,16 @@ impl Checker<'_> {
                 self.known(key, "hours", key.get_ref(), names(&file.hours, |hours| &hours.id));
                 hours.iter().find(|(id, _)| id == key.get_ref()).map(|(_, hours)| hours.clone())
             });
+            let target = self.target(file, queue, &place);
+            let callback =
+                queue.callback.as_ref().and_then(|table| self.callback(file, table, &target, hours.as_ref()));
             checked.push(Queue {
                 id: id.map_or_else(String::new, |id| id.get_ref().clone()),
                 tenant,
-                target: self.target(file, queue, &place),
+                target,
                 ring_limit: self.seconds(&queue.ring_limit_s, "ring_limit_s", 25, 5..=300),
                 waiting_max: self.count(&queue.waiting_max, "waiting_max", 10, 1..=1_000),
-                callback: queue.callback.as_ref().and_then(|table| self.callback(file, table, hours.as_ref())),
+                callback,
                 hours,
             });
         }

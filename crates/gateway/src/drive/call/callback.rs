@@ -38,8 +38,8 @@ pub(crate) enum CallbackNews {
     MayDial(String, oneshot::Sender<Option<Instant>>),
     /// So another process could now end this leg of the call.
     Described(Role, String),
-    /// They talk.
-    Answered,
+    /// They talk: the customer and this agent; empty for one behind a trunk.
+    Answered(String),
     /// The call is over; this is what is known of the customer's leg, and how long he was on the line.
     Ended(AttemptEnd, Duration),
 }
@@ -113,7 +113,7 @@ impl CallTask {
     pub(super) async fn tell_holder(&self, event: &CallEvent) {
         let Some(link) = &self.callback else { return };
         let news = match event {
-            CallEvent::Answered { .. } => CallbackNews::Answered,
+            CallEvent::Answered { leg } => CallbackNews::Answered(self.agent_with(*leg)),
             CallEvent::Ended(record) => {
                 let on_line = self.customer_since.map(|since| clock::now().saturating_duration_since(since));
                 CallbackNews::Ended(self.end_of_attempt(link.customer, record), on_line.unwrap_or_default())
@@ -127,6 +127,14 @@ impl CallTask {
         if link.news.send(news).await.is_err() {
             warn!("nobody holds this call-back any more");
         }
+    }
+
+    /// The agent who talks: on the first leg, or on the one that answered last.
+    fn agent_with(&self, leg: LegId) -> String {
+        let spec = self.call.spec();
+        let second = usize::from(leg.0).checked_sub(1).and_then(|at| spec.second.get(at));
+        let agent = std::iter::once(&spec.first).chain(second).find_map(|leg| leg.kind.extension());
+        agent.unwrap_or_default().to_owned()
     }
 
     fn end_of_attempt(&self, customer: LegId, record: &CallRecord) -> AttemptEnd {

@@ -97,6 +97,7 @@ impl CallTask {
             | call::State::Opening
             | call::State::Ringing
             | call::State::RingingFirst
+            | call::State::AskingFirst
             | call::State::RingingSecond => HangupCause::Cancelled,
             call::State::Bridged | call::State::Held | call::State::Ending | call::State::Ended => HangupCause::Normal,
         }
@@ -282,6 +283,7 @@ impl CallTask {
             | call::State::Opening
             | call::State::Ringing
             | call::State::RingingFirst
+            | call::State::AskingFirst
             | call::State::RingingSecond => {
                 self.call.hang_up(Party::Visitor, HangupCause::SocketLost, clock::call_now());
             }
@@ -347,6 +349,10 @@ impl CallTask {
                 if updates.try_send(AgentUpdate::Media { call, sdp }).is_ok() {
                     self.tell_call(leg, LegEvent::Codec(CodecKind::Opus.name().to_owned()));
                     self.tell_call(leg, LegEvent::Answered);
+                    // Only a person can click: that is as good as the key.
+                    if self.call.state() == call::State::AskingFirst {
+                        self.tell_call(leg, LegEvent::Digit(call::Digit::TAKES));
+                    }
                 } else {
                     // A page that does not hear the answer will never bring any sound.
                     metric::count(Metric::ConsoleUpdatesLost);

@@ -12,8 +12,8 @@ use media::stats::LegStats;
 use tracing::{debug, warn};
 use web::backend::{AgentUpdate, VisitorState, VisitorUpdate};
 
-use super::CallTask;
 use super::legs::{self, LegIo, Phone};
+use super::{CallTask, prompt};
 use crate::clock;
 use crate::config::checked::{HeaderPolicy, Seat};
 use crate::drive::console;
@@ -139,6 +139,12 @@ impl CallTask {
                 self.bridge(BridgeOrder::Play(Self::side(to), Source::Ringback(legs::country(&self.tags.language))))
             }
             BridgeCommand::Ringback { to, on: false } => self.bridge(BridgeOrder::Stop(Self::side(to))),
+            BridgeCommand::Prompt { to, on: true } => {
+                if let Some(prompt) = prompt::take_call_back() {
+                    self.bridge(BridgeOrder::Play(Self::side(to), Source::Repeat(prompt)));
+                }
+            }
+            BridgeCommand::Prompt { to, on: false } => self.bridge(BridgeOrder::Stop(Self::side(to))),
             BridgeCommand::Connect { .. } => self.bridge(BridgeOrder::Connect(true)),
             BridgeCommand::Disconnect => self.bridge(BridgeOrder::Connect(false)),
             BridgeCommand::Hold { leg, on } => self.bridge(BridgeOrder::Hold(Self::side(leg), on)),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use desk::{CallbackId, CallbackState, CallbackTurn, LeftBehind, Waiting};
+use desk::{CallbackId, CallbackState, CallbackTurn, LastAgent, LeftBehind, Refusal, Waiting};
 use store::{Change, Changed, KeptCallback};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -32,6 +32,8 @@ const CHOSEN_FOR: Duration = Duration::from_secs(3_600);
 const LINE_UP_EVERY: Duration = Duration::from_secs(1);
 /// After a step the store did not take.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
+/// Who waits for the agent who knows him lets the others go first, and looks again after this.
+const AGENT_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Clerk {
     callbacks: Callbacks,
@@ -64,8 +66,18 @@ struct Queue {
 }
 
 enum Held {
-    Waiting { line: usize, kept: Box<KeptCallback>, declined: Vec<String> },
-    InHand { line: usize, since_unix_ms: u64, words: mpsc::Sender<HandWord> },
+    /// `spoke`: who talked with this customer last; `None` while nobody has looked it up.
+    Waiting {
+        line: usize,
+        kept: Box<KeptCallback>,
+        declined: Vec<String>,
+        spoke: Option<Option<String>>,
+    },
+    InHand {
+        line: usize,
+        since_unix_ms: u64,
+        words: mpsc::Sender<HandWord>,
+    },
 }
 
 impl Clerk {
@@ -170,7 +182,7 @@ impl Clerk {
         } else {
             queue.waiting.place(id, kept.callback.wish());
         }
-        self.held.insert(id, Held::Waiting { line, kept: Box::new(kept), declined });
+        self.held.insert(id, Held::Waiting { line, kept: Box::new(kept), declined, spoke: None });
         if self.handed_over {
             self.hand_over().await;
         }
@@ -339,7 +351,7 @@ impl Clerk {
             && let Some(queue) = self.queues.get_mut(line)
         {
             queue.waiting.place(id, kept.callback.wish());
-            self.held.insert(id, Held::Waiting { line, kept: Box::new(kept), declined: Vec::new() });
+            self.held.insert(id, Held::Waiting { line, kept: Box::new(kept), declined: Vec::new(), spoke: None });
         }
     }
 
@@ -369,6 +381,30 @@ impl Clerk {
         }
     }
 
+    /// Who spoke last with the customer who is first in this line, looked up once. Nobody waits for an answer about it.
+    async fn spoke_last(&mut self, id: CallbackId, line: &Line, now_unix_ms: u64) -> Option<String> {
+        let Some(Held::Waiting { kept, spoke, .. }) = self.held.get_mut(&id) else { return None };
+        if let Some(known) = spoke {
+            return known.clone();
+        }
+        let memory = ms(line.config.last_agent_for);
+        if memory == 0 {
+            return spoke.insert(None).clone();
+        }
+        let (tenant, number) = (kept.callback.tenant().clone(), kept.callback.wish().number.clone());
+        match self.callbacks.home.last_callbacks_to(tenant, number).await {
+            Ok(before) => {
+                let talks = before.iter().filter_map(|kept| kept.callback.spoke_last());
+                let last = talks.max().filter(|(at, _)| *at >= now_unix_ms.saturating_sub(memory));
+                spoke.insert(last.map(|(_, agent)| agent.to_owned())).clone()
+            }
+            Err(error) => {
+                debug!(callback = %id, %error, "the book does not say who spoke with this customer last");
+                None
+            }
+        }
+    }
+
     /// Gives out one; false when there is none, or nobody to give it to.
     async fn give_one(&mut self, at: usize, line: &Line) -> bool {
         let now = self.book_now();
@@ -376,6 +412,8 @@ impl Clerk {
             return false;
         };
         let Some(id) = queue.waiting.first(now) else { return false };
+        let spoke = self.spoke_last(id, line, now).await;
+        let Some(queue) = self.queues.get_mut(at) else { return false };
         let Some(Held::Waiting { kept, declined, .. }) = self.held.get(&id) else {
             queue.waiting.remove(id);
             return true;
@@ -404,16 +442,23 @@ impl Clerk {
                 return false;
             }
         }
-        let wish = kept.callback.wish();
+        let due = kept.callback.parts().due_unix_ms;
+        let is_waited_for = now < due.saturating_add(ms(line.config.last_agent_wait));
         let turn = CallbackTurn {
-            tags: wish.tags.clone(),
+            tags: kept.callback.wish().tags.clone(),
             customer: line.customer(&number),
             agent_first: line.config.agent_first,
+            key_limit: line.config.key_limit,
             declined: declined.clone(),
-            last_agent: None,
+            last_agent: spoke.map(|extension| LastAgent { extension, is_waited_for }),
         };
         let spec = match line.context.desk.call_back(turn).await {
             Ok(spec) => spec,
+            Err(Refusal::AgentBusy) => {
+                queue.waiting.remove(id);
+                queue.paused.push((clock::now() + AGENT_PAUSE, id));
+                return true;
+            }
             Err(refusal) => {
                 debug!(callback = %id, why = refusal.counter(), "nobody to call back now");
                 return false;
@@ -604,3 +649,6 @@ pub(super) fn ms(duration: Duration) -> u64 {
 fn count(number: u64) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests;

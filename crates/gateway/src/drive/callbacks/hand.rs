@@ -169,7 +169,7 @@ impl Hand {
                         self.may_dial(reply).await;
                     }
                     Some(CallbackNews::Described(role, described)) => self.note_leg(role, described).await,
-                    Some(CallbackNews::Answered) => self.answered().await,
+                    Some(CallbackNews::Answered(agent)) => self.answered(agent).await,
                     Some(CallbackNews::Ended(end, on_line)) => {
                         if let Some(line) = self.line() {
                             self.callbacks.shield.note_line_time(line, on_line);
@@ -265,12 +265,12 @@ impl Hand {
         }
     }
 
-    async fn answered(&mut self) {
+    async fn answered(&mut self, agent: String) {
         let promised = self.kept.callback.wish().promised_unix_ms;
         metric::time(Metric::CallbackDelaySeconds, since(promised));
         self.talking = true;
         for _ in 0..CONNECT_TRIES {
-            match self.write(Callback::connect).await {
+            match self.write(|callback| callback.connect(&agent)).await {
                 Ok(()) | Err(NotWritten::OutOfTurn | NotWritten::Lost) => return,
                 Err(NotWritten::Store) => tokio::time::sleep(WRITE_AGAIN).await,
             }

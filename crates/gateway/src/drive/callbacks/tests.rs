@@ -55,7 +55,7 @@ fn configured() -> Config {
 }
 
 /// Call-backs of a house without phones: nobody is ever called.
-fn house(home: &Arc<dyn Home>) -> Callbacks {
+pub(super) fn house(home: &Arc<dyn Home>) -> Callbacks {
     let config = configured();
     let queue = Queue {
         id: QueueId::from("support"),
