@@ -46,7 +46,7 @@ fn configuration(scene: u8, trunks: [u8; 2], store: &str) -> String {
     let queue = |id: &str| {
         format!(
             "[[queue]]\nid = \"{id}\"\ntenant = \"shop\"\ndial = \"sip:600@pbx\"\n\
-             [queue.callback]\ntrunk = \"to-{id}\"\nat_once_max = 50\nopen_max = 1000000\nasks_per_day_max = 1000000\n"
+             [queue.callback]\naccept = \"answer\"\ntrunk = \"to-{id}\"\nat_once_max = 50\nopen_max = 1000000\nasks_per_day_max = 1000000\n"
         )
     };
     let to = |at: usize| trunk(&format!("to-{}", QUEUES[at]), trunks[at]) + &queue(QUEUES[at]);
