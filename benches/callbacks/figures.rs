@@ -9,7 +9,7 @@ use crate::say;
 
 /// Columns of the CSV file; `benches/callbacks.csv` has the same.
 const HEADER: &str = "unix_s,home,rows,fill_s,start_s,next_alone_us,next_us,lease_10000_s,asked,ask_p50_ms,ask_p99_ms,\
-                      rows_per_commit,ram_bytes_per_row,file_bytes_per_row,flush_p50_ms,flush_p99_ms,late_p99_ms,other_cores";
+                      rows_per_commit,ram_bytes_per_row,file_bytes_per_row,flush_p50_ms,flush_p99_ms,late_p99_ms,other_cores,floor_p50_ms,floor_p99_ms";
 
 /// Fewer rows than this say nothing about the memory of a row.
 const FEW: u64 = 100_000;
@@ -39,6 +39,9 @@ pub(crate) struct Figures {
     pub(crate) late_p99_ms: f64,
     /// Cores that everything else on this machine took meanwhile.
     pub(crate) other_cores: f64,
+    /// Bare SQLite just after: a commit of as many such rows, at the same pace.
+    pub(crate) floor_p50_ms: f64,
+    pub(crate) floor_p99_ms: f64,
 }
 
 impl Figures {
@@ -62,6 +65,11 @@ impl Figures {
         row("10,000 due leased, oldest first", format!("{:.3} s", self.lease_s))?;
         row("promise, median", format!("{:.2} ms", self.ask_p50_ms))?;
         beside("promise, 99 of 100", format!("{:.2} ms", self.ask_p99_ms), "under 50 ms", self.ask_p99_ms < 50.0)?;
+        if is_file {
+            let ratios = (self.ask_p50_ms / self.floor_p50_ms, self.ask_p99_ms / self.floor_p99_ms);
+            row("  bare SQLite, median and 99", format!("{:.1}, {:.1} ms", self.floor_p50_ms, self.floor_p99_ms))?;
+            row("  a promise is so many of its commits", format!("{:.1}, {:.1}", ratios.0, ratios.1))?;
+        }
         row("  the bare disk, median and 99", format!("{:.1}, {:.1} ms", self.flush_p50_ms, self.flush_p99_ms))?;
         row("  a thread wakes late, 99 of 100", format!("{:.2} ms", self.late_p99_ms))?;
         row("rows in a commit", format!("{:.1}", self.rows_per_commit))?;
@@ -73,7 +81,7 @@ impl Figures {
 
     fn line(&self, unix_s: u64) -> String {
         format!(
-            "{unix_s},{},{},{:.1},{:.3},{:.1},{:.2},{:.3},{},{:.2},{:.2},{:.1},{:.0},{:.0},{:.2},{:.2},{:.2},{:.2}",
+            "{unix_s},{},{},{:.1},{:.3},{:.1},{:.2},{:.3},{},{:.2},{:.2},{:.1},{:.0},{:.0},{:.2},{:.2},{:.2},{:.2},{:.2},{:.2}",
             self.home,
             self.rows,
             self.fill_s,
@@ -90,7 +98,9 @@ impl Figures {
             self.flush_p50_ms,
             self.flush_p99_ms,
             self.late_p99_ms,
-            self.other_cores
+            self.other_cores,
+            self.floor_p50_ms,
+            self.floor_p99_ms
         )
     }
 }

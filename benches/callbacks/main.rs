@@ -6,6 +6,7 @@
 //! Each figure stands beside its floor, and below the last step how it grew with n: 0 is not at all, 1 as fast as n.
 
 mod figures;
+mod floor;
 mod home;
 mod load;
 mod noise;
@@ -108,6 +109,10 @@ fn embedded(runtime: &tokio::runtime::Runtime, options: &Options, path: &Path, r
     figures.start_s = start.elapsed().as_secs_f64();
     runtime.block_on(measure(&home, options, &mut figures))?;
     figures.ram_bytes_per_row = figures::rss_kb()?.saturating_sub(before) as f64 * 1_024.0 / rows as f64;
+    let offered = Offered { rate: options.rate, window_s: options.window, first: 0 };
+    let mut floor = floor::commits(&options.folder, path, &offered, figures.rows_per_commit)?;
+    floor.sort_unstable();
+    (figures.floor_p50_ms, figures.floor_p99_ms) = (figures::quantile_ms(&floor, 50), figures::quantile_ms(&floor, 99));
     figures.other_cores = figures::others_since(other_before, filling)?;
     Ok(figures)
 }
@@ -145,6 +150,7 @@ async fn measure(home: &Arc<dyn Home>, options: &Options, figures: &mut Figures)
     flushes.sort_unstable();
     (figures.flush_p50_ms, figures.flush_p99_ms) =
         (figures::quantile_ms(&flushes, 50), figures::quantile_ms(&flushes, 99));
+    let before = home.health().await.map_err(|error| error.to_string())?;
     let probe = noise::Probe::start();
     let offered = Offered { rate: options.rate, window_s: options.window, first: figures.rows };
     let mut delays = offered.ask(home).await?;
@@ -154,8 +160,8 @@ async fn measure(home: &Arc<dyn Home>, options: &Options, figures: &mut Figures)
     delays.sort_unstable();
     figures.asked = delays.len() as u64;
     (figures.ask_p50_ms, figures.ask_p99_ms) = (figures::quantile_ms(&delays, 50), figures::quantile_ms(&delays, 99));
-    let health = home.health().await.map_err(|error| error.to_string())?;
-    figures.rows_per_commit = health.rows as f64 / health.commits.max(1) as f64;
+    let after = home.health().await.map_err(|error| error.to_string())?;
+    figures.rows_per_commit = (after.rows - before.rows) as f64 / (after.commits - before.commits).max(1) as f64;
     Ok(())
 }
 

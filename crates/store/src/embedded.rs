@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod calls;
+mod fold;
 mod outbox;
 mod reader;
 mod schema;
@@ -30,6 +31,7 @@ use crate::{
     Suppression, Suppressions, Tallies, Tally,
 };
 use calls::Row;
+use fold::{Folding, Rule};
 use reader::{Question, question};
 use writer::{Job, Written, job};
 
@@ -39,6 +41,9 @@ const QUESTIONS_MAX: usize = 64;
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How long to wait for another process that reads while the log is folded into the file.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
+
+/// Pages the writer keeps in memory, as they are needed: the inner pages of a million rows and their indices.
+const CACHE_KB: i64 = 32_768;
 
 /// How the file is kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -83,7 +88,9 @@ impl Embedded {
         if left > 0 {
             tracing::info!(left, "call-backs were in hand when the last process ended: they are taken over");
         }
-        let mut store = Self::writing(path, connection, options)?;
+        let (folding, folder) = fold::beside(path, &mut connection, Rule::USUAL)?;
+        let mut store = Self::writing(path, connection, options, Some(folding))?;
+        store.threads.push(spawn("store-folder", move || folder.run())?);
         store.lock = Some(lock);
         Ok(store)
     }
@@ -99,14 +106,20 @@ impl Embedded {
                 "the file is of an older version: start the gateway once, which brings it up to date".to_owned(),
             ));
         }
-        Self::writing(path, connection, EmbeddedOptions::default())
+        Self::writing(path, connection, EmbeddedOptions::default(), None)
     }
 
-    fn writing(path: &Path, connection: Connection, options: EmbeddedOptions) -> Result<Self, StoreError> {
+    fn writing(
+        path: &Path,
+        connection: Connection,
+        options: EmbeddedOptions,
+        folding: Option<Folding>,
+    ) -> Result<Self, StoreError> {
         let mut store = Self::reading(path)?;
         let (jobs, inbox) = mpsc::channel(options.max_waiting.max(1));
         let counters = Arc::clone(&store.counters);
-        store.threads.push(spawn("store-writer", move || writer::run(connection, inbox, &counters))?);
+        let work = move || writer::run(connection, inbox, folding.as_ref(), &counters);
+        store.threads.push(spawn("store-writer", work)?);
         store.jobs = Some(jobs);
         Ok(store)
     }
@@ -387,6 +400,7 @@ fn to_write(path: &Path) -> Result<Connection, StoreError> {
     // FULL: the log is on the disk before a commit returns (NORMAL would wait for a checkpoint).
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KB)?;
     Ok(connection)
 }
 

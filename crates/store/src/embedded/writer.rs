@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use super::fold::Folding;
 use crate::StoreError;
 use crate::counters::Counters;
 
@@ -60,7 +61,12 @@ impl<T: Send, F: Fn(&Connection, &Counters) -> Written<T> + Send> Job for Task<T
 }
 
 /// Runs until the last sender is gone and the queue is empty.
-pub(super) fn run(mut connection: Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, counters: &Arc<Counters>) {
+pub(super) fn run(
+    mut connection: Connection,
+    mut jobs: mpsc::Receiver<Box<dyn Job>>,
+    folding: Option<&Folding>,
+    counters: &Arc<Counters>,
+) {
     while let Some(first) = jobs.blocking_recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH_MAX
@@ -72,6 +78,9 @@ pub(super) fn run(mut connection: Connection, mut jobs: mpsc::Receiver<Box<dyn J
         for (job, outcome) in batch.into_iter().zip(outcomes) {
             counters.note(&outcome);
             job.answer(outcome.map(|_rows| ()));
+        }
+        if let Some(folding) = folding {
+            folding.end_log(&connection);
         }
     }
 }
