@@ -72,7 +72,8 @@ impl Visitor {
     /// With the driver's words when it could not be done.
     pub fn act(&mut self, what: &str) -> Result<Value, String> {
         self.running.tell(what)?;
-        let line = self.running.wait_for("\"done\"", Duration::from_secs(30))?;
+        // The browser gives up after 30 s, and says why.
+        let line = self.running.wait_for("\"done\"", Duration::from_secs(40))?;
         let value: Value = serde_json::from_str(&line).map_err(|error| format!("{error}: {line}"))?;
         match value["error"].as_str() {
             Some(error) => Err(error.to_owned()),

@@ -161,7 +161,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
         Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
         None => None,
     };
-    let telephone = start_telephone(&config, options, &media).await?;
+    let telephone = start_telephone(&config, options, &signalling.bound, &media).await?;
     let house = Arc::new(House {
         tenants: doors(&config, &contexts),
         agents: config.agents.iter().map(|agent| (agent.clone(), tenants_of(&config, agent))).collect(),
@@ -205,12 +205,13 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
 async fn start_telephone(
     config: &Config,
     options: Options,
+    gateway: &[(Transport, SocketAddr)],
     media: &MediaHandle,
 ) -> Result<Option<demo::agent::EchoAgent>, StartError> {
     let trunk = config.trunks.iter().find(|trunk| options.demo && trunk.name == TELEPHONE);
     let at = trunk.and_then(|trunk| Some(SocketAddr::new(trunk.host.parse().ok()?, trunk.port?)));
     match at {
-        Some(at) => Ok(Some(demo::agent::telephone(at, media.clone()).await?)),
+        Some(at) => Ok(Some(demo::agent::telephone(gateway, at, media.clone()).await?)),
         None => Ok(None),
     }
 }

@@ -58,22 +58,30 @@ pub(crate) async fn start(
     password: &str,
     media: MediaHandle,
 ) -> Result<EchoAgent, StartError> {
-    let (kind, address) = gateway
-        .iter()
-        .find(|(kind, _)| *kind == Transport::Udp)
-        .or_else(|| gateway.first())
-        .copied()
-        .unwrap_or_else(|| (Transport::Udp, ([127, 0, 0, 1], 5060).into()));
-    let registrar = SocketAddr::new(reachable(address.ip()), address.port());
+    let (kind, registrar) = face(gateway);
     let local: IpAddr =
         if registrar.ip().is_loopback() { registrar.ip() } else { crate::net::addresses::local_towards(registrar) };
     let listen = (kind, SocketAddr::new(local, 0));
     serve(listen, ("echo agent", "[sip] listen"), vec![registration(kind, registrar, password)], media).await
 }
 
-/// Starts the demo's telephone where its trunk says.
-pub(crate) async fn telephone(at: SocketAddr, media: MediaHandle) -> Result<EchoAgent, StartError> {
-    serve((Transport::Udp, at), ("the demo's telephone", "--sip-port"), Vec::new(), media).await
+/// Starts the demo's telephone where its trunk says; only the gateway calls it.
+pub(crate) async fn telephone(
+    gateway: &[(Transport, SocketAddr)],
+    at: SocketAddr,
+    media: MediaHandle,
+) -> Result<EchoAgent, StartError> {
+    let (kind, address) = face(gateway);
+    let caller = Trunk { register: false, username: None, ..registration(kind, address, "") };
+    serve((Transport::Udp, at), ("the demo's telephone", "--sip-port"), vec![caller], media).await
+}
+
+/// The gateway's own socket a phone inside the program talks to.
+fn face(gateway: &[(Transport, SocketAddr)]) -> (Transport, SocketAddr) {
+    let udp = gateway.iter().find(|(kind, _)| *kind == Transport::Udp);
+    let first = udp.or_else(|| gateway.first()).copied();
+    let (kind, address) = first.unwrap_or_else(|| (Transport::Udp, ([127, 0, 0, 1], 5060).into()));
+    (kind, SocketAddr::new(reachable(address.ip()), address.port()))
 }
 
 async fn serve(
@@ -115,7 +123,7 @@ fn reachable(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// The gateway as the agent's own registrar.
+/// The gateway as the phone's own registrar.
 fn registration(kind: Transport, registrar: SocketAddr, password: &str) -> Trunk {
     Trunk {
         name: "gateway".to_owned(),
