@@ -18,11 +18,13 @@ use call::{BadCallId, CallId, CallTags, QueueId, TenantId};
 
 use crate::{Email, Wait, Wanted};
 
+mod care;
 mod order;
 mod outcome;
 #[cfg(test)]
 mod tests;
 
+pub use care::{Care, Deed, Note, PRIORITY_MAX, Purpose, is_disposition};
 pub use order::{Order, Satisfaction, Waiting};
 pub use outcome::{AttemptEnd, Outcome};
 
@@ -345,6 +347,8 @@ pub struct CallbackParts {
     pub trunk_faults: u8,
     /// The agent who is asked, or talks.
     pub agent: Option<String>,
+    /// What those who work with it have written.
+    pub care: Care,
 }
 
 /// Attempts kept in a row: those that count are few, those spoilt by trunks are cut at the oldest.
@@ -382,6 +386,7 @@ impl Callback {
             attempts: Vec::new(),
             trunk_faults: 0,
             agent: None,
+            care: Care::default(),
         })
     }
 

@@ -36,8 +36,9 @@ mod zone;
 
 pub use agent::{Presence, Seat, Seats};
 pub use callback::{
-    Attempt, AttemptEnd, AttemptLegs, Callback, CallbackId, CallbackParts, CallbackState, CancelledBy, Consent,
-    FailReason, LeftBehind, Order, OutOfTurn, Outcome, RetryRules, Satisfaction, Waiting, Wish,
+    Attempt, AttemptEnd, AttemptLegs, Callback, CallbackId, CallbackParts, CallbackState, CancelledBy, Care, Consent,
+    Deed, FailReason, LeftBehind, Note, Order, OutOfTurn, Outcome, PRIORITY_MAX, Purpose, RetryRules, Satisfaction,
+    Waiting, Wish, is_disposition,
 };
 pub use card::{AgentCard, CallCard};
 pub use config::{AgentConfig, CallLimits, DeskConfig, DeskLimits, Queue, QueueTarget};

@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 use web::origin::Origins;
 use web::{WebConfig, WebLimits};
 
+use crate::admin_token;
 use crate::clock;
 use crate::config::checked::{self, Config, Seat};
 use crate::demo;
@@ -166,6 +167,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
         tenants: doors(&config, &contexts),
         agents: config.agents.iter().map(|agent| (agent.clone(), tenants_of(&config, agent))).collect(),
         callbacks: callbacks.clone(),
+        admin_token: admin_token::of_the_gateway(&config).map_err(StartError::Store)?,
         board: board.clone(),
         accepting: AtomicBool::new(true),
     });
@@ -612,6 +614,10 @@ fn callback_lines(config: &Config, contexts: &BTreeMap<String, CallContext>) -> 
             queue: queue.id.clone(),
             config: queue.callback.clone()?,
             hours: queue.hours.clone(),
+            agents: match &queue.target {
+                checked::QueueTarget::Agents { extensions, .. } => extensions.clone(),
+                checked::QueueTarget::Trunk { .. } | checked::QueueTarget::Echo => Vec::new(),
+            },
             context: contexts.get(&queue.tenant)?.clone(),
         })
     };

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
-use crate::commands::callbacks::Ask;
 use crate::commands::listing::Source;
 use crate::commands::message::Way;
 use crate::commands::numbers::NumberAsk;
 use crate::config::DemoPlace;
 
+mod book;
 mod figures;
 
 /// A WebRTC-to-SIP gateway between a web site and the telephones of its agents.
@@ -58,14 +58,15 @@ enum Command {
     /// Reads the store beside a running gateway. Times are this machine's local time; numbers and sessions are
     /// shortened. With --json nothing is shortened, and times are in UTC.
     Calls(Calls),
-    /// Look into the call-back book
+    /// Look into the call-back book, and change it
     ///
-    /// Reads the store beside a running gateway. Times are this machine's local time; numbers are shortened, but for
-    /// --json.
+    /// `list`, `show` and `export` read the store beside a running gateway; times are this machine's local time, and
+    /// numbers are shortened, but for --json and exports. The others ask the running gateway with the administrator's
+    /// token, so run them as the same user.
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Callback {
         #[command(subcommand)]
-        ask: CallbackCommand,
+        ask: book::CallbackCommand,
     },
     /// Play FIFO, priority and satisfaction orders on your own call-backs, and compare the delays
     ///
@@ -155,34 +156,6 @@ struct Calls {
     /// One JSON object a line, with everything that is kept of the call
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum CallbackCommand {
-    /// List those that are open, the one asked for last first
-    List {
-        #[command(flatten)]
-        source: StoreSource,
-        /// Those that are over too
-        #[arg(long)]
-        all: bool,
-        /// At most so many
-        #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        limit: u32,
-        /// One JSON object a line, with everything that is kept
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one: what was promised, what was tried, what comes next
-    Show {
-        /// Its id, as the list shows it
-        id: String,
-        #[command(flatten)]
-        source: StoreSource,
-        /// As a JSON object
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -292,12 +265,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => commands::run::demo(&demo.place()),
         Command::Check { config } => commands::check::check(&config.config),
         Command::Calls(Calls { source, limit, json }) => commands::calls::calls(&source.source(), limit, json),
-        Command::Callback { ask: CallbackCommand::List { source, all, limit, json } } => {
-            commands::callbacks::callback(&source.source(), &Ask::List { limit, all }, json)
-        }
-        Command::Callback { ask: CallbackCommand::Show { id, source, json } } => {
-            commands::callbacks::callback(&source.source(), &Ask::Show(id), json)
-        }
+        Command::Callback { ask } => ask.run(),
         Command::Simulate(simulate) => commands::simulate::simulate(&simulate.ask()),
         Command::Report(report) => commands::report::report(&report.ask()),
         Command::Hours(hours) => commands::hours::hours(&hours.ask()),
@@ -336,12 +304,26 @@ mod tests {
     fn commands_are_read_with_their_defaults() {
         let calls = Cli::try_parse_from(["passerelle", "calls"]).unwrap();
         assert!(matches!(calls.command, Command::Calls(calls) if calls.limit == 20 && !calls.json));
+        for right in [
+            &["passerelle", "callback", "cancel", "cb", "--reason", "closed"][..],
+            &["passerelle", "callback", "cancel", "--queue", "shop/advice", "--all", "--yes"],
+            &["passerelle", "callback", "shift", "--queue", "advice", "--by", "2h", "--demo"],
+            &["passerelle", "callback", "pause", "advice"],
+            &["passerelle", "callback", "export", "--format", "csv"],
+        ] {
+            assert!(Cli::try_parse_from(right).is_ok(), "{right:?}");
+        }
         for wrong in [
             &["passerelle"][..],
             &["passerelle", "cals"],
             &["passerelle", "calls", "--limit", "0"],
             &["passerelle", "calls", "--demo", "--config", "x"],
             &["passerelle", "demo", "--http-port", "70000"],
+            &["passerelle", "callback", "cancel"],
+            &["passerelle", "callback", "cancel", "cb", "--queue", "advice", "--all"],
+            &["passerelle", "callback", "cancel", "--queue", "advice"],
+            &["passerelle", "callback", "shift", "--queue", "advice", "--by", "-15m"],
+            &["passerelle", "callback", "shift", "--queue", "advice", "--by", "15"],
         ] {
             assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
         }

@@ -103,8 +103,29 @@ pub struct Glance {
 pub fn glance(path: Option<&Path>) -> Result<Glance, ConfigErrors> {
     // What is wrong elsewhere is another command's.
     let look = look(path, |checker, file| Glance {
-        http_listen: checker.http(&file.http).listen,
+        http_listen: checker.http_listen(&file.http),
         store_url: checker.store(&file.store).url,
+    })?;
+    look.judged(false)
+}
+
+/// Where the gateway of this file, or of the demo, is reached by its administrator, and what shows that he is one.
+#[derive(Debug)]
+pub struct AdminDoor {
+    /// `[http] listen`
+    pub listen: SocketAddr,
+    /// The token in the configuration.
+    pub token: Option<checked::Secret>,
+    /// Beside it is the token that the gateway made.
+    pub store: checked::Store,
+}
+
+/// See [`AdminDoor`].
+pub fn admin_door(path: Option<&Path>) -> Result<AdminDoor, ConfigErrors> {
+    let look = look(path, |checker, file| AdminDoor {
+        listen: checker.http_listen(&file.http),
+        token: checker.admin_token(&file.http),
+        store: checker.store(&file.store),
     })?;
     look.judged(false)
 }

@@ -1,5 +1,6 @@
 //! The binary: sockets, threads, configuration, drivers between rooms.
 
+mod admin_token;
 pub mod app;
 pub mod cli;
 mod clock;
@@ -11,4 +12,5 @@ mod net;
 mod node;
 mod number_key;
 pub mod observe;
+mod secret_file;
 mod shutdown;

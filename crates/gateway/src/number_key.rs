@@ -4,17 +4,14 @@
 //! the store. Another key finds none of the numbers kept under the old one; each kept row names its key, and a start that
 //! finds rows of another says so.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hmac::{Hmac, KeyInit, Mac};
-use rand::{TryRngCore, rngs::OsRng};
 use sha2::Sha256;
 use store::NumberHash;
 
 use crate::config::Config;
+use crate::secret_file;
 
 /// See the module.
 #[derive(Clone)]
@@ -35,26 +32,12 @@ impl NumberKey {
 
     /// One that is gone with the process.
     pub(crate) fn for_this_process() -> Result<Self, String> {
-        fresh().map(|key| Self(key.into_bytes()))
+        secret_file::fresh().map(|key| Self(key.into_bytes()))
     }
 
     fn beside(store: &Path) -> Result<Self, String> {
-        let mut name = store.as_os_str().to_owned();
-        name.push(".number-key");
-        let path = PathBuf::from(name);
-        let wrong = |error: io::Error| format!("the key of the numbers not to be called, {}: {error}", path.display());
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(&path, &fresh()?).map_err(wrong)?;
-                fs::read_to_string(&path)
-            }
-            read => read,
-        };
-        let key = text.map_err(wrong)?.trim().to_owned();
-        if key.is_empty() {
-            return Err(wrong(io::Error::other("it is empty: put the key back, or delete the file to begin anew")));
-        }
-        Ok(Self(key.into_bytes()))
+        secret_file::beside(store, "number-key", "the key of the numbers not to be called")
+            .map(|key| Self(key.into_bytes()))
     }
 
     /// Its name in the list: says which key it is, and nothing of it.
@@ -79,34 +62,6 @@ impl NumberKey {
         parts.iter().for_each(|part| mac.update(part));
         mac.finalize().into_bytes().into()
     }
-}
-
-fn fresh() -> Result<String, String> {
-    let mut key = [0; 32];
-    OsRng.try_fill_bytes(&mut key).map_err(|error| format!("the system gives no randomness: {error}"))?;
-    Ok(hex(&key))
-}
-
-/// Whole or not at all: of two who make it at once, the first one's stays.
-fn make(path: &Path, key: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-    }
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let draft = PathBuf::from(name);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(format!("{key}\n").as_bytes())?;
-    file.sync_all()?;
-    let linked = match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
-    };
-    fs::remove_file(&draft)?;
-    linked?;
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -134,6 +89,7 @@ mod tests {
 
     #[test]
     fn without_one_in_the_configuration_a_key_is_made_once_for_the_owner_alone() {
+        use std::fs;
         use std::os::unix::fs::PermissionsExt;
         let folder = std::env::temp_dir().join(format!("passerelle-number-key-{}", std::process::id()));
         let store = folder.join("data/shop.db");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use call::CallTags;
 use desk::{
-    Attempt, AttemptLegs, Callback, CallbackParts, CallbackState, Consent, Occurrence, Outcome, Promise, Wait, Wanted,
-    Wish,
+    Attempt, AttemptLegs, Callback, CallbackParts, CallbackState, Care, Consent, Deed, Note, Occurrence, Outcome,
+    Promise, Purpose, Wait, Wanted, Wish,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,25 @@ struct CallbackRow {
     attempts: Vec<AttemptRow>,
     trunk_faults: u8,
     agent: Option<String>,
+    /// Absent in most: nobody has worked with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    care: Option<CareRow>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct CareRow {
+    owner: Option<String>,
+    purpose: String,
+    disposition: Option<String>,
+    notes: Vec<NoteRow>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct NoteRow {
+    at_unix_ms: u64,
+    by: String,
+    deed: String,
+    text: String,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -69,7 +88,7 @@ struct AttemptRow {
 
 /// The row of a call-back.
 pub(crate) fn encode(callback: &Callback) -> Result<String, Unreadable> {
-    let CallbackParts { id, wish, state, due_unix_ms, attempts, trunk_faults, agent } = callback.parts();
+    let CallbackParts { id, wish, state, due_unix_ms, attempts, trunk_faults, agent, care } = callback.parts();
     let row = CallbackRow {
         id: id.to_string(),
         number: wish.number.clone(),
@@ -88,6 +107,7 @@ pub(crate) fn encode(callback: &Callback) -> Result<String, Unreadable> {
         attempts: attempts.iter().map(AttemptRow::of).collect(),
         trunk_faults: *trunk_faults,
         agent: agent.clone(),
+        care: (*care != Care::default()).then(|| CareRow::of(care)),
     };
     serde_json::to_string(&row).map_err(|error| Unreadable(error.to_string()))
 }
@@ -121,6 +141,7 @@ pub(crate) fn decode(version: u32, row: &str) -> Result<Callback, Unreadable> {
         attempts: row.attempts.into_iter().map(AttemptRow::attempt).collect::<Result<_, _>>()?,
         trunk_faults: row.trunk_faults,
         agent: row.agent,
+        care: row.care.map(CareRow::care).transpose()?.unwrap_or_default(),
     }))
 }
 
@@ -160,6 +181,36 @@ impl ConsentRow {
 
     fn consent(self) -> Consent {
         Consent { text_id: self.text_id, version: self.version, at_unix_ms: self.at_unix_ms }
+    }
+}
+
+impl CareRow {
+    fn of(care: &Care) -> Self {
+        let note = |note: &Note| NoteRow {
+            at_unix_ms: note.at_unix_ms,
+            by: note.by.clone(),
+            deed: note.deed.code().to_owned(),
+            text: note.text.clone(),
+        };
+        Self {
+            owner: care.owner.clone(),
+            purpose: care.purpose.code().to_owned(),
+            disposition: care.disposition.clone(),
+            notes: care.notes.iter().map(note).collect(),
+        }
+    }
+
+    fn care(self) -> Result<Care, Unreadable> {
+        let note = |note: NoteRow| {
+            let deed = Deed::from_code(&note.deed).ok_or_else(|| unknown("deed", &note.deed))?;
+            Ok(Note { at_unix_ms: note.at_unix_ms, by: note.by, deed, text: note.text })
+        };
+        Ok(Care {
+            owner: self.owner,
+            purpose: Purpose::from_code(&self.purpose).ok_or_else(|| unknown("purpose", &self.purpose))?,
+            disposition: self.disposition,
+            notes: self.notes.into_iter().map(note).collect::<Result<_, _>>()?,
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{CallQuery, Embedded, EmbeddedOptions, Home, Memory, OpenCall};
 
 pub(crate) mod callbacks;
 mod outbox;
+mod pauses;
 pub(crate) mod seats;
 mod shield;
 

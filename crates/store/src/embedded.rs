@@ -4,6 +4,7 @@ mod callbacks;
 mod calls;
 mod fold;
 mod outbox;
+mod pauses;
 mod reader;
 mod schema;
 mod seats;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use call::{CallId, CallRecord, TenantId};
+use call::{CallId, CallRecord, QueueId, TenantId};
 use desk::{CallbackId, Taken};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
@@ -27,8 +28,8 @@ use crate::counters::Counters;
 use crate::record::{Unreadable, encode_open, encode_record};
 use crate::{
     Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Lease,
-    Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, SeatClaim, SeatQuery, Store, StoreError, StoreHealth,
-    Suppression, Suppressions, Tallies, Tally,
+    Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, Pause, Pauses, SeatClaim, SeatQuery, Store, StoreError,
+    StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 use calls::Row;
 use fold::{Folding, Rule};
@@ -387,6 +388,20 @@ impl Tallies for Embedded {
 
     fn forget_tallies(&self, before_day: String) -> Answer<'_, ()> {
         Box::pin(self.write(move |connection, _| shield::forget_tallies(connection, &before_day)))
+    }
+}
+
+impl Pauses for Embedded {
+    fn pause_queue(&self, pause: Pause) -> Answer<'_, bool> {
+        Box::pin(self.write(move |connection, _| pauses::pause(connection, &pause)))
+    }
+
+    fn resume_queue(&self, tenant: TenantId, queue: QueueId) -> Answer<'_, bool> {
+        Box::pin(self.write(move |connection, _| pauses::resume(connection, &tenant, &queue)))
+    }
+
+    fn paused_queues(&self) -> Answer<'_, Vec<Pause>> {
+        Box::pin(self.ask(|connection, _| pauses::list(connection)))
     }
 }
 

@@ -15,6 +15,7 @@ mod error;
 mod memory;
 mod open_call;
 mod outbox;
+mod pause;
 mod record;
 mod redis;
 mod seats;
@@ -37,6 +38,7 @@ pub use error::StoreError;
 pub use memory::Memory;
 pub use open_call::OpenCall;
 pub use outbox::{Message, Outbox};
+pub use pause::{Pause, Pauses};
 pub use seats::{Held, HoldId, HoldLimits, Moved, NewHold, SeatClaim, SeatQuery};
 pub use suppression::{NumberHash, SuppressedBy, Suppression, Suppressions};
 pub use tally::{Counted, Tallies, Tally};
@@ -110,9 +112,9 @@ pub trait Store: Send + Sync {
 }
 
 /// A home for everything.
-pub trait Home: Store + CallbackBook + Outbox + Suppressions + Tallies {}
+pub trait Home: Store + CallbackBook + Outbox + Suppressions + Tallies + Pauses {}
 
-impl<T: Store + CallbackBook + Outbox + Suppressions + Tallies> Home for T {}
+impl<T: Store + CallbackBook + Outbox + Suppressions + Tallies + Pauses> Home for T {}
 
 /// Opens the store of the configuration: `sqlite:data/passerelle.db`, `redis://127.0.0.1:6379/0` or
 /// `memory:`. An embedded store belongs to one process at a time; a Redis may be shared, and need not

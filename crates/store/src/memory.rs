@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use call::{CallId, CallRecord, TenantId};
+use call::{CallId, CallRecord, QueueId, TenantId};
 use desk::{CallbackId, Taken};
 
 use crate::callback::wait_until;
 use crate::{
     Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Lease,
-    Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, SeatClaim, SeatQuery, Store, StoreError, StoreHealth,
-    Suppression, Suppressions, Tallies, Tally,
+    Moved, NewCallback, NewHold, NodeId, NumberHash, OpenCall, Pause, Pauses, SeatClaim, SeatQuery, Store, StoreError,
+    StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 
 mod callbacks;
@@ -31,6 +31,7 @@ pub struct Memory {
     book: Mutex<callbacks::Book>,
     messages: Mutex<outbox::Messages>,
     shield: Mutex<shield::Shield>,
+    pauses: Mutex<BTreeMap<(TenantId, QueueId), Pause>>,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +91,34 @@ impl Memory {
 
     fn with_shield<T>(&self, work: impl FnOnce(&mut shield::Shield) -> T) -> Result<T, StoreError> {
         self.shield.lock().map(|mut shield| work(&mut shield)).map_err(|_| StoreError::Closed)
+    }
+}
+
+impl Pauses for Memory {
+    fn pause_queue(&self, pause: Pause) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let mut pauses = self.pauses.lock().map_err(|_| StoreError::Closed)?;
+            let name = (pause.tenant.clone(), pause.queue.clone());
+            if pauses.len() >= Pause::MAX || pauses.contains_key(&name) {
+                return Ok(false);
+            }
+            pauses.insert(name, pause);
+            Ok(true)
+        })
+    }
+
+    fn resume_queue(&self, tenant: TenantId, queue: QueueId) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let mut pauses = self.pauses.lock().map_err(|_| StoreError::Closed)?;
+            Ok(pauses.remove(&(tenant, queue)).is_some())
+        })
+    }
+
+    fn paused_queues(&self) -> Answer<'_, Vec<Pause>> {
+        Box::pin(async move {
+            let pauses = self.pauses.lock().map_err(|_| StoreError::Closed)?;
+            Ok(pauses.values().cloned().collect())
+        })
     }
 }
 

@@ -33,6 +33,7 @@ mod calls;
 mod keys;
 mod link;
 mod outbox;
+mod pauses;
 mod refusal;
 mod seats;
 mod shield;
@@ -42,7 +43,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use call::{CallId, CallRecord, TenantId};
+use call::{CallId, CallRecord, QueueId, TenantId};
 use desk::{CallbackId, Taken};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -51,8 +52,8 @@ use redis::Cmd;
 use crate::record::Unreadable;
 use crate::{
     Added, Answer, CallQuery, CallbackBook, CallbackQuery, Change, Changed, Counted, Held, HoldId, KeptCallback, Moved,
-    NewCallback, NewHold, NodeId, NumberHash, OpenCall, SeatClaim, SeatQuery, Store, StoreError, StoreHealth,
-    Suppression, Suppressions, Tallies, Tally,
+    NewCallback, NewHold, NodeId, NumberHash, OpenCall, Pause, Pauses, SeatClaim, SeatQuery, Store, StoreError,
+    StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 pub(crate) use address::Address;
 pub use address::shown_url;
@@ -339,6 +340,20 @@ impl Tallies for Redis {
     /// Redis forgets them by itself.
     fn forget_tallies(&self, _before_day: String) -> Answer<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl Pauses for Redis {
+    fn pause_queue(&self, pause: Pause) -> Answer<'_, bool> {
+        self.write(|session| async move { pauses::pause(&session, pause).await })
+    }
+
+    fn resume_queue(&self, tenant: TenantId, queue: QueueId) -> Answer<'_, bool> {
+        self.write(|session| async move { pauses::resume(&session, &tenant, &queue).await })
+    }
+
+    fn paused_queues(&self) -> Answer<'_, Vec<Pause>> {
+        self.ask(|session| async move { pauses::list(&session).await })
     }
 }
 

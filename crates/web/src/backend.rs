@@ -8,6 +8,7 @@ use crate::callback::{
     CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, HoldAsk, HoldView, SlotsAsk, SlotsView,
 };
 use crate::sentence::{Lang, sentence};
+use crate::staff::{QueueAsk, QueueDone, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView};
 
 /// A future in a box, so that [`Backend`] can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -53,6 +54,33 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whoever has a call-back's key says that it was not he who asked: it is called off, and the number is not called again.
     fn disown_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>>;
+
+    /// The name of the agent whose extension and password these are.
+    fn agent_name(&self, login: AgentLogin) -> BoxFuture<'_, Result<String, Refusal>>;
+
+    /// Whether this is the administrator's token, compared in constant time.
+    fn is_admin(&self, token: &str) -> bool;
+
+    /// The open call-backs that are somebody's to see, in the order in which they are called.
+    fn staff_list(&self, who: Staff, query: StaffQuery) -> BoxFuture<'_, Result<StaffList, Refusal>>;
+
+    /// One call-back.
+    fn staff_show(&self, who: Staff, id: String) -> BoxFuture<'_, Result<StaffView, Refusal>>;
+
+    /// Makes a call-back for a customer. When it answers, the promise is stored.
+    fn staff_make(&self, who: Staff, ask: StaffAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>>;
+
+    /// Does something to a call-back, and writes down who did and why.
+    fn staff_act(
+        &self,
+        who: Staff,
+        id: String,
+        act: StaffAct,
+        note: String,
+    ) -> BoxFuture<'_, Result<StaffView, Refusal>>;
+
+    /// Does something to a whole queue. Asked of an administrator alone.
+    fn staff_queue(&self, who: Staff, ask: QueueAsk) -> BoxFuture<'_, Result<QueueDone, Refusal>>;
 
     /// The ids of call-backs as they change.
     fn callback_changes(&self) -> broadcast::Receiver<String>;
@@ -393,6 +421,8 @@ pub enum Door {
     Agent,
     /// `/v1/callbacks` and `/v1/slots`.
     Callback,
+    /// The same for agents and administrators, and `/v1/queues`.
+    Staff,
     /// Pages, scripts and everything else.
     Page,
 }
@@ -406,6 +436,7 @@ impl Door {
             Self::Talk => "talk",
             Self::Agent => "agent",
             Self::Callback => "callback",
+            Self::Staff => "staff",
             Self::Page => "page",
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     proof::{BadProof, Challenge, ProofDemand, Proofs},
     refusal::{self, VERIFICATION_NEEDED},
     source::{SourceKey, source},
+    staff::bearers::Bearers,
     throttle::{Failures, Pace, Strangers},
     token::Tokens,
 };
@@ -39,6 +40,7 @@ pub(crate) struct Edge {
     holds: Mutex<Failures>,
     tokens: Mutex<Tokens>,
     failures: Mutex<Failures>,
+    bearers: Mutex<Bearers>,
     sockets: Arc<Semaphore>,
     own_origin: Option<Origin>,
 }
@@ -57,6 +59,7 @@ impl Edge {
             holds: Mutex::new(Failures::new(limits.slot_holds, limits.hold_window)),
             tokens: Mutex::new(Tokens::new(limits.token_life, limits.tokens, limits.tokens_per_source)),
             failures: Mutex::new(Failures::new(limits.login_failures, limits.login_window)),
+            bearers: Mutex::default(),
             sockets: Arc::new(Semaphore::new(limits.sockets)),
             own_origin: config.public_url.as_deref().and_then(Origin::from_config),
             config,
@@ -76,6 +79,11 @@ impl Edge {
     /// Held for a few instructions, never across an await.
     pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held for a few instructions, never across an await.
+    pub(crate) fn bearers(&self) -> MutexGuard<'_, Bearers> {
+        self.bearers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this address may ask for one more call-back.

@@ -29,6 +29,7 @@ mod routes;
 pub mod sentence;
 mod serve;
 mod source;
+pub mod staff;
 mod talk;
 mod throttle;
 mod token;
@@ -46,6 +47,10 @@ pub use callback::{Invitation, calendar_entry};
 pub use proof::ProofDemand;
 pub use sentence::{Lang, sentence};
 pub use serve::serve;
+pub use staff::{
+    AgentName, NoteView, QueueAct, QueueAsk, QueueDone, QueueView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery,
+    StaffView,
+};
 
 /// Where the edge takes its time from: the gateway's one clock, or a test's.
 pub trait Clock: Send + Sync + 'static {

@@ -109,6 +109,11 @@ fn keys() -> Value {
             "name": "token",
             "description": "The same where no header can be set: `EventSource`, a link.",
         },
+        "staffToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An agent's, from `POST /v1/agent/token`, or the administrator's.",
+        },
     })
 }
 
@@ -160,7 +165,9 @@ impl Book {
             "security": match operation.key {
                 Key::None => json!([]),
                 Key::Instead => json!([{}, {"manageToken": []}, {"manageTokenInQuery": []}]),
-                Key::Required => json!([{"manageToken": []}, {"manageTokenInQuery": []}]),
+                Key::Required => json!([{"manageToken": []}, {"manageTokenInQuery": []}, {"staffToken": []}]),
+                Key::StaffInstead => json!([{}, {"staffToken": []}]),
+                Key::Staff => json!([{"staffToken": []}]),
             },
         });
         if let Some(shape) = operation.body {

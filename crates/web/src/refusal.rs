@@ -24,6 +24,10 @@ table! {
     TOKEN_USED = "token-used", 401;
     TOKEN_EXPIRED = "token-expired", 401;
     TOKEN_ORIGIN = "token-origin", 403;
+    LOGIN_NEEDED = "login_needed", 401;
+    LOGIN_REFUSED = "login-refused", 401;
+    LOGIN_BLOCKED = "login-blocked", 429, again after 300;
+    ADMIN_ONLY = "admin_only", 403;
     // How it is asked.
     REQUEST_INVALID = "request-invalid", 400;
     JSON_EXPECTED = "json-expected", 415;
@@ -57,6 +61,11 @@ table! {
     // somebody else has asked for already: which of them it was would tell a stranger about the number.
     TOO_MANY_REQUESTS = "too_many_requests", 429, again after 86_400;
     CAPACITY_FULL = "capacity_full", 503, again after 600;
+    // What is wrong with what an agent or an administrator asks.
+    DUPLICATE_OPEN = "duplicate_open", 409;
+    AGENT_UNKNOWN = "agent_unknown", 422;
+    DISPOSITION_MISSING = "disposition_missing", 422;
+    HOURS_FORBID = "hours_forbid", 422;
     NOT_FOUND = "not_found", 404;
     GONE = "gone", 409;
     // What is wrong with the gateway.
@@ -71,6 +80,8 @@ pub(crate) const ANYWHERE: &[Refusal] = &[TIMEOUT, BUG];
 pub(crate) const PAGE: &[Refusal] = &[ORIGIN_MISSING, ORIGIN_REFUSED];
 /// Of what others may ask too, but no page of a foreign origin.
 pub(crate) const READER: &[Refusal] = &[ORIGIN_REFUSED];
+/// Of what only an agent or an administrator may ask.
+pub(crate) const STAFF: &[Refusal] = &[LOGIN_NEEDED, LOGIN_BLOCKED];
 /// Of a query that names a queue.
 pub(crate) const QUEUE: &[Refusal] = &[REQUEST_INVALID, QUEUE_UNKNOWN];
 /// Of a JSON body.

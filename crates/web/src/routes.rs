@@ -13,7 +13,7 @@ use crate::{
     HoldView, Refusal, SlotsView, agent,
     api::{self, AvailabilityAnswer, AvailabilityQuery, TokenAnswer, TokenRequest},
     callback::{
-        api::{self as callbacks, AskJson, KEY_BYTES, MadeJson, MoveJson, SlotsQuery, ViewJson},
+        api::{self as callbacks, AskJson, CancelQuery, KEY_BYTES, MadeJson, MoveJson, SlotsQuery, ViewJson},
         calendar, events,
         hold::{self, HoldJson},
     },
@@ -21,8 +21,15 @@ use crate::{
     openapi::{self, Operation},
     proof::Challenge,
     protocol::SUBPROTOCOL,
-    refusal, talk,
+    refusal,
+    staff::{
+        StaffView,
+        api::{AskJson as StaffAskJson, EditJson as StaffEditJson},
+    },
+    talk,
 };
+
+mod staff;
 
 /// One method of one path.
 pub(crate) struct Route {
@@ -37,7 +44,7 @@ pub(crate) struct Route {
 /// A constructor for each method that is used.
 macro_rules! methods {
     ($($method:ident $name:literal,)*) => {$(
-        fn $method<H, T>(path: &'static str, handler: H, operation: Operation) -> Route
+        pub(crate) fn $method<H, T>(path: &'static str, handler: H, operation: Operation) -> Route
         where
             H: Handler<T, Arc<Edge>>,
             T: 'static,
@@ -61,7 +68,7 @@ fn preflight(path: &'static str) -> Route {
 
 /// All of them.
 pub(crate) fn table() -> Vec<Route> {
-    [talking(), asking(), following(), description()].into_iter().flatten().collect()
+    [talking(), asking(), following(), staff::working(), description()].into_iter().flatten().collect()
 }
 
 fn talking() -> Vec<Route> {
@@ -166,9 +173,9 @@ fn ask() -> Operation {
     let key = json!({"type": "string", "minLength": 1, "maxLength": KEY_BYTES});
     let about = "Whoever asks again with the same key and the same number gets the same call-back.";
     Operation::new("askCallback", "Ask to be called back", "When it answers, the promise is stored.")
-        .of_a_page()
+        .of_a_page_or_staff()
         .header("Idempotency-Key", about, key)
-        .reads::<AskJson>()
+        .reads_either::<AskJson, StaffAskJson>()
         .writes::<MadeJson>(201, "Promised.")
         .writes::<MadeJson>(200, "It was promised before: the same request, or the same visitor and number.")
         .refuses(refusal::TOKEN)
@@ -176,6 +183,7 @@ fn ask() -> Operation {
         .refuses(refusal::WHEN)
         .refuses(refusal::SLOT)
         .refuses(ASK)
+        .refuses(staff::MADE)
 }
 
 /// Of a call-back that is asked for, beside what is wrong with its parts.
@@ -198,18 +206,21 @@ fn following() -> Vec<Route> {
         get(
             "/v1/callbacks/{id}",
             callbacks::show,
-            Operation::new("getCallback", "How a call-back stands", "").of_the_key().writes::<ViewJson<'_>>(200, view),
+            Operation::new("getCallback", "How a call-back stands", "")
+                .of_the_key()
+                .writes_either::<ViewJson<'_>, StaffView>(200, view),
         ),
         patch(
             "/v1/callbacks/{id}",
             callbacks::change,
-            Operation::new("moveCallback", "Choose another time", "Only while `can_move`.")
+            Operation::new("moveCallback", "Choose another time", "Only while `can_move`; staff may change more.")
                 .of_the_key()
-                .reads::<MoveJson>()
-                .writes::<ViewJson<'_>>(200, view)
+                .reads_either::<MoveJson, StaffEditJson>()
+                .writes_either::<ViewJson<'_>, StaffView>(200, view)
                 .refuses(refusal::WHEN)
                 .refuses(refusal::SLOT)
-                .refuses(&[refusal::GONE]),
+                .refuses(&[refusal::GONE])
+                .refuses(staff::CHANGED),
         ),
         delete(
             "/v1/callbacks/{id}",
@@ -220,7 +231,8 @@ fn following() -> Vec<Route> {
                 "Only while `can_cancel`; a second time it changes nothing.",
             )
             .of_the_key()
-            .writes::<ViewJson<'_>>(200, view)
+            .query::<CancelQuery>()
+            .writes_either::<ViewJson<'_>, StaffView>(200, view)
             .refuses(&[refusal::GONE]),
         ),
         preflight("/v1/callbacks/{id}"),

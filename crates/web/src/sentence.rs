@@ -203,6 +203,32 @@ const ROWS: &[Row] = &[
         "We cannot take more call-backs right now. Please try again later.",
         "Nous ne pouvons plus prendre de rappels pour le moment. Réessayez plus tard.",
     ),
+    row(
+        "login_needed",
+        "Log in again: this session is over, or the token is wrong.",
+        "Reconnectez-vous : cette session est terminée, ou le jeton est faux.",
+    ),
+    row("admin_only", "Only an administrator may do this.", "Seul un administrateur peut faire cela."),
+    row(
+        "duplicate_open",
+        "This number already has an open call-back. Change that one instead.",
+        "Ce numéro a déjà un rappel en cours. Modifiez plutôt celui-là.",
+    ),
+    row(
+        "agent_unknown",
+        "No agent of this queue has that extension.",
+        "Aucun agent de cette file n’a ce numéro de poste.",
+    ),
+    row(
+        "disposition_missing",
+        "Say how it went before you close this call-back.",
+        "Dites comment cela s’est passé avant de clore ce rappel.",
+    ),
+    row(
+        "hours_forbid",
+        "Nobody may be called at that time. Choose another one.",
+        "On ne peut appeler personne à cette heure. Choisissez-en une autre.",
+    ),
     row("not_found", "There is no such call-back.", "Ce rappel n’existe pas."),
     row("gone", "It is too late to change this call-back.", "Il est trop tard pour modifier ce rappel."),
     row(

@@ -7,6 +7,7 @@ mod contract;
 mod fake;
 mod http;
 mod openapi;
+mod staff;
 mod talk;
 
 use std::{

@@ -9,7 +9,7 @@ use super::*;
 const MINUTE: u64 = 60_000;
 const T0: u64 = 1_750_000_000_000;
 
-fn wish(asked: u64) -> Wish {
+pub(super) fn wish(asked: u64) -> Wish {
     Wish {
         number: "+33612345678".to_owned(),
         promised_unix_ms: asked,

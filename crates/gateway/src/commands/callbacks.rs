@@ -104,6 +104,13 @@ fn told(kept: &KeptCallback, zone: &TimeZone) -> String {
         let at = local(consent.at_unix_ms, zone);
         text.push_str(&format!("consent   {} version {}, {at}\n", consent.text_id, consent.version));
     }
+    if let Some(disposition) = &callback.care().disposition {
+        text.push_str(&format!("closed    {disposition}\n"));
+    }
+    for note in &callback.care().notes {
+        let (at, deed) = (local(note.at_unix_ms, zone), note.deed.code());
+        text.push_str(&format!("{deed:<9} {at}  by {}  {}\n", note.by, note.text.replace('\n', " ")));
+    }
     for attempt in callback.attempts() {
         let at = local(attempt.at_unix_ms, zone);
         let agent = dash(&attempt.agent);
@@ -113,8 +120,8 @@ fn told(kept: &KeptCallback, zone: &TimeZone) -> String {
 }
 
 /// Everything that is kept, times in UTC.
-fn object(kept: &KeptCallback) -> Value {
-    let (callback, wish) = (&kept.callback, kept.callback.wish());
+pub(super) fn object(kept: &KeptCallback) -> Value {
+    let (callback, wish, care) = (&kept.callback, kept.callback.wish(), kept.callback.care());
     let time = |unix_ms: u64| timestamp(unix_ms).map(|at| at.to_string());
     let tried = |attempt: &Attempt| {
         json!({
@@ -143,10 +150,17 @@ fn object(kept: &KeptCallback) -> Value {
         "consent": wish.consent.as_ref().map(|consent| {
             json!({ "text_id": consent.text_id, "version": consent.version, "at": time(consent.at_unix_ms) })
         }),
+        "priority": wish.priority,
+        "owner": care.owner,
+        "purpose": care.purpose.code(),
+        "disposition": care.disposition,
+        "notes": care.notes.iter().map(|note| {
+            json!({ "at": time(note.at_unix_ms), "by": note.by, "deed": note.deed.code(), "text": note.text })
+        }).collect::<Vec<_>>(),
         "attempts": callback.attempts().iter().map(tried).collect::<Vec<_>>(),
         "version": kept.version,
     })
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -42,7 +42,7 @@ pub(crate) fn health(path: &Path, demo: bool) -> ExitCode {
 }
 
 /// "All addresses" is no address to connect to: this machine's own then.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -46,6 +46,8 @@ pub struct Http {
     pub public_url: String,
     /// Reverse proxies whose word about a visitor's address is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Who shows it is the administrator; none: the file beside an embedded store holds it.
+    pub admin_token: Option<Secret>,
 }
 
 /// How SIP travels. The drivers translate it to `sip::endpoint::Transport`.

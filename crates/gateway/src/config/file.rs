@@ -37,6 +37,9 @@ pub(super) struct Http {
     pub(super) listen: Key<String>,
     pub(super) public_url: Key<String>,
     pub(super) trusted_proxies: Key<Vec<Spanned<String>>>,
+    pub(super) admin_token: Key<String>,
+    pub(super) admin_token_file: Key<String>,
+    pub(super) admin_token_env: Key<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

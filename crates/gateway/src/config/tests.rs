@@ -645,6 +645,8 @@ fn the_shield_of_call_backs_is_checked() {
     check_one("[callback]\nsuppress_years = 2", "`suppress_years` is 2, which is out of range");
     check_one("[callback]\nnumber_key = \"0123456789abcdef\"", "a secret does not belong into the configuration");
     check_one("[callback]\nnumber_key_file = \"short\"", "the number key has fewer than 16 bytes");
+    check_one("[http]\nadmin_token_file = \"short\"", "the administrator's token has fewer than 16 bytes");
+    check_one("[http]\nadmin_token = \"0123456789abcdef\"", "a secret does not belong into the configuration");
     let calls_back = "[[trunk]]\nname = \"pbx\"\nuri = \"sip:192.0.2.1\"\n[[queue]]\nid = \"back\"\ntenant = \"shop\"\n\
                       dial = \"sip:6@pbx\"\n[queue.callback]\ntrunk = \"pbx\"";
     let shared = "[store]\nurl = \"redis://127.0.0.1/0\"";
@@ -709,7 +711,7 @@ fn keys_of<'de, T: Deserialize<'de>>() -> BTreeSet<&'static str> {
 fn the_commented_file_has_every_key_with_its_comment_and_no_other() {
     // A literal secret is a key only to be refused, so it is not advertised.
     // `callback` and `webhook` are tables of their own.
-    let refused = ["password", "tag_key", "number_key", "secret", "callback", "webhook"];
+    let refused = ["password", "tag_key", "number_key", "admin_token", "secret", "callback", "webhook"];
     for (section, keys) in [
         ("http", keys_of::<file::Http>()),
         ("sip", keys_of::<file::Sip>()),

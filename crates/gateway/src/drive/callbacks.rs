@@ -9,15 +9,16 @@
 //! Nothing is dialled on a guess: a hand writes the attempt, with the call's name, before the customer's INVITE leaves,
 //! and may only send it while this node's lease is sure to last.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::shield::Shield;
 use call::{LegKind, LegSpec, TrunkId};
-use desk::{CallbackId, CallingHours, Hours, Number, Zone};
-use store::{Answer, Home, KeptCallback, NodeId};
+use desk::{Callback, CallbackId, CallingHours, Holidays, Hours, Number, Purpose, Zone};
+use store::{Answer, Home, KeptCallback, NodeId, Pause};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub(crate) use self::office::Worker;
 use crate::config::checked::{DialAs, QueueCallback};
 use crate::drive::call::CallContext;
 use crate::drive::messages::{Book, Messages, Standing};
@@ -26,6 +27,7 @@ mod clerk;
 pub(crate) mod door;
 mod forecast;
 mod hand;
+mod office;
 mod seats;
 pub(crate) mod shield;
 #[cfg(test)]
@@ -48,13 +50,27 @@ pub(crate) struct Line {
     pub(crate) queue: String,
     pub(crate) config: QueueCallback,
     pub(crate) hours: Option<Hours>,
+    /// Extensions of the agents who serve it; none where another telephone system does.
+    pub(crate) agents: Vec<String>,
     pub(crate) context: CallContext,
 }
 
 impl Line {
-    /// The first moment from one on at which somebody may be rung: while the site is open, and not at night where he is.
-    fn allowed(&self, zone: &str) -> impl Fn(u64) -> Option<u64> + use<'_> {
-        let quiet = Zone::named(zone).ok().and_then(|zone| CallingHours::daily(zone, CallingHours::USUAL).ok());
+    /// The first moment from one on at which this person may be rung: while the site is open, and not at night where he
+    /// is; if he did not ask for it himself, in the hours for such calls.
+    fn allowed<'l>(&'l self, callback: &Callback) -> impl Fn(u64) -> Option<u64> + use<'l> {
+        self.allowed_for(&callback.wish().zone, callback.care().purpose)
+    }
+
+    fn allowed_for<'l>(&'l self, zone: &str, purpose: Purpose) -> impl Fn(u64) -> Option<u64> + use<'l> {
+        let his = Zone::named(zone).ok();
+        let quiet = match purpose {
+            Purpose::Requested => his.and_then(|zone| CallingHours::daily(zone, CallingHours::USUAL).ok()),
+            // Where his clock is not known, the site's.
+            Purpose::FollowUp => {
+                his.or_else(|| self.zone()).and_then(|zone| CallingHours::french_follow_up(zone, Holidays::France).ok())
+            }
+        };
         move |at| match (&quiet, &self.hours) {
             (Some(quiet), Some(site)) => quiet.next_allowed_while_open(site, at),
             (Some(quiet), None) => quiet.next_allowed(at),
@@ -96,6 +112,8 @@ enum Word {
     GiveOut,
     /// This one was changed by somebody who does not hold it.
     Touched(CallbackId),
+    /// This agent will not take what he is being offered.
+    Declined(CallbackId, String),
     /// A hand is free; what it gives back waits on.
     Done(CallbackId, Option<Box<Back>>),
     /// Take nothing more; what only waits goes back into the book.
@@ -122,6 +140,8 @@ pub(crate) struct Callbacks {
     node: NodeId,
     lines: Arc<Vec<Line>>,
     line_ups: Arc<forecast::LineUps>,
+    /// Queues that call nobody for now, as the book said last.
+    pauses: Arc<Mutex<Vec<Pause>>>,
     words: mpsc::Sender<Word>,
     /// Ids of call-backs as they change.
     changes: broadcast::Sender<String>,
@@ -188,7 +208,8 @@ pub(crate) fn start(
     let (changes, _) = broadcast::channel(CHANGES_MAX);
     let line_ups = Arc::new(forecast::LineUps::of(&lines));
     let home = shield.home();
-    let callbacks = Callbacks { home, shield, node, lines: Arc::new(lines), line_ups, words, changes, messages };
+    let (lines, pauses) = (Arc::new(lines), Arc::default());
+    let callbacks = Callbacks { home, shield, node, lines, line_ups, pauses, words, changes, messages };
     let clerk = clerk::Clerk::new(callbacks.clone());
     (callbacks, tokio::spawn(clerk.run(inbox)))
 }

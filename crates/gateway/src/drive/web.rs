@@ -13,13 +13,15 @@ use web::backend::{
     TalkSession, TalkStart, WebCounter,
 };
 use web::origin::Origins;
+use web::refusal::LOGIN_REFUSED;
 use web::{
-    CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, HoldAsk, HoldView, SlotsAsk, SlotsView,
+    CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, HoldAsk, HoldView, QueueAsk, QueueDone,
+    SlotsAsk, SlotsView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView,
 };
 
-use crate::config::checked::Agent;
+use crate::config::checked::{Agent, Secret};
 use crate::drive::call::{CallContext, CallInput, Visitor, start_talk};
-use crate::drive::callbacks::Callbacks;
+use crate::drive::callbacks::{Callbacks, Worker};
 use crate::drive::console::{self, ConsoleAction};
 use crate::drive::desk::DeskView;
 use crate::drive::media::MediaError;
@@ -46,6 +48,8 @@ pub(crate) struct House {
     /// Each with the tenants he serves.
     pub(crate) agents: Vec<(Agent, Vec<String>)>,
     pub(crate) callbacks: Callbacks,
+    /// The administrator's token; none: there is no administrator.
+    pub(crate) admin_token: Option<Secret>,
     pub(crate) board: HealthBoard,
     /// False from the moment a shutdown is asked for.
     pub(crate) accepting: AtomicBool,
@@ -86,16 +90,33 @@ impl House {
         }
     }
 
-    fn log_in(&self, login: &AgentLogin) -> Result<AgentSession, Refusal> {
+    /// The agent whose extension and password these are, with the tenants he serves.
+    fn known(&self, login: &AgentLogin) -> Result<&(Agent, Vec<String>), Refusal> {
         let agent = self.agents.iter().find(|(agent, _)| agent.extension == login.extension);
         // The comparison takes the same time for an unknown extension.
         let expected = agent.map_or("", |(agent, _)| agent.password.expose());
         let good = same(expected.as_bytes(), login.password.as_bytes());
-        let (Some((agent, tenants)), true) = (agent, good) else {
+        agent.filter(|_| good).ok_or_else(|| {
             info!("an agent's log-in is refused: wrong extension or password");
             debug!(source = %login.source, "log-in refused");
-            return Err(Refusal::new("login-refused", 401));
+            LOGIN_REFUSED
+        })
+    }
+
+    /// What of the book is his. An agent who is in the configuration no more has lost his token with the process.
+    fn worker(&self, staff: Staff) -> Worker {
+        let tenants = match &staff {
+            Staff::Admin => self.tenants.keys().cloned().collect(),
+            Staff::Agent(extension) => {
+                let own = self.agents.iter().find(|(agent, _)| agent.extension == *extension);
+                own.map(|(_, tenants)| tenants.clone()).unwrap_or_default()
+            }
         };
+        Worker { staff, tenants }
+    }
+
+    fn log_in(&self, login: &AgentLogin) -> Result<AgentSession, Refusal> {
+        let (agent, tenants) = self.known(login)?;
         let doors = self.tenants.iter().filter(|(tenant, _)| tenants.contains(tenant));
         let contexts: Vec<CallContext> = doors.map(|(_, door)| door.context.clone()).collect();
         let Some(first) = contexts.first() else { return Err(Refusal::new("queue-unknown", 404)) };
@@ -183,6 +204,40 @@ impl Backend for House {
 
     fn disown_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
         Box::pin(async move { self.callbacks.disown(&id, &key).await })
+    }
+
+    fn agent_name(&self, login: AgentLogin) -> BoxFuture<'_, Result<String, Refusal>> {
+        Box::pin(async move { self.known(&login).map(|(agent, _)| agent.name.clone()) })
+    }
+
+    fn is_admin(&self, token: &str) -> bool {
+        self.admin_token.as_ref().is_some_and(|own| same(own.expose().as_bytes(), token.as_bytes()))
+    }
+
+    fn staff_list(&self, who: Staff, query: StaffQuery) -> BoxFuture<'_, Result<StaffList, Refusal>> {
+        Box::pin(async move { self.callbacks.staff_list(&self.worker(who), &query).await })
+    }
+
+    fn staff_show(&self, who: Staff, id: String) -> BoxFuture<'_, Result<StaffView, Refusal>> {
+        Box::pin(async move { self.callbacks.staff_show(&self.worker(who), &id).await })
+    }
+
+    fn staff_make(&self, who: Staff, ask: StaffAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>> {
+        Box::pin(async move { self.callbacks.staff_make(&self.worker(who), ask).await })
+    }
+
+    fn staff_act(
+        &self,
+        who: Staff,
+        id: String,
+        act: StaffAct,
+        note: String,
+    ) -> BoxFuture<'_, Result<StaffView, Refusal>> {
+        Box::pin(async move { self.callbacks.staff_act(&self.worker(who), &id, act, &note).await })
+    }
+
+    fn staff_queue(&self, who: Staff, ask: QueueAsk) -> BoxFuture<'_, Result<QueueDone, Refusal>> {
+        Box::pin(async move { self.callbacks.staff_queue(&self.worker(who), ask).await })
     }
 
     fn callback_changes(&self) -> tokio::sync::broadcast::Receiver<String> {

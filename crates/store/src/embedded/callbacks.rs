@@ -110,7 +110,7 @@ pub(super) fn move_to(connection: &Connection, to: &Change, seat: SeatClaim, cou
 fn write(connection: &Connection, kept: &KeptCallback) -> Result<(), StoreError> {
     let callback = &kept.callback;
     let sql = "UPDATE callbacks SET promised_unix_ms = ?2, is_open = ?3, wake_unix_ms = ?4, lease_node = ?5,
-        lease_until_unix_ms = ?6, change = ?7, version = ?8, row = ?9 WHERE id = ?1";
+        lease_until_unix_ms = ?6, change = ?7, version = ?8, row = ?9, queue = ?10 WHERE id = ?1";
     connection.prepare_cached(sql)?.execute(rusqlite::params![
         callback.id().to_string(),
         to_column(callback.wish().promised_unix_ms),
@@ -121,6 +121,7 @@ fn write(connection: &Connection, kept: &KeptCallback) -> Result<(), StoreError>
         to_column(kept.version),
         VERSION,
         encode(callback)?,
+        callback.queue().0,
     ])?;
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(crate) struct Step {
 
 /// Every step ever taken, the oldest first; version n is the schema after n steps. A step that was
 /// released is never edited: add one.
-pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS, MESSAGES, SHIELD, COUNTS, HOLDS];
+pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS, MESSAGES, SHIELD, COUNTS, HOLDS, PAUSES];
 
 const CALLS: Step = Step {
     name: "calls",
@@ -148,6 +148,19 @@ const HOLDS: Step = Step {
         CREATE INDEX seat_holds_start ON seat_holds (tenant, queue, start_unix_ms, until_unix_ms);
         CREATE INDEX seat_holds_source ON seat_holds (tenant, source);
         CREATE INDEX seat_holds_until ON seat_holds (until_unix_ms);",
+};
+
+const PAUSES: Step = Step {
+    name: "pauses",
+    sql: "
+        CREATE TABLE pauses (
+            tenant TEXT NOT NULL,
+            queue TEXT NOT NULL,
+            said_by TEXT NOT NULL,
+            note TEXT NOT NULL,
+            at_unix_ms INTEGER NOT NULL,
+            PRIMARY KEY (tenant, queue)
+        ) STRICT, WITHOUT ROWID;",
 };
 
 /// Brings the file to the newest schema; one transaction, so that a crash leaves the old one whole.

@@ -208,7 +208,7 @@ async fn change_with(session: &Session, change: &Change, seat: Option<&mut Seat>
     script.arg(u8::from(callback.state().is_over())).arg(wake(callback, None).unwrap_or(0));
     script.arg(callback.wish().asked_unix_ms).arg(callback.wish().promised_unix_ms);
     Seat::args(seat.as_deref(), &mut script);
-    script.arg("version").arg(VERSION).arg("row").arg(encode(callback)?);
+    script.arg("queue").arg(&callback.queue().0).arg("version").arg(VERSION).arg("row").arg(encode(callback)?);
     let (what, fields): (String, Fields) = session.script(&script).await?;
     match what.as_str() {
         "done" => {

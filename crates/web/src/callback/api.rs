@@ -24,17 +24,18 @@ use crate::{
     protocol::{self, MAX_SESSION_BYTES},
     refusal::{self, ORIGIN_REFUSED, QUEUE_UNKNOWN, REQUEST_INVALID, VERIFICATION_NEEDED},
     sentence::{self, callback_states},
+    staff,
     talk::redeemed,
 };
 
 /// Longest number a person types, blanks and brackets included.
-const NUMBER_BYTES: usize = 64;
+pub(crate) const NUMBER_BYTES: usize = 64;
 /// Longest e-mail address (RFC 5321).
-const EMAIL_BYTES: usize = 254;
+pub(crate) const EMAIL_BYTES: usize = 254;
 /// Longest `Idempotency-Key`; a UUID has 36 characters.
 pub(crate) const KEY_BYTES: usize = 128;
 /// Longest date and time, zone, id of a text.
-pub(super) const WORD_BYTES: usize = 128;
+pub(crate) const WORD_BYTES: usize = 128;
 
 /// What a visitor asks: a call as soon as possible, or at a time.
 #[derive(Deserialize, JsonSchema)]
@@ -204,7 +205,7 @@ pub(crate) struct KeyQuery {
     token: String,
 }
 
-pub(super) type Body = Result<Bytes, BytesRejection>;
+pub(crate) type Body = Result<Bytes, BytesRejection>;
 
 /// `GET /v1/slots`.
 pub(crate) async fn slots(
@@ -234,6 +235,10 @@ pub(crate) async fn slots(
 
 /// `POST /v1/callbacks`.
 pub(crate) async fn ask(State(edge): State<Arc<Edge>>, caller: Caller, headers: HeaderMap, body: Body) -> Response {
+    // A visitor's token is in the body: who shows one here works with the book.
+    if let Some(token) = staff::api::bearer(&headers) {
+        return staff::api::make(&edge, &caller, &token, &headers, body).await;
+    }
     let origin = match known(&edge, &caller) {
         Ok(origin) => origin,
         Err(refusal) => return edge.refuse(Door::Callback, refusal, caller.lang),
@@ -305,7 +310,7 @@ fn read_ask(
     })
 }
 
-fn made_json(edge: &Edge, made: CallbackMade) -> MadeJson {
+pub(crate) fn made_json(edge: &Edge, made: CallbackMade) -> MadeJson {
     let CallbackMade { manage, number, view, .. } = made;
     let base = edge.config.public_url.as_deref().unwrap_or_default();
     let own = format!("{base}/v1/callbacks/{}", view.id);
@@ -326,6 +331,9 @@ fn made_json(edge: &Edge, made: CallbackMade) -> MadeJson {
 
 /// `GET /v1/callbacks/{id}`.
 pub(crate) async fn show(State(edge): State<Arc<Edge>>, caller: Caller, Keyed { id, key }: Keyed) -> Response {
+    if let Some(who) = edge.staff(&key) {
+        return staff::api::show(&edge, caller.lang, who, id).await;
+    }
     let view = edge.backend.callback(id, key).await;
     answer_view(&edge, &caller, view)
 }
@@ -338,6 +346,9 @@ pub(crate) async fn change(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    if let Some(who) = edge.staff(&key) {
+        return staff::api::edit(&edge, caller.lang, who, id, &headers, body).await;
+    }
     let view = match read::<MoveJson>(&headers, body) {
         Ok(MoveJson { when, tz, hold })
             if [Some(&when), Some(&tz), hold.as_ref()].into_iter().flatten().all(|word| word.len() <= WORD_BYTES) =>
@@ -366,8 +377,25 @@ pub(crate) async fn challenge(State(edge): State<Arc<Edge>>, caller: Caller) -> 
     finish(&edge, &caller, origin.as_ref(), made.ok_or(refusal::BUG))
 }
 
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct CancelQuery {
+    /// Why: of an agent or an administrator, whose bearer token is shown.
+    #[schemars(length(max = staff::api::NOTE_BYTES))]
+    note: String,
+}
+
 /// `DELETE /v1/callbacks/{id}`: called off.
-pub(crate) async fn cancel(State(edge): State<Arc<Edge>>, caller: Caller, Keyed { id, key }: Keyed) -> Response {
+pub(crate) async fn cancel(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Keyed { id, key }: Keyed,
+    query: Result<Query<CancelQuery>, QueryRejection>,
+) -> Response {
+    if let Some(who) = edge.staff(&key) {
+        let note = query.map(|Query(CancelQuery { note })| note).unwrap_or_default();
+        return staff::api::cancel(&edge, caller.lang, who, id, note).await;
+    }
     let view = edge.backend.cancel_callback(id, key).await;
     answer_view(&edge, &caller, view)
 }
@@ -412,7 +440,7 @@ pub(crate) fn key(headers: &HeaderMap, query: KeyQuery) -> String {
     }
 }
 
-pub(super) fn read<T: for<'a> Deserialize<'a>>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+pub(crate) fn read<T: for<'a> Deserialize<'a>>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
     // A form or text/plain post needs no preflight: it would be the cross-site way in (SECURITY W2).
     if !is_json(headers) {
         return Err(refusal::JSON_EXPECTED);

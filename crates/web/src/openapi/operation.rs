@@ -38,7 +38,12 @@ pub(super) enum Key {
     None,
     /// It stands for the page's token.
     Instead,
+    /// Or a bearer token of staff.
     Required,
+    /// A bearer token of staff stands for the page's.
+    StaffInstead,
+    /// A bearer token of staff, and nothing else.
+    Staff,
 }
 
 /// A header that is read.
@@ -102,6 +107,18 @@ impl Operation {
         self.refuses(refusal::KEY)
     }
 
+    /// A page with a token, or an agent or administrator with a bearer token.
+    pub(crate) fn of_a_page_or_staff(mut self) -> Self {
+        self.key = Key::StaffInstead;
+        self.refuses(refusal::PAGE).refuses(refusal::STAFF)
+    }
+
+    /// An agent or administrator with a bearer token.
+    pub(crate) fn of_staff(mut self) -> Self {
+        self.key = Key::Staff;
+        self.refuses(refusal::STAFF)
+    }
+
     /// A page with a token, or whoever has a call-back's key.
     pub(crate) fn of_a_page_or_the_key(mut self) -> Self {
         self.key = Key::Instead;
@@ -121,6 +138,17 @@ impl Operation {
     pub(crate) fn reads<T: JsonSchema>(mut self) -> Self {
         self.body = Some(SchemaGenerator::subschema_for::<T>);
         self.refuses(refusal::BODY)
+    }
+
+    /// One body of a visitor, another of staff.
+    pub(crate) fn reads_either<A: JsonSchema, B: JsonSchema>(mut self) -> Self {
+        self.body = Some(either::<A, B>);
+        self.refuses(refusal::BODY)
+    }
+
+    /// One answer for a visitor, another for staff.
+    pub(crate) fn writes_either<A: JsonSchema, B: JsonSchema>(self, status: u16, description: &'static str) -> Self {
+        self.answers(status, description, Content::Json(either::<A, B>))
     }
 
     pub(crate) fn writes<T: JsonSchema>(self, status: u16, description: &'static str) -> Self {
@@ -164,4 +192,8 @@ impl Operation {
         }
         self
     }
+}
+
+fn either<A: JsonSchema, B: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({"anyOf": [generator.subschema_for::<A>(), generator.subschema_for::<B>()]})
 }

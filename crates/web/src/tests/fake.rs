@@ -13,9 +13,10 @@ use tokio::{
 
 use super::PATIENCE;
 use crate::{
-    AgentLogin, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, CallbackAsk, CallbackMade,
-    CallbackMove, CallbackOffer, CallbackView, Health, HealthCheck, HoldAsk, HoldView, Refusal, SlotsAsk, SlotsView,
-    TalkSession, TalkStart, VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
+    AgentLogin, AgentName, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, CallbackAsk,
+    CallbackMade, CallbackMove, CallbackOffer, CallbackView, Health, HealthCheck, HoldAsk, HoldView, NoteView,
+    QueueAsk, QueueDone, QueueView, Refusal, SlotsAsk, SlotsView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery,
+    StaffView, TalkSession, TalkStart, VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
 };
 
 /// A visitor's call as the gateway holds it.
@@ -42,6 +43,8 @@ pub(super) struct Fake {
     pub(super) released: Mutex<Vec<String>>,
     pub(super) moved_with: Mutex<Option<String>>,
     pub(super) listed_with: Mutex<String>,
+    /// What staff asked, in words.
+    pub(super) staffed: Mutex<Vec<String>>,
 }
 
 /// The one call-back of the fake book; its key is `5ec7e7`.
@@ -83,11 +86,56 @@ impl Fake {
             released: Mutex::default(),
             moved_with: Mutex::default(),
             listed_with: Mutex::default(),
+            staffed: Mutex::default(),
         }
     }
 
     pub(super) fn count_of(&self, counter: WebCounter) -> usize {
         self.counts.lock().unwrap().get(&counter).copied().unwrap_or_default()
+    }
+
+    fn note_staff(&self, what: String) {
+        self.staffed.lock().unwrap().push(what);
+    }
+
+    fn staff_view(id: &str) -> Result<StaffView, Refusal> {
+        let text = |text: &str| text.to_owned();
+        if id != "cb1" {
+            return Err(Refusal::new("not_found", 404));
+        }
+        Ok(StaffView {
+            id: text(id),
+            tenant: text("shop"),
+            queue: text("support"),
+            state: "scheduled",
+            detail: None,
+            number: text("+33 6 12 34 56 78"),
+            asap: false,
+            asked_at: text("2026-11-18T10:26:40+01:00"),
+            promised_at: text("2026-11-18T11:26:40+01:00"),
+            due_at: Some(text("2026-11-18T11:26:40+01:00")),
+            zone: text("Europe/Paris"),
+            tz: text("Europe/Paris"),
+            lang: text("fr"),
+            priority: 0,
+            purpose: "requested",
+            owner: Some(text("1001")),
+            agent: None,
+            disposition: None,
+            page_url: String::new(),
+            page_title: String::new(),
+            attempts: Vec::new(),
+            notes: vec![NoteView {
+                at: text("2026-11-18T10:30:00+01:00"),
+                by: text("admin"),
+                deed: "noted",
+                text: text("rings twice"),
+            }],
+            can_cancel: true,
+            can_change: true,
+            can_complete: true,
+            sequence: 2,
+        })
     }
 
     fn view(&self, id: &str, key: &str) -> Result<CallbackView, Refusal> {
@@ -231,6 +279,67 @@ impl Backend for Fake {
             self.view(&id, &key)?;
             self.change(|view| (view.state, view.detail, view.is_over) = ("cancelled", Some("recipient"), true));
             self.view(&id, &key)
+        })
+    }
+
+    fn agent_name(&self, login: AgentLogin) -> BoxFuture<'_, Result<String, Refusal>> {
+        Box::pin(async move {
+            let good = (login.extension.as_str(), login.password.as_str()) == ("1001", "secret");
+            good.then(|| "Claire".into()).ok_or(Refusal::new("login-refused", 401))
+        })
+    }
+
+    fn is_admin(&self, token: &str) -> bool {
+        token == "the-administrators-token"
+    }
+
+    fn staff_list(&self, who: Staff, query: StaffQuery) -> BoxFuture<'_, Result<StaffList, Refusal>> {
+        Box::pin(async move {
+            self.note_staff(format!("list {} {} {} {}", who.name(), query.tenant, query.queue, query.limit));
+            let agents = vec![AgentName { extension: "1001".into(), name: "Claire".into() }];
+            let (tenant, id, paused_note) = ("shop".into(), "support".into(), Some("admin: meeting".into()));
+            let queue = QueueView { tenant, id, paused: true, paused_note, agents, open: 1 };
+            let (callbacks, now) = (vec![Self::staff_view("cb1")?], "2026-11-18T11:00:00+01:00".into());
+            Ok(StaffList { callbacks, more: false, queues: vec![queue], now })
+        })
+    }
+
+    fn staff_show(&self, who: Staff, id: String) -> BoxFuture<'_, Result<StaffView, Refusal>> {
+        Box::pin(async move {
+            self.note_staff(format!("show {} {id}", who.name()));
+            Self::staff_view(&id)
+        })
+    }
+
+    fn staff_make(&self, who: Staff, ask: StaffAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>> {
+        Box::pin(async move {
+            if ask.number == "taken" {
+                return Err(Refusal::new("duplicate_open", 409));
+            }
+            self.note_staff(format!("make {} {ask:?}", who.name()));
+            let view = callback_view("scheduled");
+            Ok(CallbackMade { manage: "5ec7e7".into(), again: false, number: ask.number, view })
+        })
+    }
+
+    fn staff_act(
+        &self,
+        who: Staff,
+        id: String,
+        act: StaffAct,
+        note: String,
+    ) -> BoxFuture<'_, Result<StaffView, Refusal>> {
+        Box::pin(async move {
+            self.note_staff(format!("{} {id} {act:?} {note}", who.name()));
+            Self::staff_view(&id)
+        })
+    }
+
+    fn staff_queue(&self, who: Staff, ask: QueueAsk) -> BoxFuture<'_, Result<QueueDone, Refusal>> {
+        Box::pin(async move {
+            self.note_staff(format!("{} {:?} {} dry={}", who.name(), ask.act, ask.queue, ask.dry_run));
+            let next = Some("1.2".into());
+            Ok(QueueDone { tenant: "shop".into(), queue: ask.queue, paused: false, touched: 3, left_alone: 1, next })
         })
     }
 

@@ -8,7 +8,7 @@ use super::*;
 
 const ASKED: u64 = 1_767_225_600_000;
 
-fn kept() -> KeptCallback {
+pub(crate) fn kept() -> KeptCallback {
     let tags = CallTags::new(TagsDraft {
         tag: [7; 16],
         tenant: TenantId("shop".to_owned()),
@@ -37,6 +37,8 @@ fn kept() -> KeptCallback {
     callback.offer("1001").unwrap();
     callback.dial(CallId::new(0xca11), ASKED + 5_000, desk::AttemptLegs::default()).unwrap();
     callback.end_attempt(Outcome::Busy, ASKED + 9_000, &rules, Some).unwrap();
+    let (by, text) = ("1001".to_owned(), "prefers\nmornings".to_owned());
+    callback.note(desk::Note { at_unix_ms: ASKED + 10_000, by, deed: desk::Deed::Noted, text });
     KeptCallback { callback, manage: 0x5ec7e7, version: 5, lease: None }
 }
 
@@ -60,6 +62,7 @@ fn one_is_told_with_its_consent_and_its_tries() {
     for line in [
         "state     scheduled",
         "page      Your cart",
+        "noted     2026-01-01 00:00:10  by 1001  prefers mornings",
         "consent   callback-v1 version 1, 2026-01-01 00:00:00",
         "tried     2026-01-01 00:00:05  busy  agent 1001  call 0000000000000000000000000000ca11",
     ] {
@@ -72,6 +75,7 @@ fn json_has_everything_but_the_visitors_key() {
     let object = object(&kept());
     assert_eq!(object["number"], "+33612345678");
     assert_eq!(object["attempts"][0]["outcome"], "busy");
+    assert_eq!(object["notes"][0]["text"], "prefers\nmornings");
     assert_eq!(object["next"], "2026-01-01T00:03:09Z");
     assert!(!object.to_string().contains("5ec7e7"), "who reads the book may not act as the visitor");
 }

@@ -5,29 +5,47 @@ use std::ops::RangeInclusive;
 
 use toml::Spanned;
 
-use super::{Checker, text};
-use crate::config::checked::{Http, Limits, Media, Sip, Transport};
+use super::{Checker, SecretKeys, text};
+use crate::config::checked::{Http, Limits, Media, Secret, Sip, Transport};
 use crate::config::file::{self, File};
 use crate::config::problem::Problem;
 
 const HTTP_LISTEN: &str = "127.0.0.1:8080";
 const SIP_LISTEN: [(Transport, &str); 2] = [(Transport::Udp, "0.0.0.0:5060"), (Transport::Tcp, "0.0.0.0:5060")];
 const WEBRTC_LISTEN: &str = "0.0.0.0:3480";
+/// A shorter token can be guessed.
+const TOKEN_BYTES_MIN: usize = 16;
 const RTP_PORTS: RangeInclusive<u16> = 20_000..=29_999;
 
 impl Checker<'_> {
     pub(in crate::config) fn http(&mut self, http: &file::Http) -> Http {
-        let listen = match &http.listen {
-            Some(key) => self.address(key, key.get_ref(), HTTP_LISTEN),
-            None => constant(HTTP_LISTEN),
-        };
+        let listen = self.http_listen(http);
         let public_url = match &http.public_url {
             Some(key) => self.public_url(key),
             None => format!("http://{listen}"),
         };
         let proxies = http.trusted_proxies.iter().flat_map(|key| key.get_ref());
         let trusted_proxies = proxies.filter_map(|item| self.ip(item)).collect();
-        Http { listen, public_url, trusted_proxies }
+        Http { listen, public_url, trusted_proxies, admin_token: self.admin_token(http) }
+    }
+
+    pub(in crate::config) fn http_listen(&mut self, http: &file::Http) -> SocketAddr {
+        match &http.listen {
+            Some(key) => self.address(key, key.get_ref(), HTTP_LISTEN),
+            None => constant(HTTP_LISTEN),
+        }
+    }
+
+    pub(in crate::config) fn admin_token(&mut self, http: &file::Http) -> Option<Secret> {
+        let (file, env) = (&http.admin_token_file, &http.admin_token_env);
+        let token = self.secret(&SecretKeys { name: "admin_token", literal: &http.admin_token, file, env });
+        if let (Some(secret), Some(key)) = (&token, file.as_ref().or(env.as_ref()))
+            && secret.expose().len() < TOKEN_BYTES_MIN
+        {
+            let message = format!("the administrator's token has fewer than {TOKEN_BYTES_MIN} bytes");
+            self.error(key, &message, "make one with: openssl rand -hex 32");
+        }
+        token
     }
 
     /// Scheme and host, no path: the widget's modules and sockets are found from here.

@@ -47,6 +47,7 @@ pub(super) struct Clerk {
     line_up_at: Instant,
     /// What the process before this one held has been asked for.
     reclaimed: bool,
+    pauses_at: Instant,
     /// Taking nothing more.
     handed_over: bool,
     /// Who waits for the last hand to be free.
@@ -94,6 +95,7 @@ impl Clerk {
             look_at: now,
             line_up_at: now,
             reclaimed: false,
+            pauses_at: now,
             handed_over: false,
             idle: Vec::new(),
             book_lost: false,
@@ -128,6 +130,12 @@ impl Clerk {
                 self.count_open().await;
                 self.renew_at = now + RENEW_EVERY;
             }
+            if now >= self.pauses_at {
+                match self.callbacks.read_pauses().await {
+                    Ok(()) => self.pauses_at = now + LOOK_EVERY,
+                    Err(error) => self.book_fails(&error),
+                }
+            }
             if now >= self.look_at && !self.handed_over {
                 self.take_due().await;
             }
@@ -149,6 +157,11 @@ impl Clerk {
                     }
                     Some(Held::Waiting { .. }) => self.read_again(id).await,
                     None => {}
+                }
+            }
+            Word::Declined(id, agent) => {
+                if let Some(Held::InHand { words, .. }) = self.held.get(&id) {
+                    let _ending = words.try_send(HandWord::Declined(agent));
                 }
             }
             Word::Done(id, back) => self.free(id, back).await,
@@ -407,6 +420,9 @@ impl Clerk {
 
     /// Gives out one; false when there is none, or nobody to give it to.
     async fn give_one(&mut self, at: usize, line: &Line) -> bool {
+        if self.callbacks.pause_of(line).is_some() {
+            return false;
+        }
         let now = self.book_now();
         let Some(queue) = self.queues.get_mut(at).filter(|queue| queue.in_hand < line.config.at_once_max) else {
             return false;
@@ -444,13 +460,15 @@ impl Clerk {
         }
         let due = kept.callback.parts().due_unix_ms;
         let is_waited_for = now < due.saturating_add(ms(line.config.last_agent_wait));
+        // Whose it is, by the word of staff; else who knows him.
+        let owner = kept.callback.care().owner.clone();
         let turn = CallbackTurn {
             tags: kept.callback.wish().tags.clone(),
             customer: line.customer(&number),
             agent_first: line.config.agent_first,
             key_limit: line.config.key_limit,
             declined: declined.clone(),
-            last_agent: spoke.map(|extension| LastAgent { extension, is_waited_for }),
+            last_agent: owner.or(spoke).map(|extension| LastAgent { extension, is_waited_for }),
         };
         let spec = match line.context.desk.call_back(turn).await {
             Ok(spec) => spec,
@@ -485,9 +503,8 @@ impl Clerk {
     /// begins anew, for the first moment of the next day at which he may be rung; his place and his tries stay.
     async fn wait_for_budget(&mut self, id: CallbackId, line: &Line, until_unix_ms: u64) {
         let moved = self.give_back(id, |callback| {
-            let zone = callback.wish().zone.clone();
-            let at = line.allowed(&zone)(until_unix_ms).unwrap_or(until_unix_ms);
-            let clock = desk::Zone::named(&zone).ok().or_else(|| line.zone());
+            let at = line.allowed(callback)(until_unix_ms).unwrap_or(until_unix_ms);
+            let clock = desk::Zone::named(&callback.wish().zone).ok().or_else(|| line.zone());
             callback.reschedule(at, clock.and_then(|clock| desk::Wanted::at(at, &clock)))
         });
         if let Some(kept) = moved.await {
@@ -499,8 +516,8 @@ impl Clerk {
     async fn put_off(&mut self, id: CallbackId, line: &Line) {
         let now = self.book_now();
         self.give_back(id, |callback| {
-            let zone = callback.wish().zone.clone();
-            callback.put_off(now, &line.config.retry, line.allowed(&zone))
+            let allowed = line.allowed(callback);
+            callback.put_off(now, &line.config.retry, allowed)
         })
         .await;
     }
@@ -615,20 +632,21 @@ impl Late {
         if waited > ms(line.config.retry.window) {
             return Self::PastWindow;
         }
-        let chosen = callback.attempts().is_empty() && waited < ms(CHOSEN_FOR);
-        let allowed = chosen || line.allowed(&wish.zone)(now_unix_ms).is_some_and(|at| at <= now_unix_ms);
+        let his_own = callback.care().purpose == desk::Purpose::Requested;
+        let chosen = his_own && callback.attempts().is_empty() && waited < ms(CHOSEN_FOR);
+        let allowed = chosen || line.allowed(callback)(now_unix_ms).is_some_and(|at| at <= now_unix_ms);
         if allowed { Self::No } else { Self::OutsideHours }
     }
 }
 
 /// What a leased call-back has to hear first.
 fn bring_up_to_date(callback: &mut desk::Callback, line: &Line, now_unix_ms: u64) {
-    let zone = callback.wish().zone.clone();
     let rules = &line.config.retry;
     if matches!(callback.state(), CallbackState::Offered | CallbackState::Dialling | CallbackState::Connected) {
         metric::count(Metric::CallbacksTakenOver);
         warn!(callback = %callback.id(), state = callback.state().code(), "taken over from a node that died");
-        let _fits = callback.take_over(LeftBehind::Unknown, now_unix_ms, rules, line.allowed(&zone));
+        let allowed = line.allowed(callback);
+        let _fits = callback.take_over(LeftBehind::Unknown, now_unix_ms, rules, allowed);
     }
     // The rules of a zone may have changed since: the promised time on his clock is what counts.
     let wanted = callback.wish().wanted.as_ref().and_then(|wanted| wanted.reresolve().ok());

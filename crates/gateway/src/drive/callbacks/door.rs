@@ -167,12 +167,12 @@ impl Callbacks {
     }
 
     /// Where he is written to; nothing is kept of an address nobody writes to.
-    fn email(&self, typed: Option<&str>) -> Result<Option<Email>, Refusal> {
+    pub(super) fn email(&self, typed: Option<&str>) -> Result<Option<Email>, Refusal> {
         let email = typed.map(str::parse).transpose().map_err(|_| refusal::EMAIL_INVALID)?;
         Ok(email.filter(|_| self.messages.are_mailed()))
     }
 
-    fn made(&self, kept: &KeptCallback, again: bool) -> CallbackMade {
+    pub(super) fn made(&self, kept: &KeptCallback, again: bool) -> CallbackMade {
         let number = self.number(kept);
         CallbackMade {
             manage: format!("{:032x}", kept.manage),
@@ -183,7 +183,7 @@ impl Callbacks {
     }
 
     /// The same request again, by its key; a key that somebody else has used opens nothing.
-    fn same(&self, kept: KeptCallback, number: &str, session: &str) -> Result<CallbackMade, Refusal> {
+    pub(super) fn same(&self, kept: KeptCallback, number: &str, session: &str) -> Result<CallbackMade, Refusal> {
         let wish = kept.callback.wish();
         if wish.number == number && wish.tags.session == session {
             Ok(self.made(&kept, true))
@@ -192,7 +192,7 @@ impl Callbacks {
         }
     }
 
-    fn number(&self, kept: &KeptCallback) -> Option<desk::Number> {
+    pub(super) fn number(&self, kept: &KeptCallback) -> Option<desk::Number> {
         let line = self.line(&kept.callback.tenant().0, &kept.callback.queue().0)?;
         line.config.numbers.judge_again(&kept.callback.wish().number).ok()
     }
@@ -223,7 +223,7 @@ impl Callbacks {
         }
     }
 
-    async fn check_budgets(&self, line: &Line, number: &str, now: u64) -> Result<(), Refusal> {
+    pub(super) async fn check_budgets(&self, line: &Line, number: &str, now: u64) -> Result<(), Refusal> {
         let asked = self.home.callbacks_to(number.to_owned(), now.saturating_sub(DAY_MS)).await.map_err(away)?;
         if asked >= line.config.per_number_per_day_max {
             return Err(refusal::TOO_MANY_REQUESTS);
@@ -236,7 +236,7 @@ impl Callbacks {
     }
 
     /// The budgets of a day, and the numbers not to be called. These come last: who only tries numbers pays for each.
-    async fn check_shield(
+    pub(super) async fn check_shield(
         &self,
         line: &Line,
         number: &str,
@@ -436,7 +436,7 @@ fn zone(name: &str) -> Result<Zone, Refusal> {
     Zone::named(name).map_err(|_| refusal::TZ_INVALID)
 }
 
-fn when_refusal(error: WhenError) -> Refusal {
+pub(super) fn when_refusal(error: WhenError) -> Refusal {
     match error {
         WhenError::Unreadable => refusal::WHEN_INVALID,
         WhenError::Zone => refusal::TZ_INVALID,
@@ -452,7 +452,7 @@ pub(super) fn slot_refusal(refused: SlotRefusal) -> Refusal {
     }
 }
 
-fn number_refusal(refused: NumberRefusal) -> Refusal {
+pub(super) fn number_refusal(refused: NumberRefusal) -> Refusal {
     match refused {
         NumberRefusal::Required => refusal::NUMBER_REQUIRED,
         NumberRefusal::Invalid => refusal::NUMBER_INVALID,

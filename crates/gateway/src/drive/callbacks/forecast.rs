@@ -55,6 +55,10 @@ impl Callbacks {
     }
 
     fn wait(&self, line: &Line, before: impl FnOnce(&LineUp) -> Option<usize>) -> Option<Wait> {
+        // Nobody knows how long a pause lasts.
+        if self.pause_of(line).is_some() {
+            return None;
+        }
         let at = self.lines.iter().position(|known| std::ptr::eq(known, line))?;
         let view = line.context.desk.view();
         let load = view.loads.get(&line.queue)?;

@@ -31,6 +31,8 @@ const ADOPTED_MAX: usize = 4;
 pub(super) enum HandWord {
     /// The call-back was changed by somebody else, or the lease is lost.
     Touched,
+    /// This agent will not take it.
+    Declined(String),
 }
 
 /// Why a step was not written.
@@ -184,7 +186,10 @@ impl Hand {
                         return;
                     }
                 },
-                Some(HandWord::Touched) = words.recv() => self.look_again().await,
+                Some(word) = words.recv() => match word {
+                    HandWord::Touched => self.look_again().await,
+                    HandWord::Declined(agent) => self.decline(&agent),
+                },
             }
         }
     }
@@ -302,6 +307,17 @@ impl Hand {
         }
     }
 
+    /// The agent who is asked says no by his page or a program: his phone rings no longer, and the next one is asked.
+    fn decline(&self, agent: &str) {
+        if !self.dialled
+            && self.agent == agent
+            && let Some(line) = self.line()
+        {
+            info!(agent, "an agent declines a call-back");
+            line.context.calls.tell(&self.call, CallInput::HangUp(Party::Agent, HangupCause::Refused));
+        }
+    }
+
     /// What came of the offer, or of the try.
     async fn note_end(&mut self, end: &AttemptEnd) {
         let Some(rules) = self.line().map(|line| line.config.retry) else { return };
@@ -327,13 +343,14 @@ impl Hand {
     async fn settle(&mut self, outcome: Outcome) {
         let lines = std::sync::Arc::clone(&self.callbacks.lines);
         let Some(line) = lines.get(self.line) else { return };
-        let (rules, zone, now) = (line.config.retry, self.kept.callback.wish().zone.clone(), clock::unix_ms());
+        let (rules, now) = (line.config.retry, clock::unix_ms());
         let written = self
             .write_surely(|callback| {
                 if callback.state() == CallbackState::Offered {
                     callback.decline()
                 } else {
-                    callback.end_attempt(outcome, now, &rules, line.allowed(&zone))
+                    let allowed = line.allowed(callback);
+                    callback.end_attempt(outcome, now, &rules, allowed)
                 }
             })
             .await;
@@ -343,7 +360,8 @@ impl Hand {
         // Somebody took this node for dead, and doubts what is known here.
         let Ok(Some(found)) = self.callbacks.home.callback(self.id).await else { return };
         let (mut callback, call) = (found.callback, self.call);
-        if callback.settle_doubt(call, outcome, now, &rules, line.allowed(&zone)).is_ok() {
+        let allowed = line.allowed(&callback);
+        if callback.settle_doubt(call, outcome, now, &rules, allowed).is_ok() {
             let change = Change { callback, version: found.version, held: false };
             let settled = self.callbacks.home.change_callback(change).await;
             info!(outcome = outcome.code(), settled = settled.is_ok(), "a doubt is settled");

@@ -92,7 +92,14 @@ pub(super) fn house(home: &Arc<dyn Home>) -> Callbacks {
         }),
     };
     let callback = config.queues[0].callback.clone().unwrap();
-    let line = Line { tenant: "shop".to_owned(), queue: "support".to_owned(), config: callback, hours: None, context };
+    let line = Line {
+        tenant: "shop".to_owned(),
+        queue: "support".to_owned(),
+        config: callback,
+        hours: None,
+        agents: vec!["1001".to_owned()],
+        context,
+    };
     let key = NumberKey::for_this_process().unwrap();
     let shield = Arc::new(Shield::new(Arc::clone(home), key, &config));
     start(NodeId(rand::random()), shield, vec![line], Messages::new(Arc::clone(home), &config)).0
@@ -116,7 +123,7 @@ fn ask(email: Option<&str>, when: &str) -> CallbackAsk {
 }
 
 /// The `number`th slot that is at least two hours away.
-async fn slot(callbacks: &Callbacks, number: usize) -> String {
+pub(super) async fn slot(callbacks: &Callbacks, number: usize) -> String {
     let ask = web::SlotsAsk {
         tenant: "shop".to_owned(),
         queue: "support".to_owned(),
@@ -129,7 +136,7 @@ async fn slot(callbacks: &Callbacks, number: usize) -> String {
 }
 
 /// What is in the outbox, and out of it: kind and destination.
-async fn posted(home: &Arc<dyn Home>) -> Vec<(String, String)> {
+pub(super) async fn posted(home: &Arc<dyn Home>) -> Vec<(String, String)> {
     let far = u64::MAX / 4;
     let mut found = Vec::new();
     for Message { id, kind, destination, .. } in home.claim_messages(far, far, 100).await.unwrap() {
@@ -140,7 +147,7 @@ async fn posted(home: &Arc<dyn Home>) -> Vec<(String, String)> {
     found
 }
 
-fn both(kind: &str) -> Vec<(String, String)> {
+pub(super) fn both(kind: &str) -> Vec<(String, String)> {
     ["mail", "webhook.shop"].map(|to| (kind.to_owned(), to.to_owned())).to_vec()
 }
 
@@ -155,7 +162,7 @@ fn to(when: &str, hold: Option<String>) -> web::CallbackMove {
 }
 
 /// Another visitor, with another number.
-fn ask_of(number: usize, when: &str, hold: Option<String>) -> CallbackAsk {
+pub(super) fn ask_of(number: usize, when: &str, hold: Option<String>) -> CallbackAsk {
     CallbackAsk {
         number: format!("06 12 34 57 {number:02}"),
         request_key: None,

@@ -31,7 +31,7 @@ fn buckets_rise() {
 
 #[test]
 fn labels_name_no_person() {
-    let allowed = ["version", "cause", "reason", "trunk", "event", "check", "outcome", "state", "by", "came"];
+    let allowed = ["version", "cause", "reason", "trunk", "event", "check", "outcome", "state", "by", "came", "queue"];
     assert!(Metric::ALL.iter().filter_map(|metric| metric.label()).all(|label| allowed.contains(&label)));
 }
 

@@ -2,7 +2,7 @@
 -- KEYS: its hash, waiting, wake, open, open of tenant, promised, holds of tenant, own hold
 -- ARGV: id, version it was made from, does its lease go on, is it over, due, asked, promised, then of the seat it claims:
 --   time (empty: the server's), queue, from (empty: it claims none), to, own hold, seats as the caller saw them; then
---   fields and values
+--   fields and values, its queue first
 -- Gives 'missing', 'stale' and what is kept, 'seats' and how they are, when that is not what the caller saw, or 'done' and
 -- the fields that are not the caller's.
 local was = redis.call('HGET', KEYS[1], 'change')
@@ -19,6 +19,12 @@ if ARGV[10] ~= '' then
   redis.call('DEL', KEYS[8])
 end
 
+-- Handed to another queue: no seat of the old one is its any more.
+local before = redis.call('HGET', KEYS[1], 'queue')
+if before and before ~= ARGV[15] then
+  local function escaped(part) return (part:gsub('[%%:]', { ['%'] = '%25', [':'] = '%3A' })) end
+  redis.call('ZREM', KEYS[6]:sub(1, -1 - #escaped(ARGV[15])) .. escaped(before), ARGV[1])
+end
 redis.call('HSET', KEYS[1], unpack(ARGV, 14))
 redis.call('HINCRBY', KEYS[1], 'change', 1)
 local wake = ARGV[5]

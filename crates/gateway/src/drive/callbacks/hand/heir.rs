@@ -40,8 +40,12 @@ impl Hand {
         let left = self.end_legs(dialled_unix_ms).await;
         let lines = std::sync::Arc::clone(&self.callbacks.lines);
         let line = lines.get(self.line)?;
-        let (rules, zone, now) = (line.config.retry, self.kept.callback.wish().zone.clone(), clock::unix_ms());
-        self.write_surely(|callback| callback.take_over(left, now, &rules, line.allowed(&zone))).await;
+        let (rules, now) = (line.config.retry, clock::unix_ms());
+        self.write_surely(|callback| {
+            let allowed = line.allowed(callback);
+            callback.take_over(left, now, &rules, allowed)
+        })
+        .await;
         let last = self.kept.callback.attempts().last().and_then(|last| last.outcome);
         if let Some(outcome) = last {
             metric::count_with(Metric::CallbackAttempts, outcome.code());

@@ -153,6 +153,7 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
         tenant: queue.tenant.clone(),
         queue: queue.id.clone(),
         config: queue.callback.clone().unwrap(),
+        agents: Vec::new(),
         hours: queue.hours.clone(),
         context,
     }
