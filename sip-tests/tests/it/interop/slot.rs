@@ -120,6 +120,9 @@ fn a_slot_is_held_confirmed_by_mail_and_webhook_and_kept_to_the_second() {
     let gateway = Gateway::start_ahead(&folder, address(SCENE, 1), &more, ahead(AT_LEISURE)).unwrap();
     let mut agent = seat(&folder.join("agent"), setting);
 
+    // What it heard of the gateway before is old.
+    let page = visitor.act("eval location.href").unwrap();
+    visitor.act(&format!("goto {}", page["value"].as_str().unwrap())).unwrap();
     let link = fill(&mut visitor);
     let scheduled = receiver.next(SOON).unwrap();
     check_signature(&scheduled);
