@@ -66,6 +66,8 @@ pub struct AgentConfig {
     pub extension: String,
     /// The name visitors see.
     pub name: String,
+    /// What he can do; a language by its code, `fr`.
+    pub skills: Vec<String>,
     /// Calls at once: 1 for a person, more for an answering program such as the demo's echo.
     pub max_calls: usize,
 }

@@ -158,7 +158,7 @@ impl Desk {
         if !tags.session.is_empty() && sessions.any(|session| *session == tags.session) {
             return Err(Refusal::TooMany(Bound::Session));
         }
-        let second = self.candidates(&tags.queue, now)?;
+        let second = self.candidates(&tags.queue, &tags.language, now)?;
         self.budgets.take(source);
         let first = LegSpec { kind: LegKind::Browser, ring_limit: Duration::ZERO };
         Ok(self.start(Plan::Talk, tags, first, second, Some(source), now))
@@ -170,7 +170,8 @@ impl Desk {
             return Err(Refusal::Closed);
         }
         let queue = self.open_queue(&turn.tags.queue, now)?;
-        let known = Known { last_agent: turn.last_agent.as_ref(), declined: &turn.declined };
+        let (last_agent, language) = (turn.last_agent.as_ref(), turn.tags.language.as_str());
+        let known = Known { last_agent, language, declined: &turn.declined };
         let agents = routing::candidates(queue, &self.agents, known)?;
         let (plan, first, second) = if turn.agent_first {
             let agent = agents.into_iter().next().ok_or(Refusal::NoAgent)?;
@@ -344,7 +345,7 @@ impl Desk {
 
     /// Whether a visitor could talk now in this queue.
     pub fn availability(&self, queue: &QueueId, now: Now) -> Availability {
-        let answer = if self.accepting { self.candidates(queue, now) } else { Err(Refusal::Closed) };
+        let answer = if self.accepting { self.candidates(queue, "", now) } else { Err(Refusal::Closed) };
         answer.map_or_else(Availability::Not, |_| Availability::TalkNow)
     }
 
@@ -356,7 +357,7 @@ impl Desk {
     }
 
     /// Who would be tried for this queue, or why nobody.
-    fn candidates(&self, queue: &QueueId, now: Now) -> Result<Vec<LegSpec>, Refusal> {
+    fn candidates(&self, queue: &QueueId, language: &str, now: Now) -> Result<Vec<LegSpec>, Refusal> {
         let queue = self.open_queue(queue, now)?;
         let waiting = self
             .calls
@@ -366,7 +367,7 @@ impl Desk {
         if waiting >= queue.max_waiting {
             return Err(Refusal::TooMany(Bound::Queue));
         }
-        routing::candidates(queue, &self.agents, Known::default())
+        routing::candidates(queue, &self.agents, Known { language, ..Known::default() })
     }
 
     /// A queue that may have one more call now.

@@ -1,4 +1,5 @@
-//! Who is rung for a queue: present, free; for a customer who is known, first the agent who knows him; then longest idle.
+//! Who is rung for a queue: present, free; for a customer who is known, first the agent who knows him;
+//! then who has his language; then longest idle.
 
 use call::{LegKind, LegSpec, MAX_CANDIDATES};
 
@@ -19,6 +20,8 @@ pub struct LastAgent {
 pub(crate) struct Known<'a> {
     /// Who spoke with him last.
     pub(crate) last_agent: Option<&'a LastAgent>,
+    /// His language, as his page says it: `fr-FR`.
+    pub(crate) language: &'a str,
     /// Who would not take this call: asked after all others.
     pub(crate) declined: &'a [String],
 }
@@ -26,6 +29,12 @@ pub(crate) struct Known<'a> {
 impl Known<'_> {
     fn has_declined(&self, agent: &Agent) -> bool {
         self.declined.contains(&agent.config.extension)
+    }
+
+    /// The agent has his language among his skills.
+    fn is_understood_by(&self, agent: &Agent) -> bool {
+        let language = self.language.split(['-', '_']).next().unwrap_or_default();
+        !language.is_empty() && agent.config.skills.iter().any(|skill| skill.eq_ignore_ascii_case(language))
     }
 
     fn spoke_with(&self, agent: &Agent) -> bool {
@@ -48,7 +57,11 @@ pub(crate) fn candidates(queue: &Queue, agents: &[Agent], known: Known<'_>) -> R
                 return Err(Refusal::AgentBusy);
             }
             // Stable: of two idle equally long the one first in the configuration.
-            free.sort_by_key(|agent| (known.has_declined(agent), !known.spoke_with(agent), agent.idle_since));
+            let order = |agent: &&Agent| {
+                let (spoke, understands) = (known.spoke_with(agent), known.is_understood_by(agent));
+                (known.has_declined(agent), !spoke, !understands, agent.idle_since)
+            };
+            free.sort_by_key(order);
             let kinds = free.into_iter().map(|agent| LegKind::Agent { extension: agent.config.extension.clone() });
             let legs: Vec<LegSpec> = kinds.take(MAX_CANDIDATES).map(leg).collect();
             if legs.is_empty() { Err(Refusal::NoAgent) } else { Ok(legs) }

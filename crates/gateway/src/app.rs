@@ -502,9 +502,15 @@ fn desk_config(config: &Config, tenant: &str, queues: Vec<Queue>) -> DeskConfig 
         .agents
         .iter()
         .filter(|agent| serves(config, &agent.extension, tenant))
-        .map(|agent| AgentConfig { extension: agent.extension.clone(), name: agent.name.clone(), max_calls: 1 })
+        .map(|agent| AgentConfig {
+            extension: agent.extension.clone(),
+            name: agent.name.clone(),
+            skills: agent.skills.clone(),
+            max_calls: 1,
+        })
         .collect();
-    agents.push(AgentConfig { extension: ECHO.to_owned(), name: "Echo".to_owned(), max_calls: ECHO_CALLS_MAX });
+    let (extension, name) = (ECHO.to_owned(), "Echo".to_owned());
+    agents.push(AgentConfig { extension, name, skills: Vec::new(), max_calls: ECHO_CALLS_MAX });
     DeskConfig {
         tenant: TenantId(tenant.to_owned()),
         queues,

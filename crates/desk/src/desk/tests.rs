@@ -32,6 +32,7 @@ fn config() -> DeskConfig {
     let person = |extension: &str| AgentConfig {
         extension: extension.to_owned(),
         name: format!("Agent {extension}"),
+        skills: Vec::new(),
         max_calls: 1,
     };
     let pbx = QueueTarget::Trunk { trunk: "pbx".into(), uri: "600".to_owned() };
@@ -430,7 +431,12 @@ fn nobody_is_waited_for_who_will_not_come_or_would_not_take_it() {
 #[test]
 fn the_agent_who_knows_him_is_found_among_more_than_can_be_tried() {
     let many: Vec<String> = (0..40).map(|number| format!("2{number:03}")).collect();
-    let person = |extension: &String| AgentConfig { extension: extension.clone(), name: String::new(), max_calls: 1 };
+    let person = |extension: &String| AgentConfig {
+        extension: extension.clone(),
+        name: String::new(),
+        skills: Vec::new(),
+        max_calls: 1,
+    };
     let extensions: Vec<&str> = many.iter().map(String::as_str).collect();
     let config = DeskConfig {
         queues: vec![queue("support", &extensions, None)],
@@ -447,6 +453,34 @@ fn the_agent_who_knows_him_is_found_among_more_than_can_be_tried() {
     let order: Vec<&str> = spec.second.iter().filter_map(|leg| leg.kind.extension()).collect();
     assert_eq!(order.len(), call::MAX_CANDIDATES);
     assert_eq!(order[..3], ["2039", "2000", "2001"], "then who is idle longest");
+}
+
+#[test]
+fn whoever_has_the_visitors_language_is_asked_first_and_the_others_after_him() {
+    let mut config = config();
+    config.agents[2].skills = vec!["returns".to_owned(), "FR".to_owned()];
+    let order = |bench: &mut Bench, language: &str| {
+        bench.sessions += 1;
+        bench.pass(1);
+        let request = TalkRequest { language: language.to_owned(), ..bench.request("support") };
+        let spec = bench.desk.talk(request, bench.now).unwrap();
+        bench.desk.forget(&spec.id, bench.now);
+        spec.second.iter().filter_map(|leg| leg.kind.extension().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    for (language, expected) in [
+        ("fr-FR", ["1003", "1001", "1002"]),
+        ("fr", ["1003", "1001", "1002"]),
+        ("en", ["1001", "1002", "1003"]),
+        ("", ["1001", "1002", "1003"]),
+    ] {
+        assert_eq!(order(&mut Bench::new(config.clone()), language), expected, "{language:?}");
+    }
+    // Who spoke with the customer before goes before the language, and who would not take it after all.
+    let mut bench = Bench::new(config);
+    let known = CallbackTurn { last_agent: last("1002", false), declined: vec!["1003".to_owned()], ..turn(false) };
+    let spec = bench.desk.call_back(known, bench.now).unwrap();
+    let agents: Vec<&str> = spec.second.iter().filter_map(|leg| leg.kind.extension()).collect();
+    assert_eq!(agents, ["1002", "1001", "1003"]);
 }
 
 #[test]

@@ -422,6 +422,8 @@ pub struct Agent {
     pub extension: String,
     /// Shown to the visitor.
     pub name: String,
+    /// What he can do, languages among it.
+    pub skills: Vec<String>,
     /// For REGISTER and for the agents' page.
     pub password: Secret,
 }

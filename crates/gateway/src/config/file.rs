@@ -130,6 +130,7 @@ pub(super) struct Queue {
     pub(super) tenant: Key<String>,
     pub(super) dial: Key<String>,
     pub(super) agents: Key<Vec<Spanned<String>>>,
+    pub(super) skills: Key<Vec<Spanned<String>>>,
     pub(super) seat: Key<String>,
     pub(super) ring_limit_s: Key<i64>,
     pub(super) waiting_max: Key<i64>,
@@ -201,6 +202,7 @@ pub(super) struct Hours {
 pub(super) struct Agent {
     pub(super) extension: Key<String>,
     pub(super) name: Key<String>,
+    pub(super) skills: Key<Vec<Spanned<String>>>,
     pub(super) password: Key<String>,
     pub(super) password_file: Key<String>,
     pub(super) password_env: Key<String>,

@@ -101,7 +101,6 @@ fn describe(text: &str, path: &str, message: &str, span: Range<usize>) -> Proble
 /// Keys an administrator may look for that this version does not have.
 fn absent(key: &str) -> Option<&'static str> {
     match key {
-        "skills" => Some("skills are not in this version: the agent free for longest rings; leave it out"),
         "dejitter" => Some("the gateway relays on arrival and has no buffer to set; leave it out"),
         "tls" | "certificate" | "cert" | "key" => Some("TLS ends at the reverse proxy in front; see README.md"),
         _ => None,

@@ -142,10 +142,7 @@ fn broken_syntax_is_placed_and_nothing_is_guessed_after_it() {
 #[test]
 fn absent_features_are_named() {
     check_one("[sip]\ntls = true", "TLS ends at the reverse proxy in front");
-    check_one(
-        "[[queue]]\nid = \"q\"\ntenant = \"shop\"\ndial = \"echo\"\nskills = []",
-        "skills are not in this version",
-    );
+    check_one("[media]\ndejitter = true", "the gateway relays on arrival");
 }
 
 #[test]
@@ -478,6 +475,36 @@ fn holidays_and_exceptions_close_and_open_the_queue() {
     let asked =
         ["2026-07-14T10:30+02:00", "2026-07-14T15:00+02:00", "2026-07-15T10:00+02:00", "2026-05-25T10:00+02:00"];
     assert_eq!(asked.map(open), [true, false, false, false]);
+}
+
+#[test]
+fn a_queue_rings_those_of_its_agents_who_have_its_skills() {
+    let people = |skills: &str| {
+        let agent = |extension: &str, skills: &str| {
+            format!("[[agent]]\nextension = \"{extension}\"\npassword_file = \"agent-1001\"\nskills = {skills}\n")
+        };
+        let agents = [agent("2001", "[\"fr\"]"), agent("2002", "[\"fr\", \"returns\"]")].concat();
+        format!(
+            "{agents}[[queue]]\nid = \"back\"\ntenant = \"shop\"\nagents = [\"1001\", \"2001\", \"2002\"]\nskills = {skills}\n"
+        )
+    };
+    let rung = |skills: &str| {
+        let config = examine(&format!("{}{SMALL}", people(skills))).config.unwrap();
+        let QueueTarget::Agents { extensions, .. } = config.queues[0].target.clone() else { panic!() };
+        extensions
+    };
+    assert_eq!(rung("[\"fr\"]"), ["2001", "2002"]);
+    assert_eq!(rung("[\"returns\", \"fr\"]"), ["2002"]);
+    assert_eq!(rung("[]"), ["1001", "2001", "2002"]);
+    check_one(&people("[\"return\"]"), "no agent of this queue has the skill `return`");
+    let alone = "[[queue]]\nid = \"a\"\ntenant = \"shop\"\ndial = \"echo\"\nskills = [\"fr\"]";
+    check_one(alone, "this one lists none");
+    let apart = people("[\"fr\", \"returns\"]").replace("[\"fr\", \"returns\"]\n[[queue]]", "[\"returns\"]\n[[queue]]");
+    check_one(&apart, "no agent of this queue has all of these skills");
+    check_one(
+        "[[agent]]\nextension = \"2001\"\npassword_file = \"agent-1001\"\nskills = [\"a b\"]",
+        "cannot be a skill",
+    );
 }
 
 #[test]

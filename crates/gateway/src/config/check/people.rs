@@ -114,9 +114,48 @@ impl Checker<'_> {
                 None => extension.clone(),
             };
             let password = self.password(agent, &place, &extension);
-            checked.push(Agent { extension, name, password });
+            let skills = self.skills(agent);
+            checked.push(Agent { extension, name, skills, password });
         }
         checked
+    }
+
+    fn skills(&mut self, agent: &file::Agent) -> Vec<String> {
+        let mut skills: Vec<String> = Vec::new();
+        for item in agent.skills.as_ref().map(|key| key.get_ref().as_slice()).unwrap_or_default() {
+            self.name(item, "a skill");
+            self.double(item, "skill of this agent", skills.contains(item.get_ref()));
+            skills.push(item.get_ref().clone());
+        }
+        skills
+    }
+
+    /// Those of these agents who have every skill the queue wants.
+    fn skilled(&mut self, file: &File, queue: &file::Queue, extensions: Vec<String>) -> Vec<String> {
+        let Some(wanted) = &queue.skills else { return extensions };
+        let skills_of = |extension: &str| -> Vec<&str> {
+            let is_he = |agent: &&file::Agent| agent.extension.as_ref().is_some_and(|key| key.get_ref() == extension);
+            let his = file.agent.iter().map(Spanned::get_ref).find(is_he).and_then(|agent| agent.skills.as_ref());
+            his.map(|key| key.get_ref().iter().map(|item| item.get_ref().as_str()).collect()).unwrap_or_default()
+        };
+        let all: Vec<&str> = extensions.iter().flat_map(|extension| skills_of(extension)).collect();
+        for item in wanted.get_ref() {
+            if !all.contains(&item.get_ref().as_str()) {
+                let help = suggest::mend(item.get_ref(), all.clone(), "write it among the `skills` of an [[agent]]");
+                self.error(item, &format!("no agent of this queue has the skill `{}`", item.get_ref()), &help);
+            }
+        }
+        let has_all = |extension: &String| {
+            let his = skills_of(extension);
+            wanted.get_ref().iter().all(|item| his.contains(&item.get_ref().as_str()))
+        };
+        let skilled: Vec<String> = extensions.iter().filter(|extension| has_all(extension)).cloned().collect();
+        let each_is_had = wanted.get_ref().iter().all(|item| all.contains(&item.get_ref().as_str()));
+        if skilled.is_empty() && each_is_had && !extensions.is_empty() {
+            let help = "take a skill from the list, or give all of them to one agent";
+            self.error(wanted, "no agent of this queue has all of these skills: it would ring nobody", help);
+        }
+        skilled
     }
 
     fn password(
@@ -201,6 +240,13 @@ impl Checker<'_> {
         if let (Some(seat), None) = (&queue.seat, &queue.agents) {
             self.error(seat, "`seat` says where agents answer, and this queue lists none", "leave it out");
         }
+        if let (Some(skills), None) = (&queue.skills, &queue.agents) {
+            self.error(
+                skills,
+                "`skills` says which of its agents a queue rings, and this one lists none",
+                "leave it out",
+            );
+        }
         match (&queue.dial, &queue.agents) {
             (Some(dial), Some(_)) => {
                 self.error(
@@ -251,7 +297,7 @@ impl Checker<'_> {
                 Seat::Any
             }
         };
-        QueueTarget::Agents { extensions, seat }
+        QueueTarget::Agents { extensions: self.skilled(file, queue, extensions), seat }
     }
 
     /// `echo` or `sip:USER@TRUNK`
