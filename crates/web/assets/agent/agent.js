@@ -3,6 +3,7 @@
 import { chooseLanguage } from '../widget/language.js';
 import { Trouble } from '../widget/trouble.js';
 import { speaker as widgetSpeaker } from '../widget/words.js';
+import { Backs } from './backs.js';
 import { Board, byId, translate } from './board.js';
 import { Link } from './link.js';
 import { Bell, Phone } from './phone.js';
@@ -31,6 +32,7 @@ let current;
 let link;
 
 const bell = new Bell();
+const backs = new Backs(say, language);
 const board = new Board(say, language, (what, call) => ({ answer, decline, mute, hangUp })[what](call));
 
 function start() {
@@ -76,6 +78,7 @@ function setBusy(busy) {
 /** @param {Trouble} [trouble]  why we are back at the door */
 function showDoor(trouble) {
   forgetCalls();
+  backs.leave();
   ready = wanted = false;
   link = undefined;
   byId('desk').hidden = true;
@@ -96,6 +99,7 @@ function welcome(message) {
   byId('name').textContent = name;
   byId('own-extension').textContent = message.extension;
   showLink(true);
+  if (link?.credentials) backs.enter(link.credentials);
   if (wanted) link?.send({ type: 'ready', on: true });
   show();
 }

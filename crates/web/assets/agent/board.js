@@ -48,7 +48,7 @@ function put(node, text) {
  * @param {string} name
  * @returns {HTMLElement}
  */
-const part = (root, name) => /** @type {HTMLElement} */ (root.querySelector(`[data-is="${name}"]`));
+export const part = (root, name) => /** @type {HTMLElement} */ (root.querySelector(`[data-is="${name}"]`));
 
 /** Fills in the words of a part of the page. @param {ParentNode} root @param {Say} say */
 export function translate(root, say) {
@@ -58,7 +58,7 @@ export function translate(root, say) {
 }
 
 /** @param {string} id @param {Say} say @returns {HTMLElement} */
-function copy(id, say) {
+export function copy(id, say) {
   const template = /** @type {HTMLTemplateElement} */ (document.getElementById(id));
   const node = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
   translate(node, say);

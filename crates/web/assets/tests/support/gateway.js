@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Callbacks } from './callbacks.js';
+import { StaffBook } from './staff.js';
 import { ServerSocket } from './socket.js';
 
 const ASSETS = fileURLToPath(new URL('../../', import.meta.url));
@@ -18,6 +19,7 @@ export class Gateway {
     /** @type {{ tenant: string, queue: string }[]} */
     this.tokens = [];
     this.callbacks = new Callbacks();
+    this.staff = new StaffBook();
     this.reset();
     /** Pages made up by a test: path, then headers and body. @type {Map<string, { headers?: Record<string, string>, body: string }>} */
     this.pages = new Map();
@@ -34,6 +36,7 @@ export class Gateway {
     this.refusal = /** @type {null | { status: number, code: string, sentence: string }} */ (null);
     this.availability = /** @type {Record<string, unknown>} */ ({ talk_now: true });
     this.callbacks.reset();
+    this.staff.reset();
   }
 
   async start() {
@@ -76,6 +79,7 @@ export class Gateway {
       return json(200, { token: 'a'.repeat(32), expires_in_s: 180 });
     }
     if (url.pathname === '/v1/availability') return json(200, this.availability);
+    if (await this.staff.serve(request, url, json, response)) return undefined;
     if (await this.callbacks.serve(request, response, url, json)) return undefined;
     const page = this.pages.get(url.pathname);
     if (page) return response.writeHead(200, { 'content-type': TYPES['.html'], ...page.headers }).end(page.body);
