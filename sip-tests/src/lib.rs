@@ -3,6 +3,7 @@
 pub mod baresip;
 pub mod crowd;
 pub mod data;
+pub mod detour;
 pub mod fuzz;
 pub mod gateway;
 pub mod kamailio;

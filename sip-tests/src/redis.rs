@@ -1,7 +1,8 @@
 //! A real Redis, alone on a port of its own.
 
 use std::fs;
-use std::net::{IpAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -43,6 +44,28 @@ impl Redis {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(Self { running, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, PORT)
+    }
+
+    /// Says a command to it; what it answers.
+    ///
+    /// # Errors
+    /// When it does not answer within five seconds.
+    pub fn say(&self, words: &str) -> Result<String, String> {
+        let talk = || -> std::io::Result<String> {
+            let mut line = TcpStream::connect(self.address())?;
+            line.set_read_timeout(Some(Duration::from_secs(5)))?;
+            line.write_all(format!("{words}\r\n").as_bytes())?;
+            let mut answer = [0; 4_096];
+            let length = line.read(&mut answer)?;
+            Ok(String::from_utf8_lossy(answer.get(..length).unwrap_or_default()).into_owned())
+        };
+        talk().map_err(|error| format!("redis does not answer {words}: {error}"))
     }
 
     /// Its address for `[store] url`.

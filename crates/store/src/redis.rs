@@ -35,6 +35,7 @@ mod link;
 mod outbox;
 mod pauses;
 mod refusal;
+mod row;
 mod seats;
 mod shield;
 
@@ -84,7 +85,7 @@ pub struct RedisOptions {
     pub max_waiting: usize,
     /// How often this process says that it lives; it is believed to be dead after three times that. Default 10 s.
     pub heartbeat: Duration,
-    /// So many call-backs are kept; those that are over make room, the oldest first. Default 1,000,000 (about 3 kB each).
+    /// So many call-backs are kept; those that are over make room, the oldest first. Default 1,000,000 (about 2.3 kB each).
     pub max_callbacks: u64,
     /// So many calls that have ended are kept; the oldest make room. Default 1,000,000 (about 2 kB each).
     pub max_calls: u64,

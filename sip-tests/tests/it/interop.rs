@@ -1,5 +1,6 @@
 //! Real peers: Chromium, baresip, the release binary. Run with `RUN_SLOW_TESTS=1` (`make test` does).
 
+mod book_away;
 mod callback;
 mod chaos;
 mod console;
@@ -9,6 +10,7 @@ mod garbage;
 mod leaks;
 mod nat;
 mod phones;
+mod rush;
 mod scene;
 mod sipp;
 mod slot;

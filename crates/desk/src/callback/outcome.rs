@@ -19,6 +19,8 @@ pub struct AttemptEnd {
     pub answered: bool,
     /// Our side ended it before the customer answered: the agent hung up, the gateway was told to end.
     pub agent_left: bool,
+    /// Here was no room for the call: no port, no place in a queue. It says nothing about anybody.
+    pub no_room: bool,
     /// How long they talked; `None` when nobody answered.
     pub talk: Option<Duration>,
     /// A machine answered.

@@ -127,8 +127,17 @@ struct Back {
     kept: KeptCallback,
     /// Agents who would not take it.
     declined: Vec<String>,
-    /// Not at once.
-    pause: bool,
+    rest: Rest,
+}
+
+/// Who is not given out again at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Rest {
+    Nobody,
+    /// The store did not take a step of his.
+    Him,
+    /// There was no room for his call: whoever went before him now would only be luckier than he.
+    TheQueue,
 }
 
 /// The call-backs as others see them.

@@ -10,10 +10,10 @@ use redis::{Script, ScriptInvocation};
 
 use super::keys::{key, prefix};
 use super::link::Session;
+use super::row;
 use super::seats::Seat;
 use super::{LeaseClock, PAGE, Written, damaged, newest};
 use crate::callback::{LAST_TO, keeps_lease, ms, wake};
-use crate::callback_row::{self, VERSION};
 use crate::{
     Added, CallbackQuery, Change, Changed, KeptCallback, Lease, Moved, NewCallback, NodeId, SeatClaim, StoreError,
 };
@@ -43,7 +43,7 @@ const ROOM_TRIES: u32 = 8;
 /// A row that cannot be read is put aside for an hour: it must not stop the others.
 const ASIDE_MS: u64 = 3_600_000;
 
-/// What a kept call-back is read from; the scripts give the same, in this order.
+/// What a kept call-back is read from; the scripts give the same, in this order. The id is the key's: older rows have it too.
 const FIELDS: [&str; 7] = ["id", "manage", "change", "node", "until", "version", "row"];
 type Fields = Vec<Option<String>>;
 
@@ -145,12 +145,12 @@ fn added(new: &NewCallback, seat: Option<&Seat>, max_callbacks: u64) -> Result<S
     script.arg(callback.id().to_string()).arg(u8::from(is_over)).arg(wake(callback, None).unwrap_or(0));
     script.arg(wish.asked_unix_ms).arg(wish.promised_unix_ms).arg(max_callbacks).arg(prefix("callback"));
     Seat::args(seat, &mut script);
-    script.arg("id").arg(callback.id().to_string()).arg("manage").arg(hex(new.manage)).arg("change").arg(1);
-    script.arg("tenant").arg(tenant).arg("queue").arg(&callback.queue().0).arg("number").arg(&wish.number);
+    // Each field costs more than its text: what the row says stands nowhere else, but the queue, which a script must know.
+    script.arg("queue").arg(&callback.queue().0).arg("manage").arg(hex(new.manage)).arg("change").arg(1);
     request.iter().for_each(|request| {
         script.arg("request").arg(request);
     });
-    script.arg("version").arg(VERSION).arg("row").arg(encode(callback)?);
+    script.arg("row").arg(encode(callback)?);
     Ok(script)
 }
 
@@ -158,12 +158,18 @@ fn added(new: &NewCallback, seat: Option<&Seat>, max_callbacks: u64) -> Result<S
 async fn forget(session: &Session, id: &str) -> Result<(), StoreError> {
     let hash = key(&["callback", id]);
     let mut command = redis::cmd("HMGET");
-    command.arg(&hash).arg(&["tenant", "number", "request"]);
-    let (tenant, number, request): (Option<String>, Option<String>, Option<String>) = session.command(&command).await?;
-    let tenant = tenant.unwrap_or_default();
+    command.arg(&hash).arg(&["tenant", "number", "request", "version", "row"]);
+    let fields: Fields = session.command(&command).await?;
+    // A row that cannot be read any more may be an older one: then they stand beside it.
+    let (tenant, number) = match row::decode(text(&fields, 3).parse().unwrap_or(0), text(&fields, 4)) {
+        Ok(callback) => (callback.tenant().0.clone(), callback.wish().number.clone()),
+        Err(_) => (text(&fields, 0).to_owned(), text(&fields, 1).to_owned()),
+    };
     let mut script = FORGET.key(hash);
-    script.key(request.map_or_else(String::new, |request| key(&["request", &tenant, &request])));
-    script.key(key(&["asked"])).key(key(&["asked", &tenant])).key(key(&["number", &number.unwrap_or_default()]));
+    script.key(
+        fields.get(2).and_then(Option::as_ref).map_or_else(String::new, |request| key(&["request", &tenant, request])),
+    );
+    script.key(key(&["asked"])).key(key(&["asked", &tenant])).key(key(&["number", &number]));
     script.key(key(&["open"])).arg(id);
     session.script::<u64>(&script).await.map(|_| ())
 }
@@ -208,7 +214,7 @@ async fn change_with(session: &Session, change: &Change, seat: Option<&mut Seat>
     script.arg(u8::from(callback.state().is_over())).arg(wake(callback, None).unwrap_or(0));
     script.arg(callback.wish().asked_unix_ms).arg(callback.wish().promised_unix_ms);
     Seat::args(seat.as_deref(), &mut script);
-    script.arg("queue").arg(&callback.queue().0).arg("version").arg(VERSION).arg("row").arg(encode(callback)?);
+    script.arg("queue").arg(&callback.queue().0).arg("row").arg(encode(callback)?);
     let (what, fields): (String, Fields) = session.script(&script).await?;
     match what.as_str() {
         "done" => {
@@ -330,10 +336,11 @@ pub(super) async fn renew(
 /// One call-back.
 pub(super) async fn one(session: &Session, id: CallbackId) -> Result<Option<KeptCallback>, StoreError> {
     let hash = key(&["callback", &id.to_string()]);
-    let fields: Fields = session.command(redis::cmd("HMGET").arg(hash).arg(&FIELDS)).await?;
+    let mut fields: Fields = session.command(redis::cmd("HMGET").arg(hash).arg(&FIELDS)).await?;
     if fields.iter().all(Option::is_none) {
         return Ok(None);
     }
+    name(&mut fields, &id.to_string());
     promised_one(session, &fields).map(Some)
 }
 
@@ -388,7 +395,10 @@ async fn read(session: &Session, ids: &[String]) -> Result<Vec<KeptCallback>, St
         }
         let rows: Vec<Fields> = session.pipeline(&commands).await?;
         // One that is gone since has no fields.
-        found.extend(rows.iter().filter(|row| row.iter().any(Option::is_some)).filter_map(|row| kept(session, row)));
+        for (id, mut fields) in page.iter().zip(rows).filter(|(_, fields)| fields.iter().any(Option::is_some)) {
+            name(&mut fields, id);
+            found.extend(kept(session, &fields));
+        }
     }
     Ok(found)
 }
@@ -426,7 +436,7 @@ fn promised_one(session: &Session, fields: &Fields) -> Result<KeptCallback, Stor
 
 fn kept(session: &Session, fields: &Fields) -> Option<KeptCallback> {
     let (manage, version, lease) = beside(fields);
-    match callback_row::decode(text(fields, 5).parse().unwrap_or(0), text(fields, 6)) {
+    match row::decode(text(fields, 5).parse().unwrap_or(0), text(fields, 6)) {
         Ok(callback) => Some(KeptCallback { callback, manage, version, lease }),
         Err(why) => {
             session.0.counters.unreadable(text(fields, 0), &why);
@@ -443,12 +453,19 @@ fn beside(fields: &Fields) -> (u128, u64, Option<Lease>) {
     (bits(text(fields, 1)).unwrap_or_default(), text(fields, 2).parse().unwrap_or(0), lease)
 }
 
+/// Says whose fields they are.
+fn name(fields: &mut Fields, id: &str) {
+    if let Some(first) = fields.first_mut() {
+        *first = Some(id.to_owned());
+    }
+}
+
 fn text(fields: &Fields, index: usize) -> &str {
     fields.get(index).and_then(Option::as_deref).unwrap_or_default()
 }
 
 fn encode(callback: &Callback) -> Result<String, StoreError> {
-    callback_row::encode(callback).map_err(damaged)
+    row::encode(callback).map_err(damaged)
 }
 
 fn hex(bits: u128) -> String {

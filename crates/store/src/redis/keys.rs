@@ -1,7 +1,7 @@
 //! The names of keys. All begin with `passerelle:`; a part that came from outside cannot look like two.
 //!
 //! ```text
-//! callback:ID  hash     row (JSON), version of its form, change, manage, node and until of its lease, what it is found by
+//! callback:ID  hash     row (row.rs), queue, change, manage, node and until of its lease, request
 //! wake         by time  when an open one must be looked at       open, open:TENANT    by asked  those that are not over
 //! asked, asked:TENANT, number:NUMBER              by asked  all  promised:TENANT:QUEUE  by promised  open ones
 //! waiting:TENANT:NUMBER  the open one of a number                request:TENANT:KEY   what a request made
@@ -14,8 +14,9 @@
 //! schema       the form of all this          probe      counts the probes of `health`
 //! ```
 
-/// The form of the keys written now.
-pub(super) const SCHEMA: u32 = 1;
+/// The form of the keys written now. 2: a call-back's row is short (`row.rs`), and what it says stands nowhere else in its
+/// hash; rows of before are read as they are.
+pub(super) const SCHEMA: u32 = 2;
 
 /// A key of these parts.
 pub(super) fn key(parts: &[&str]) -> String {

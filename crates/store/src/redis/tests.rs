@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::callback_row;
 use crate::contract::callbacks::{new_callback, of_number};
 use crate::contract::seats::{claim, every_seat, hold};
 use crate::contract::{open_call, record};
@@ -443,7 +444,7 @@ fn the_keys_of_a_newer_program_are_left_alone() {
     let server = need_server!();
     server.say("SET passerelle:schema 99");
     let error = runtime().block_on(refusal(&quick(&server), 1));
-    assert_eq!(error, StoreError::Newer { found: 99, known: 1 });
+    assert_eq!(error, StoreError::Newer { found: 99, known: 2 });
     assert_eq!(server.say("DBSIZE"), ":1\r\n");
 }
 
@@ -466,6 +467,44 @@ fn a_row_that_cannot_be_read_hides_no_other() {
         assert_eq!(home.close_interrupted(9_000).await, Ok(3));
         assert_eq!(home.calls(CallQuery::default()).await.unwrap().len(), 2);
         assert_eq!(home.health().await.unwrap().unreadable, 5);
+    });
+}
+
+#[test]
+fn a_row_of_before_is_read_changed_and_makes_room() {
+    let server = need_server!();
+    runtime().block_on(async {
+        let home = server.home_with(RedisOptions { max_callbacks: 2, ..RedisOptions::default() });
+        let keyed = |id| NewCallback { request_key: Some(format!("k{id}")), ..new_callback(id, 5_000) };
+        for id in 1..=2 {
+            let Added::New(kept) = home.add_callback(keyed(id)).await.unwrap() else { panic!("not new") };
+            let (callback, of) = (&kept.callback, kept.callback.id());
+            let row = callback_row::encode(callback).ok().unwrap();
+            let (tenant, queue, number) = (&callback.tenant().0, &callback.queue().0, &callback.wish().number);
+            server.say(&format!(
+                "HSET passerelle:callback:{of} id {of} tenant {tenant} queue {queue} number {number} version 1 row {row:?}"
+            ));
+            assert_eq!(home.callback(of).await, Ok(Some(kept)));
+        }
+        assert_eq!(home.callbacks(CallbackQuery::default()).await.unwrap().len(), 2);
+        let held = home.lease_callbacks(A, 6_000, HOLD, 10).await.unwrap();
+        assert_eq!(held.len(), 2);
+        for KeptCallback { mut callback, version, .. } in held {
+            callback.cancel(CancelledBy::Admin).unwrap();
+            let change = Change { callback: callback.clone(), version, held: false };
+            assert!(matches!(home.change_callback(change).await, Ok(Changed::Done(_))));
+            let of = callback.id();
+            assert_eq!(home.callback(of).await.unwrap().unwrap().callback, callback);
+            assert!(server.say(&format!("HGET passerelle:callback:{of} row")).contains("1s{"), "written as it is now");
+        }
+        // The first in full again: what it is found by goes with it all the same.
+        let first = keyed(1).callback;
+        let row = callback_row::encode(&first).ok().unwrap();
+        server.say(&format!("HSET passerelle:callback:{} row {row:?}", first.id()));
+        assert!(matches!(home.add_callback(keyed(3)).await, Ok(Added::New(_))));
+        assert_eq!(home.callback(first.id()).await, Ok(None));
+        assert_eq!(home.callbacks_to(first.wish().number.clone(), 0).await, Ok(0));
+        assert_eq!(home.requested_callback(first.tenant().clone(), "k1".to_owned()).await, Ok(None));
     });
 }
 

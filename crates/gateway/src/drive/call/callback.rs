@@ -147,6 +147,7 @@ impl CallTask {
             rang_out,
             // Also when he answered first and nobody came.
             agent_left: !talked && !rang_out && sip.is_none() && by_us,
+            no_room: sip.is_none() && record.cause == HangupCause::Overload,
             talk: talked.then(|| Duration::from_millis(record.talk_ms)),
             ..self.customer_end
         }

@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 use super::forecast::LineUp;
 use super::hand::{Hand, HandWord};
 use super::shield::Leave;
-use super::{Back, Callbacks, LEASE, Line, RENEW_EVERY, Word};
+use super::{Back, Callbacks, LEASE, Line, RENEW_EVERY, Rest, Word};
 use crate::clock;
 use crate::config::checked::Event;
 use crate::drive::sip::driver::sleep_until;
@@ -63,7 +63,15 @@ struct Queue {
     waiting: Waiting,
     /// Who was asked in vain, until when.
     paused: Vec<(Instant, CallbackId)>,
+    /// There was no room for a call: nobody is given out before.
+    rests_until: Option<Instant>,
     in_hand: usize,
+}
+
+impl Queue {
+    fn has_room(&self, line: &Line) -> bool {
+        self.rests_until.is_none() && self.in_hand < line.config.at_once_max
+    }
 }
 
 enum Held {
@@ -83,7 +91,12 @@ enum Held {
 
 impl Clerk {
     pub(super) fn new(callbacks: Callbacks) -> Self {
-        let queue = |line: &Line| Queue { waiting: Waiting::new(line.config.order), paused: Vec::new(), in_hand: 0 };
+        let queue = |line: &Line| Queue {
+            waiting: Waiting::new(line.config.order),
+            paused: Vec::new(),
+            rests_until: None,
+            in_hand: 0,
+        };
         let queues = callbacks.lines.iter().map(queue).collect();
         let now = clock::now();
         Self {
@@ -186,12 +199,16 @@ impl Clerk {
         let Some(queue) = self.queues.get_mut(line) else { return };
         queue.in_hand = queue.in_hand.saturating_sub(1);
         self.look_at = clock::now();
-        let Some(Back { kept, mut declined, pause }) = back.map(|back| *back) else { return };
+        let Some(Back { kept, mut declined, rest }) = back.map(|back| *back) else { return };
         // He who declines twice is the only one there: another round begins after a while.
         let round_over = declined.split_last().is_some_and(|(last, before)| last.is_empty() || before.contains(last));
-        if pause || round_over {
+        if rest == Rest::TheQueue {
+            queue.rests_until = Some(clock::now() + STORE_PAUSE);
+            queue.waiting.place(id, kept.callback.wish());
+        } else if rest == Rest::Him || round_over {
             declined.clear();
-            queue.paused.push((clock::now() + if pause { STORE_PAUSE } else { ROUND_PAUSE }, id));
+            let pause = if rest == Rest::Him { STORE_PAUSE } else { ROUND_PAUSE };
+            queue.paused.push((clock::now() + pause, id));
         } else {
             queue.waiting.place(id, kept.callback.wish());
         }
@@ -384,6 +401,7 @@ impl Clerk {
     fn end_pauses(&mut self, line: usize) {
         let now = clock::now();
         let Some(queue) = self.queues.get_mut(line) else { return };
+        queue.rests_until = queue.rests_until.filter(|until| *until > now);
         let (over, still) = queue.paused.drain(..).partition(|(until, _)| *until <= now);
         queue.paused = still;
         let over: Vec<(Instant, CallbackId)> = over;
@@ -424,7 +442,7 @@ impl Clerk {
             return false;
         }
         let now = self.book_now();
-        let Some(queue) = self.queues.get_mut(at).filter(|queue| queue.in_hand < line.config.at_once_max) else {
+        let Some(queue) = self.queues.get_mut(at).filter(|queue| queue.has_room(line)) else {
             return false;
         };
         let Some(id) = queue.waiting.first(now) else { return false };

@@ -10,7 +10,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use super::clerk::ms;
 use super::shield::Leave;
-use super::{Back, Callbacks, LEASE, LEASE_MARGIN, Line, Word, forecast};
+use super::{Back, Callbacks, LEASE, LEASE_MARGIN, Line, Rest, Word, forecast};
 use crate::clock;
 use crate::drive::call::{CallInput, CallbackLink, CallbackNews, Role, start_callback};
 use crate::observe::metric::{self, Metric};
@@ -61,6 +61,8 @@ pub(super) struct Hand {
     dialled: bool,
     /// They talk, whether or not that could be written.
     talking: bool,
+    /// Here was no room for its call.
+    no_room: bool,
 }
 
 /// Tells the clerk however the hand ends.
@@ -109,7 +111,19 @@ impl Hand {
         let id = kept.callback.id();
         let call = spec.id;
         let legs = AttemptLegs::default();
-        let hand = Self { id, call, line, kept, declined, agent, legs, dialled: false, talking: false, callbacks };
+        let hand = Self {
+            id,
+            call,
+            line,
+            kept,
+            declined,
+            agent,
+            legs,
+            dialled: false,
+            talking: false,
+            no_room: false,
+            callbacks,
+        };
         spawn(hand.callbacks.words.clone(), id, hand.run(spec, words));
     }
 
@@ -122,7 +136,7 @@ impl Hand {
             return matches!(why, NotWritten::Store).then_some(Back {
                 kept: self.kept,
                 declined: self.declined,
-                pause: true,
+                rest: Rest::Him,
             });
         }
         let (news_in, news) = mpsc::channel(NEWS_MAX);
@@ -321,6 +335,12 @@ impl Hand {
     /// What came of the offer, or of the try.
     async fn note_end(&mut self, end: &AttemptEnd) {
         let Some(rules) = self.line().map(|line| line.config.retry) else { return };
+        self.no_room = end.no_room;
+        if self.no_room && !self.dialled {
+            warn!("no room for the call of this call-back: the queue rests for a moment");
+            self.settle(Outcome::AgentGone).await;
+            return;
+        }
         if !self.dialled {
             // An offer that came to nothing is no try.
             self.declined.push(self.agent.clone());
@@ -384,8 +404,9 @@ impl Hand {
     }
 
     fn back_if_ours(self) -> Option<Back> {
+        let rest = if self.no_room { Rest::TheQueue } else { Rest::Nobody };
         let waits = self.kept.callback.state() == CallbackState::Queued && self.kept.lease.is_some();
-        waits.then_some(Back { kept: self.kept, declined: self.declined, pause: false })
+        waits.then_some(Back { kept: self.kept, declined: self.declined, rest })
     }
 
     /// Writes a step; what was written is what this hand goes on from. A step that the store did not confirm may have been

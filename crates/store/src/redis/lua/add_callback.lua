@@ -8,7 +8,9 @@
 -- that is not what the caller saw.
 local prefix = ARGV[7]
 local function kept(id)
-  return redis.call('HMGET', prefix .. id, 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
+  local fields = redis.call('HMGET', prefix .. id, 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
+  fields[1] = id
+  return fields
 end
 local function known(id) return id and redis.call('EXISTS', prefix .. id) == 1 end
 

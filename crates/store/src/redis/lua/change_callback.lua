@@ -7,7 +7,9 @@
 -- the fields that are not the caller's.
 local was = redis.call('HGET', KEYS[1], 'change')
 local function kept()
-  return redis.call('HMGET', KEYS[1], 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
+  local fields = redis.call('HMGET', KEYS[1], 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
+  fields[1] = ARGV[1]
+  return fields
 end
 if not was then return { 'missing', {} } end
 if was ~= ARGV[2] then return { 'stale', kept() } end

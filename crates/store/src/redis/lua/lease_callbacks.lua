@@ -10,7 +10,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', written(now), '
     redis.call('HSET', hash, 'node', ARGV[2], 'until', till)
     redis.call('HINCRBY', hash, 'change', 1)
     redis.call('ZADD', KEYS[1], till, id)
-    taken[#taken + 1] = redis.call('HMGET', hash, 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
+    local kept = redis.call('HMGET', hash, 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
+    kept[1] = id
+    taken[#taken + 1] = kept
   else
     redis.call('ZREM', KEYS[1], id)
   end

@@ -29,8 +29,19 @@ impl Hand {
         let (call, agent, legs) = (last.call, last.agent.clone(), last.legs.clone());
         let at = last.at_unix_ms;
         let (id, words) = (kept.callback.id(), callbacks.words.clone());
-        let hand =
-            Self { callbacks, line, id, call, kept, declined: Vec::new(), agent, legs, dialled: true, talking: false };
+        let hand = Self {
+            callbacks,
+            line,
+            id,
+            call,
+            kept,
+            declined: Vec::new(),
+            agent,
+            legs,
+            dialled: true,
+            talking: false,
+            no_room: false,
+        };
         spawn(words, id, hand.succeed(at));
     }
 
