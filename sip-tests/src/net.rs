@@ -100,6 +100,8 @@ pub struct Net {
     sent: Vec<Sent>,
     count: u64,
     black_hole: bool,
+    /// What somebody in the middle makes of each message.
+    middleman: Option<fn(Vec<u8>) -> Vec<u8>>,
 }
 
 /// Where virtual time starts: `Instant` has no other constructor.
@@ -122,6 +124,7 @@ impl Net {
             sent: Vec::new(),
             count: 0,
             black_hole: false,
+            middleman: None,
         }
     }
 
@@ -145,6 +148,11 @@ impl Net {
     /// From now on everything sent is lost, or no longer.
     pub fn black_hole(&mut self, on: bool) {
         self.black_hole = on;
+    }
+
+    /// From now on somebody in the middle changes what is sent.
+    pub fn middleman(&mut self, change: fn(Vec<u8>) -> Vec<u8>) {
+        self.middleman = Some(change);
     }
 
     /// What the clock shows.
@@ -222,8 +230,8 @@ impl Net {
             return false;
         };
         self.now = self.now.max(at);
-        let due = self.flying.first_key_value().is_some_and(|((at, _), _)| *at <= self.now);
-        if let (true, Some((_, sent))) = (due, self.flying.pop_first()) {
+        if let Some(first) = self.flying.first_entry().filter(|first| first.key().0 <= self.now) {
+            let sent = first.remove();
             self.deliver(sent);
             return true;
         }
@@ -259,7 +267,10 @@ impl Net {
         }
     }
 
-    fn launch(&mut self, sent: Sent) {
+    fn launch(&mut self, mut sent: Sent) {
+        if let Some(change) = self.middleman {
+            sent.bytes = change(sent.bytes);
+        }
         self.sent.push(sent.clone());
         if self.black_hole {
             return;

@@ -84,6 +84,18 @@ impl Sipp {
     /// # Errors
     /// With what it said when it does not come up.
     pub fn start(folder: &Path, pbx: &Pbx<'_>) -> Result<Self, String> {
+        Self::run(folder, pbx, None)
+    }
+
+    /// Starts one that calls: its scenario begins with an INVITE to this address.
+    ///
+    /// # Errors
+    /// With what it said when it does not come up.
+    pub fn call(folder: &Path, pbx: &Pbx<'_>, towards: IpAddr) -> Result<Self, String> {
+        Self::run(folder, pbx, Some(towards))
+    }
+
+    fn run(folder: &Path, pbx: &Pbx<'_>, towards: Option<IpAddr>) -> Result<Self, String> {
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         let log = folder.join(format!("{}.messages", pbx.scenario));
         drop(fs::remove_file(&log));
@@ -91,6 +103,10 @@ impl Sipp {
         let file = folder.join(format!("{}.xml", pbx.scenario));
         fs::write(&file, written(pbx)?).map_err(|error| error.to_string())?;
         let mut command = Command::new("/usr/bin/sipp");
+        if let Some(towards) = towards {
+            // Digest proves the Request-URI (RFC 7616 §3.4.6); by itself SIPp takes the address alone.
+            command.arg(format!("{towards}:5060")).arg("-auth_uri").arg(format!("echo@{towards}"));
+        }
         command.arg("-sf").arg(&file);
         command.args(["-i", &address, "-p", "5060", "-mi", &address, "-nostdin", "-nd", "-timeout", "7200s"]);
         if pbx.echo {
@@ -162,10 +178,7 @@ impl Sipp {
     /// When there was no call yet.
     pub fn nudge(&mut self, more: &[(&str, &str)]) -> Result<(), String> {
         let messages = self.messages();
-        let invite = messages
-            .iter()
-            .find(|message| message.received && message.text.starts_with("INVITE"))
-            .ok_or("no call yet")?;
+        let invite = messages.iter().find(|message| message.text.starts_with("INVITE")).ok_or("no call yet")?;
         let call_id = invite.headers("Call-ID").first().copied().unwrap_or_default();
         self.nudges += 1;
         let more: String = more.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();

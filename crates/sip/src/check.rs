@@ -7,7 +7,7 @@ mod tests;
 
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::uri::Scheme;
-use crate::values::{Contacts, decimal};
+use crate::values::{Contacts, SessionExpires, decimal};
 
 /// What this side can do; what is asked beyond is refused.
 #[derive(Clone, Debug)]
@@ -133,6 +133,11 @@ fn numbers(request: &Request) -> Result<(), Rejection> {
     for (name, max) in limits {
         if request.headers.all(&name).any(|text| !fits(text, max)) {
             return Err(bad(&format!("{name} is out of range")));
+        }
+    }
+    for name in [HeaderName::SessionExpires, HeaderName::MinSe] {
+        if request.headers.all(&name).any(|text| text.parse::<SessionExpires>().is_err()) {
+            return Err(bad(&format!("{name} is not a number of seconds")));
         }
     }
     if request.method != Method::Register {

@@ -11,6 +11,7 @@
 pub(crate) mod compose;
 mod config;
 mod event;
+pub(crate) mod extensions;
 pub(crate) mod layer;
 mod receive;
 mod stream;
@@ -24,6 +25,7 @@ pub use event::{
     CallRef, EndedBy, IncomingInvite, Ledger, OrphanRef, ProbeRef, Refusal, RegistrationRef, RegistrationState,
     SipEvent, UnboundWhy,
 };
+pub use extensions::{Extensions, Refresher, Reliable, SessionTimer};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -34,6 +36,7 @@ use rand::Rng;
 use crate::digest::{AccountSecret, Nonces};
 use crate::error::{Reason, SipError};
 use crate::invite::Call;
+use crate::message::Method;
 use crate::orphan::{Ending, Orphan};
 use crate::registrar::Registrar;
 use crate::registration::Registration;
@@ -56,6 +59,8 @@ pub struct Endpoint {
     pub(crate) registrations: BTreeMap<RegistrationRef, Registration>,
     pub(crate) accounts: BTreeMap<String, AccountSecret>,
     pub(crate) trunks: Vec<IpAddr>,
+    /// Rules of peers that have one of their own.
+    pub(crate) extensions: BTreeMap<IpAddr, Extensions>,
     pub(crate) nonces: Nonces,
     pub(crate) orphans: BTreeMap<OrphanRef, Ending>,
 }
@@ -74,6 +79,7 @@ impl Endpoint {
             registrations: BTreeMap::new(),
             accounts: BTreeMap::new(),
             trunks: Vec::new(),
+            extensions: BTreeMap::new(),
             nonces: Nonces::new(key, NONCE_LIFE, now),
             orphans: BTreeMap::new(),
         }
@@ -129,6 +135,16 @@ impl Endpoint {
         self.trunks = addresses;
     }
 
+    /// Which extensions are granted to calls from these addresses; to others by the configuration.
+    pub fn set_extensions(&mut self, rules: Vec<(IpAddr, Extensions)>) {
+        self.extensions = rules.into_iter().collect();
+    }
+
+    /// The rule for what comes from an address.
+    pub(crate) fn extensions_of(&self, flow: Flow) -> Extensions {
+        self.extensions.get(&flow.remote.ip()).copied().unwrap_or(self.layer.config.extensions)
+    }
+
     /// Who may register here and call from here. Bindings of accounts that are gone go with them.
     pub fn set_accounts(&mut self, accounts: Vec<Account>) {
         self.accounts = accounts.into_iter().map(|account| (account.user, account.secret)).collect();
@@ -157,13 +173,13 @@ impl Endpoint {
 
     /// Tells the caller that it rings here (180), or sends early media (183 with a body).
     pub fn ring(&mut self, call: CallRef, status: u16, body: Option<Vec<u8>>, now: Instant) {
-        self.send_progress(call, status, body, now);
+        self.progress(call, status, body, now);
     }
 
     /// Answers a call that came in: 200, sent again until its ACK. Headers the endpoint writes itself and
     /// ones that cannot stand in a message are left out.
     pub fn answer(&mut self, call: CallRef, body: Vec<u8>, headers: Vec<(String, String)>, now: Instant) {
-        self.send_answer(call, body, &headers, now);
+        self.send_answer(call, body, headers, now);
     }
 
     /// Refuses a call that came in.
@@ -179,7 +195,15 @@ impl Endpoint {
 
     /// Offers a changed session: `ReofferAnswered` or `ReofferFailed` follows, unless the call ends first.
     pub fn reinvite(&mut self, call: CallRef, body: Vec<u8>, now: Instant) -> Result<(), SipError> {
-        self.start_reinvite(call, body, now)
+        self.start_change(call, Method::Invite, body, now)
+    }
+
+    /// The same by UPDATE (RFC 3311), for a far end whose Allow names it; `WrongState` for another.
+    pub fn update(&mut self, call: CallRef, body: Vec<u8>, now: Instant) -> Result<(), SipError> {
+        if self.calls.get(&call).is_some_and(|call| !call.peer_updates) {
+            return Err(SipError::WrongState);
+        }
+        self.start_change(call, Method::Update, body, now)
     }
 
     /// Answers `SipEvent::Reoffered`.

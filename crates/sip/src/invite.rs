@@ -14,16 +14,21 @@
 
 pub(crate) mod callee;
 pub(crate) mod caller;
+pub(crate) mod change;
 pub(crate) mod ending;
+pub(crate) mod reliable;
 pub(crate) mod reoffer;
+pub(crate) mod session;
 
 use std::time::{Duration, Instant};
 
 use crate::dialog::Dialog;
 use crate::digest::Credentials;
 use crate::endpoint::layer::{ClientId, ServerId};
-use crate::endpoint::{EndedBy, Flow, Transmit};
+use crate::endpoint::{EndedBy, Extensions, Flow, Transmit};
 use crate::error::Reason;
+use crate::invite::reliable::{Early, Provisional};
+use crate::invite::session::Session;
 use crate::message::{Method, Request};
 
 /// Early dialogs of one forked INVITE.
@@ -79,20 +84,62 @@ pub(crate) struct Unconfirmed {
     pub(crate) first: bool,
 }
 
+/// A change of the session that we ask for.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// INVITE or UPDATE.
+    pub(crate) method: Method,
+    /// The offer.
+    pub(crate) body: Vec<u8>,
+    /// Times a 491, or a 500 with a pause, sent us back.
+    pub(crate) glares: u8,
+    /// It changes nothing: the endpoint itself keeps the session alive, and the application does not wait for it.
+    pub(crate) refresh: bool,
+}
+
 /// The offer that is on its way, if any. There is at most one (RFC 3264 §4).
 #[derive(Clone, Debug)]
 pub(crate) enum Offer {
     /// None.
     Idle,
-    /// Our re-INVITE waits for its final response.
-    Ours {
-        client: ClientId,
-        body: Vec<u8>,
-        /// Times 491 sent us back.
-        glares: u8,
-    },
-    /// Their re-INVITE or UPDATE waits for the application.
+    /// Our re-INVITE or UPDATE waits for its final response.
+    Ours { client: ClientId, change: Change },
+    /// Their re-INVITE, UPDATE or PRACK waits for the application.
     Theirs { server: ServerId, method: Method },
+}
+
+impl Offer {
+    /// It is ours, and this request carries it.
+    pub(crate) fn is_ours(&self, request: ClientId) -> bool {
+        matches!(self, Self::Ours { client, .. } if *client == request)
+    }
+}
+
+/// Requests taken within one call in [`BUDGET_SPAN`], BYE apart: re-INVITE, UPDATE, PRACK, INFO. A hand on the keypad and
+/// a nervous PBX stay far below.
+const BUDGET: u16 = 100;
+const BUDGET_SPAN: Duration = Duration::from_secs(10);
+
+/// How many requests of the far end a call has taken of late.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    since: Instant,
+    used: u16,
+}
+
+impl Budget {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { since: now, used: 0 }
+    }
+
+    /// Takes one; `false` when there is none left.
+    pub(crate) fn allows(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= BUDGET_SPAN {
+            *self = Self::new(now);
+        }
+        self.used = self.used.saturating_add(1);
+        self.used <= BUDGET
+    }
 }
 
 /// One call.
@@ -105,7 +152,7 @@ pub(crate) struct Call {
     /// The dialog: a callee's from the start, a caller's from the 2xx.
     pub(crate) dialog: Option<Dialog>,
     /// Caller: dialogs of provisional responses, by fork.
-    pub(crate) early: Vec<Dialog>,
+    pub(crate) early: Vec<Early>,
     /// Caller: the INVITE to be sent again with credentials; without Via.
     pub(crate) invite: Option<Request>,
     /// Caller: the INVITE transaction.
@@ -121,8 +168,23 @@ pub(crate) struct Call {
     pub(crate) cancel_sent: bool,
     pub(crate) unconfirmed: Option<Unconfirmed>,
     pub(crate) offer: Offer,
-    /// Our re-INVITE that met theirs and waits for its turn (§14.1), and how often that happened.
-    pub(crate) waiting: Option<(Vec<u8>, u8)>,
+    /// Our offer that met theirs and waits for its turn (§14.1).
+    pub(crate) waiting: Option<Change>,
+    /// What this side has described itself as last, for a refresh that says it again.
+    pub(crate) local_sdp: Vec<u8>,
+    /// What was asked of the far end, or is granted to it.
+    pub(crate) extensions: Extensions,
+    pub(crate) session: Session,
+    /// Our UPDATE without an offer waits for its answer.
+    pub(crate) refreshing: Option<ClientId>,
+    /// Callee: reliable provisional answers.
+    pub(crate) provisional: Provisional,
+    /// Caller: reliable provisional answers acknowledged.
+    pub(crate) pracks: u16,
+    /// Requests the far end may still send within the call.
+    pub(crate) budget: Budget,
+    /// The far end's Allow names UPDATE.
+    pub(crate) peer_updates: bool,
     /// How the end will be told; set when the end is decided and its messages are still on their way.
     pub(crate) farewell: Option<Farewell>,
     /// Caller: from this moment on the INVITE is not sent any more.
@@ -135,11 +197,56 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// A call of which nothing is known but who started it, its names, its path and its rule.
+    fn new(
+        role: Role,
+        (call_id, local_tag): (String, String),
+        (flow, pinned): (Flow, bool),
+        extensions: Extensions,
+        now: Instant,
+    ) -> Self {
+        let state = match role {
+            Role::Caller => State::Calling,
+            Role::Callee => State::Offered,
+        };
+        Self {
+            role,
+            state,
+            call_id,
+            local_tag,
+            dialog: None,
+            early: Vec::new(),
+            invite: None,
+            client: None,
+            server: None,
+            flow,
+            pinned,
+            credentials: None,
+            challenges: 0,
+            cancel_sent: false,
+            unconfirmed: None,
+            offer: Offer::Idle,
+            waiting: None,
+            local_sdp: Vec::new(),
+            extensions,
+            session: Session::new(extensions.session),
+            refreshing: None,
+            provisional: Provisional::default(),
+            pracks: 0,
+            budget: Budget::new(now),
+            peer_updates: false,
+            farewell: None,
+            not_after: None,
+            ring_limit_passed: false,
+            reported: false,
+        }
+    }
+
     /// Whether a dialog of this call has this remote tag.
     pub(crate) fn has_remote_tag(&self, tag: &str) -> bool {
         match &self.dialog {
             Some(dialog) => dialog.remote_tag() == tag,
-            None => self.early.iter().any(|dialog| dialog.remote_tag() == tag),
+            None => self.early.iter().any(|early| early.dialog.remote_tag() == tag),
         }
     }
 
@@ -147,7 +254,7 @@ impl Call {
     pub(crate) fn dialog_mut(&mut self, tag: &str) -> Option<&mut Dialog> {
         match &mut self.dialog {
             Some(dialog) => Some(dialog),
-            None => self.early.iter_mut().find(|dialog| dialog.remote_tag() == tag),
+            None => self.early.iter_mut().map(|early| &mut early.dialog).find(|dialog| dialog.remote_tag() == tag),
         }
     }
 

@@ -9,13 +9,13 @@
 //! | `digest` | 401/407 challenges and answers (RFC 7616, RFC 8760) |
 //! | `endpoint` | `Endpoint`: routes octets to transactions, calls, the registrar; what the driver talks to |
 //! | `transaction` | the four machines of §17 with RFC 6026 |
-//! | `dialog`, `invite` | dialogs and calls: routes, order, ACK, CANCEL, BYE, re-INVITE and its glare |
+//! | `dialog`, `invite` | dialogs and calls: routes, order, ACK, CANCEL, BYE, re-INVITE and its glare, session timers, PRACK |
 //! | `orphan` | a dead process's call, ended from another one, and what became of it |
 //! | `registrar`, `registration` | who registers here; where we register |
 //! | `timer`, `error` | named deadlines; refusals and failures |
 //!
 //! Nothing here reads a clock, a socket or the environment. What is kept of which RFC, and what is left out on
-//! purpose, stands in RFC.md beside this folder: 3261 with 6026, 3581, 3311, 3326, 6086, 7433, 7616 and 8760 above
+//! purpose, stands in RFC.md beside this folder: 3261 with 6026, 3262, 3581, 3311, 3326, 4028, 6086, 7433, 7616 and 8760 above
 //! all.
 //!
 //! # The poll contract
@@ -74,9 +74,9 @@ pub mod wire;
 
 pub use check::{Abilities, Rejection, check_request};
 pub use endpoint::{
-    Account, Binding, CallRef, EndedBy, Endpoint, EndpointConfig, Flow, Identity, IncomingInvite, Invite, Ledger,
-    Local, OrphanRef, ProbeRef, Refusal, RegistrationConfig, RegistrationRef, RegistrationState, SipEvent, Target,
-    Transmit, Transport, UnboundWhy,
+    Account, Binding, CallRef, EndedBy, Endpoint, EndpointConfig, Extensions, Flow, Identity, IncomingInvite, Invite,
+    Ledger, Local, OrphanRef, ProbeRef, Refresher, Refusal, RegistrationConfig, RegistrationRef, RegistrationState,
+    Reliable, SessionTimer, SipEvent, Target, Transmit, Transport, UnboundWhy,
 };
 pub use error::{Failure, Reason, SipError};
 pub use message::{HeaderName, Headers, Message, Method, Request, Response};

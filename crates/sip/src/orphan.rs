@@ -27,6 +27,8 @@ use crate::message::{HeaderName, Message, Method, Request, Response};
 use crate::timer::Timer;
 use crate::wire::{Limits, parse_datagram};
 
+/// Requests a call may still send after it was described.
+const SPARE_CSEQS: u32 = 10_000;
 /// All that can be learned is learned within this time.
 const LIMIT: Duration = Duration::from_secs(6);
 /// From the answer to a CANCEL, which each hop gives by itself, to the end of the call at the last one.
@@ -172,7 +174,10 @@ impl Endpoint {
         let call = self.calls.get(&call)?;
         let bye = |dialog: &Dialog| {
             let hop = dialog.next_hop(&self.layer.config.locals);
-            let mut bye = dialog.clone().request(Method::Bye);
+            let mut dialog = dialog.clone();
+            // Refreshes and the like may have used up numbers since; an order has gaps, but no way back (§12.2.2).
+            dialog.local_cseq = dialog.local_cseq.saturating_add(SPARE_CSEQS);
+            let mut bye = dialog.request(Method::Bye);
             // No message is without a Via; whoever sends it writes his own.
             bye.headers.push_front(HeaderName::Via, &self.layer.via(hop, UNSENT).to_string());
             (hop.transport, hop.remote, bye)
@@ -181,7 +186,9 @@ impl Endpoint {
             State::Calling | State::Proceeding | State::Cancelling => {
                 let client = self.layer.client(call.client?)?;
                 let cancel = (client.flow.transport, client.flow.remote, cancel_of(&client.request));
-                std::iter::once(cancel).chain(call.early.iter().take(DIALOGS_MAX).map(bye)).collect()
+                std::iter::once(cancel)
+                    .chain(call.early.iter().map(|early| &early.dialog).take(DIALOGS_MAX).map(bye))
+                    .collect()
             }
             State::Up | State::Answered => call.dialog.iter().map(bye).collect(),
             State::Offered | State::Ending => Vec::new(),

@@ -74,6 +74,14 @@ pub enum Timer {
     Glare,
     /// An offer within a call is left unanswered: 64 × T1, then 500 to theirs, CANCEL of ours.
     Reoffer,
+    /// A session is refreshed: half of its interval (RFC 4028 §10).
+    SessionRefresh,
+    /// Nobody refreshed a session, then BYE (RFC 4028 §10).
+    SessionExpiry,
+    /// A reliable provisional answer is sent again until its PRACK: T1, doubling without an end (RFC 3262 §3).
+    Provisional,
+    /// A reliable provisional answer got no PRACK: 64 × T1, then 504 (RFC 3262 §3).
+    PrackWait,
     /// A registration is renewed before it lapses (§10.2.4).
     Refresh,
     /// A registration that failed is tried again, later each time (RFC 5626 §4.5).

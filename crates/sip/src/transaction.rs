@@ -61,6 +61,10 @@ impl Input {
             | Timer::CancelWait
             | Timer::Glare
             | Timer::Reoffer
+            | Timer::SessionRefresh
+            | Timer::SessionExpiry
+            | Timer::Provisional
+            | Timer::PrackWait
             | Timer::Refresh
             | Timer::RegisterRetry
             | Timer::Binding

@@ -102,6 +102,62 @@ impl FromStr for RAck {
     }
 }
 
+impl fmt::Display for RAck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.rseq, self.cseq)
+    }
+}
+
+/// Which side of a request refreshes a session (RFC 4028 §4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SessionRole {
+    /// The side that sent the request.
+    Uac,
+    /// The side that answers it.
+    Uas,
+}
+
+/// `Session-Expires: 1800;refresher=uac` (RFC 4028 §4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SessionExpires {
+    /// The session interval. What does not fit means the longest there is.
+    pub seconds: u32,
+    /// Who refreshes; `None` where the answering side may choose.
+    pub refresher: Option<SessionRole>,
+}
+
+impl FromStr for SessionExpires {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let mut parts = split_outside(text, b';').map(str::trim);
+        let seconds = parts
+            .next()
+            .and_then(decimal)
+            .ok_or_else(|| ValueError::new(HeaderName::SessionExpires, "is not a number of seconds"))?;
+        let refresher = parts.filter_map(|part| part.split_once('=')).find_map(|(name, value)| {
+            let role = |word: &str| value.trim().eq_ignore_ascii_case(word);
+            match name.trim().eq_ignore_ascii_case("refresher") {
+                true if role("uac") => Some(SessionRole::Uac),
+                true if role("uas") => Some(SessionRole::Uas),
+                true | false => None,
+            }
+        });
+        Ok(Self { seconds: u32::try_from(seconds).unwrap_or(u32::MAX), refresher })
+    }
+}
+
+impl fmt::Display for SessionExpires {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.seconds)?;
+        match self.refresher {
+            Some(SessionRole::Uac) => f.write_str(";refresher=uac"),
+            Some(SessionRole::Uas) => f.write_str(";refresher=uas"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// `token` of §25.1.
 pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)

@@ -13,6 +13,7 @@ mod rfc3665;
 mod second_opinion;
 mod sim_orphan;
 mod sim_register;
+mod sim_session;
 mod sim_sip;
 mod sip_mutation;
 mod tidy;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sip::{Endpoint, EndpointConfig, Invite, Local, NameAddr, Orphan, OrphanEnd, SipEvent, Target, Transport};
+use sip::{
+    Endpoint, EndpointConfig, Extensions, Invite, Local, NameAddr, Orphan, OrphanEnd, SipEvent, Target, Transport,
+};
 use sip_tests::net::{Net, Weather, epoch};
 
 const SEEDS: u64 = 10_000;
@@ -97,6 +99,7 @@ impl World {
             call_id: Some("the-call".to_owned()),
             identity: None,
             not_after: None,
+            extensions: Extensions::USUAL,
         };
         let orphan = self.net.order(0, |endpoint, _| endpoint.plan(&mut invite)).expect("a plan");
         self.journal = orphan.to_string();

@@ -14,8 +14,8 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use sip::digest::{AccountSecret, Credentials};
 use sip::{
-    Account, Endpoint, EndpointConfig, Invite, Ledger, Local, RegistrationConfig, RegistrationState, SipEvent, Target,
-    Transport, UnboundWhy,
+    Account, Endpoint, EndpointConfig, Extensions, Invite, Ledger, Local, RegistrationConfig, RegistrationState,
+    SipEvent, Target, Transport, UnboundWhy,
 };
 use sip_tests::net::{Net, Weather, epoch};
 
@@ -124,6 +124,7 @@ fn call_the_phone(net: &mut Net) -> Option<()> {
         call_id: None,
         identity: None,
         not_after: None,
+        extensions: Extensions::USUAL,
     };
     let call = net.order(REGISTRAR, |e, now| e.invite(invite, now)).expect("room for a call");
     let incoming = |event: &SipEvent| match event {

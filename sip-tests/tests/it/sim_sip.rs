@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sip::{
-    CallRef, EndedBy, Endpoint, EndpointConfig, Invite, Ledger, Local, NameAddr, SipError, SipEvent, Target, Timer,
-    Transport,
+    CallRef, EndedBy, Endpoint, EndpointConfig, Extensions, Invite, Ledger, Local, NameAddr, SipError, SipEvent,
+    Target, Timer, Transport,
 };
 use sip_tests::net::{Net, Weather, epoch};
 
@@ -122,13 +122,19 @@ impl World {
             }
             self.look();
         }
-        panic!("seed {}: still busy after 200000 steps, next {:?}", self.seed, self.net.next_timer());
+        let open: Vec<_> = self.diaries.iter().filter(|(_, diary)| diary.ended.is_empty()).collect();
+        let (seed, next) = (self.seed, self.net.next_timer());
+        panic!("seed {seed}: still busy after 200000 steps, next {next:?}, not ended {open:#?}");
     }
 
     fn act(&mut self, node: usize, act: Act) {
         match act {
             Act::Invite { ring_limit } => self.invite(node, ring_limit),
-            Act::Ring(call, status) => self.net.order(node, |e, now| e.ring(call, status, None, now)),
+            Act::Ring(call, status) => {
+                // A 183 describes the session, so it is reliable: PRACK, and an answer that waits for it.
+                let body = (status == 183).then(|| OFFER.to_vec());
+                self.net.order(node, |e, now| e.ring(call, status, body, now));
+            }
             Act::Answer(call) => {
                 if let Some(diary) = self.diaries.get_mut(&(node, call))
                     && diary.ended.is_empty()
@@ -145,7 +151,9 @@ impl World {
                 self.net.order(node, |e, now| e.hang_up(call, None, now));
             }
             Act::Reinvite(call) => {
-                let result = self.net.order(node, |e, now| e.reinvite(call, OFFER.to_vec(), now));
+                let by_update = self.rng.random_bool(0.4);
+                let change = if by_update { Endpoint::update } else { Endpoint::reinvite };
+                let result = self.net.order(node, |e, now| change(e, call, OFFER.to_vec(), now));
                 if let (Ok(()), Some(diary)) = (result, self.diaries.get_mut(&(node, call))) {
                     diary.reoffers += 1;
                 }
@@ -178,6 +186,7 @@ impl World {
             call_id: Some(call_id.clone()),
             identity: None,
             not_after: None,
+            extensions: Extensions::USUAL,
         };
         let call = self.net.order(node, |e, now| e.invite(invite, now)).expect("room for a call");
         self.diaries.insert((node, call), Diary { call_id, caller: true, ..Diary::default() });
@@ -239,12 +248,14 @@ impl World {
                 diary.ended_at_ms = now_ms;
             }
             SipEvent::Ended { by, .. } => {
-                diary.unconfirmed_end = by == EndedBy::Timer(Timer::AckWait);
+                diary.unconfirmed_end = matches!(by, EndedBy::Timer(Timer::AckWait | Timer::PrackWait));
                 diary.ended.push(format!("ended {by:?}"));
                 diary.ended_at_ms = now_ms;
             }
             SipEvent::Progress { .. }
             | SipEvent::Cancelled { .. }
+            | SipEvent::EarlyAnswered { .. }
+            | SipEvent::Refreshed { .. }
             | SipEvent::Info { .. }
             | SipEvent::Registration { .. }
             | SipEvent::Bound { .. }
@@ -324,12 +335,12 @@ impl World {
             let rest = Ledger { flows: 0, timers: 0, ..ledger };
             assert_eq!(rest, Ledger::default(), "seed {seed} ({:?}): node {node} leaks", self.transport);
         }
-        // 64×T1 for a BYE, 64×T1 for the transactions behind it, and the idling of a stream.
+        // 64×T1 for a re-INVITE whose call is gone, 64×T1 for the transaction that refuses it, and a little.
         let last_end_ms = self.diaries.values().map(|diary| diary.ended_at_ms).max().unwrap_or(0);
         if self.transport == Transport::Udp {
             let quiet_ms = self.net.now_ms();
             assert!(
-                quiet_ms <= last_end_ms.max(25_000) + 45_000,
+                quiet_ms <= last_end_ms.max(6_000) + 64_000 + 5_000,
                 "seed {seed}: state lived until {quiet_ms} ms, the last call ended at {last_end_ms} ms"
             );
         }
@@ -347,6 +358,8 @@ fn call_of(event: &SipEvent) -> Option<CallRef> {
         | SipEvent::Reoffered { call, .. }
         | SipEvent::ReofferAnswered { call, .. }
         | SipEvent::ReofferFailed { call, .. }
+        | SipEvent::EarlyAnswered { call, .. }
+        | SipEvent::Refreshed { call, .. }
         | SipEvent::Info { call, .. }
         | SipEvent::Ended { call, .. } => Some(*call),
         SipEvent::Registration { .. }

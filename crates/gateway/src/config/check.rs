@@ -13,6 +13,7 @@ use super::shape::Removed;
 use super::suggest;
 
 mod callback;
+mod extensions;
 mod hours;
 mod messages;
 mod net;

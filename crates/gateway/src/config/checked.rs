@@ -248,6 +248,8 @@ pub struct Trunk {
     pub password: Option<Secret>,
     /// Codecs offered, best first, each once, never empty.
     pub codecs: Vec<Codec>,
+    /// What it is asked for beyond plain calls, and what it is granted.
+    pub extensions: sip::Extensions,
     /// What of the visitor's tag is shown to this PBX.
     pub headers: HeaderPolicy,
     /// Addresses whose INVITEs are taken as this trunk's, besides `host`'s own.

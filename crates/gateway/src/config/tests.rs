@@ -334,6 +334,11 @@ fn trunks_are_checked() {
         ("uri = \"sip:10.0.0.5\"\nregister = true\nusername = \"u\"", "to register, the trunk needs a password"),
         ("uri = \"sip:10.0.0.5\"\npassword_file = \"p\"", "a password without a `username`"),
         ("uri = \"sip:10.0.0.5\"\nregister_expires_s = 60", "~4:22 without `register = true` this has no effect"),
+        ("uri = \"sip:10.0.0.5\"\nsession_expires_s = 60", "write a number from 90 to 86400"),
+        ("uri = \"sip:10.0.0.5\"\nmin_se_s = 30", "write a number from 90 to 86400"),
+        ("uri = \"sip:10.0.0.5\"\nsession_expires_s = 100\nmin_se_s = 200", "is shorter than `min_se_s`"),
+        ("uri = \"sip:10.0.0.5\"\nrefresher = \"gatway\"", "did you mean `gateway`?"),
+        ("uri = \"sip:10.0.0.5\"\nreliable_provisional = \"yes\"", "no such `reliable_provisional`: `yes`"),
         ("uri = \"sip:10.0.0.5\"\ncodecs = [\"alaw\"]", "did you mean `pcma`?"),
         ("uri = \"sip:10.0.0.5\"\ncodecs = [\"opus\", \"OPUS\"]", "`opus` stands here twice"),
         ("uri = \"sip:10.0.0.5\"\ncodecs = []", "no codec: nothing could be heard"),
@@ -351,6 +356,22 @@ fn trunks_are_checked() {
     assert_eq!((pbx.host.as_str(), pbx.port, pbx.transport), ("pbx.example", Some(5070), Transport::Tcp));
     assert_eq!(pbx.headers, HeaderPolicy { user_to_user: false, x_headers: false, display_name: false });
     assert_eq!(pbx.codecs, [Codec::Pcmu]);
+    assert_eq!(pbx.extensions, sip::Extensions::USUAL);
+    for (word, rule) in [("off", sip::Reliable::Off), ("required", sip::Reliable::Required)] {
+        let text = format!("{}\n{SMALL}", trunk(&format!("uri = \"sip:10.0.0.5\"\nreliable_provisional = \"{word}\"")));
+        assert_eq!(examine(&text).config.unwrap().trunks[0].extensions.reliable, rule);
+    }
+    for (lines, session) in [
+        ("session_expires_s = 0", None),
+        ("min_se_s = 3600", Some((3_600, 3_600, sip::Refresher::Either))),
+        ("session_expires_s = 90\nrefresher = \"pbx\"", Some((90, 90, sip::Refresher::Peer))),
+        ("session_expires_s = 7200\nrefresher = \"gateway\"", Some((7_200, 90, sip::Refresher::Us))),
+    ] {
+        let text = format!("{}\n{SMALL}", trunk(&format!("uri = \"sip:10.0.0.5\"\n{lines}")));
+        let config = examine(&text).config.unwrap();
+        let found = config.trunks[0].extensions.session;
+        assert_eq!(found.map(|timer| (timer.expires_s, timer.min_se_s, timer.refresher)), session, "{lines}");
+    }
 }
 
 #[test]

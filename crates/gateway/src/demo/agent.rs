@@ -138,6 +138,7 @@ fn registration(kind: Transport, registrar: SocketAddr, password: &str) -> Trunk
         username: Some(ECHO.to_owned()),
         password: Some(Secret::new(password)),
         codecs: Codec::ALL.to_vec(),
+        extensions: sip::Extensions::USUAL,
         headers: HeaderPolicy { user_to_user: false, x_headers: false, display_name: false },
         accept_from: Vec::new(),
         caller_ids: Vec::new(),

@@ -52,6 +52,8 @@ pub(crate) enum SipNotice {
     Refused { cause: HangupCause, status: u16, phrase: String, q850: Option<u8> },
     /// The far end changed the session: hold, resume, new address, new codec. Answer with `accept` or `refuse`.
     Reoffered { sdp: Option<Vec<u8>> },
+    /// The session was refreshed, and this is what the far end described itself as.
+    Reanswered { sdp: Vec<u8> },
     /// Key pressed, told by INFO.
     Info { content_type: String, body: Vec<u8> },
     /// How another process could end this leg has changed: it rings, or is answered.

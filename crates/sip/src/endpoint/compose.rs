@@ -2,17 +2,18 @@
 
 use crate::check::Abilities;
 use crate::digest::{self, Challenge, Credentials};
+use crate::endpoint::Extensions;
 use crate::error::SipError;
 use crate::message::{HeaderName, Headers, Method, Request, Response};
 
 /// What this endpoint answers. The others are refused with 405.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER";
 
 /// The only session description.
 const SDP: &str = "application/sdp";
 
 /// The same for the checks of §8.2.
-pub(crate) fn our_abilities() -> Abilities {
+pub(crate) fn our_abilities(extensions: Extensions) -> Abilities {
     Abilities {
         methods: vec![
             Method::Invite,
@@ -22,16 +23,21 @@ pub(crate) fn our_abilities() -> Abilities {
             Method::Options,
             Method::Info,
             Method::Update,
+            Method::Prack,
             Method::Register,
         ],
-        extensions: Vec::new(),
+        extensions: extensions.supported().into_iter().map(str::to_owned).collect(),
         content_types: [SDP, "application/dtmf-relay", "application/dtmf"].map(str::to_owned).to_vec(),
     }
 }
 
 /// Allow and Supported, as every INVITE and its 2xx should carry them (§13.2.1).
-pub(crate) fn abilities(headers: &mut Headers) {
+pub(crate) fn abilities(headers: &mut Headers, extensions: Extensions) {
     headers.push(HeaderName::Allow, ALLOW);
+    let supported = extensions.supported();
+    if !supported.is_empty() {
+        headers.push(HeaderName::Supported, &supported.join(", "));
+    }
 }
 
 /// Headers the endpoint itself writes; the application cannot.
@@ -54,6 +60,12 @@ fn is_ours(name: &HeaderName) -> bool {
         HeaderName::UserAgent,
         HeaderName::Server,
         HeaderName::Expires,
+        HeaderName::Supported,
+        HeaderName::Require,
+        HeaderName::SessionExpires,
+        HeaderName::MinSe,
+        HeaderName::RSeq,
+        HeaderName::RAck,
     ]
     .contains(name)
 }
@@ -133,6 +145,8 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         408 => "Request Timeout",
         410 => "Gone",
         415 => "Unsupported Media Type",
+        421 => "Extension Required",
+        422 => "Session Interval Too Small",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",
@@ -143,6 +157,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         491 => "Request Pending",
         500 => "Server Internal Error",
         503 => "Service Unavailable",
+        504 => "Server Time-out",
         600 => "Busy Everywhere",
         603 => "Decline",
         606 => "Not Acceptable",

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::extensions::Extensions;
 use crate::digest::{AccountSecret, Algorithm, Credentials};
 use crate::timer::Timers;
 use crate::uri::Uri;
@@ -126,6 +127,8 @@ pub struct EndpointConfig {
     /// A silent stream connection without a call or binding is closed after this, and one stuck within a
     /// message after a quarter of it.
     pub idle_limit: Duration,
+    /// What is granted to peers without a rule of their own.
+    pub extensions: Extensions,
     /// Seed of branches, tags, Call-IDs, nonces and back-off. Take it from the operating system.
     pub seed: u64,
 }
@@ -148,6 +151,7 @@ impl EndpointConfig {
             min_expires: Duration::from_secs(60),
             max_expires: Duration::from_secs(3_600),
             idle_limit: Duration::from_secs(120),
+            extensions: Extensions::USUAL,
             seed,
         }
     }
@@ -186,6 +190,8 @@ pub struct Invite {
     pub target: Target,
     /// For a 401 or 407 of that hop, and of nobody else.
     pub credentials: Option<Credentials>,
+    /// What it is asked for beyond a plain call.
+    pub extensions: Extensions,
     /// Headers of the application: tags, identity.
     pub headers: Vec<(String, String)>,
     /// The session offer (application/sdp).

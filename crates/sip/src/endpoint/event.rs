@@ -119,8 +119,14 @@ pub enum Refusal {
     TooManyCalls,
     /// Answered 503: the registrar is full.
     TooManyBindings,
-    /// Answered 423: the registration asked for is too short.
+    /// Answered 423 or 422: the registration or the session interval asked for is too short.
     TooBrief,
+    /// Answered 481: a PRACK of a response that does not wait for one.
+    StrayPrack,
+    /// Answered 421: the trunk's rule wants reliable provisional answers and the caller cannot.
+    ExtensionRequired,
+    /// Answered 500: more requests within one call than any sane far end sends.
+    TooManyRequests,
     /// Dropped: a response nothing waits for.
     StrayResponse,
     /// Dropped: an ACK nothing waits for.
@@ -149,6 +155,9 @@ impl Refusal {
             Self::TooManyCalls => "too-many-calls",
             Self::TooManyBindings => "too-many-bindings",
             Self::TooBrief => "too-brief",
+            Self::StrayPrack => "stray-prack",
+            Self::ExtensionRequired => "extension-required",
+            Self::TooManyRequests => "too-many-requests",
             Self::StrayResponse => "stray-response",
             Self::StrayAck => "stray-ack",
             Self::TooManyConnections => "too-many-connections",
@@ -218,7 +227,14 @@ pub enum SipEvent {
         /// The session answer where the offer was in our 2xx.
         body: Option<Vec<u8>>,
     },
-    /// The far end changes the session (re-INVITE or UPDATE): `answer_reoffer` or `reject_reoffer`.
+    /// The far end acknowledged (PRACK) a provisional answer with an offer of ours, and this is its session answer.
+    EarlyAnswered {
+        /// Which call.
+        call: CallRef,
+        /// The session answer.
+        body: Vec<u8>,
+    },
+    /// The far end changes the session (re-INVITE, UPDATE or PRACK), perhaps before the call is answered: `answer_reoffer` or `reject_reoffer`.
     Reoffered {
         /// Which call.
         call: CallRef,
@@ -238,6 +254,14 @@ pub enum SipEvent {
         call: CallRef,
         /// How.
         failure: Failure,
+    },
+    /// The endpoint kept the session alive by a re-INVITE that said what was said before (RFC 4028 §7.4); this is
+    /// what the far end answered, the same as before as a rule.
+    Refreshed {
+        /// Which call.
+        call: CallRef,
+        /// The session answer.
+        body: Vec<u8>,
     },
     /// INFO within a call; answered 200.
     Info {

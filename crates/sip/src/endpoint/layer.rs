@@ -50,7 +50,12 @@ pub(crate) enum Owner {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Purpose {
     Invite,
-    Reinvite,
+    /// A changed session: re-INVITE or UPDATE with an offer.
+    Change,
+    /// UPDATE without an offer.
+    Refresh,
+    /// PRACK.
+    Prack,
     Bye,
     Info,
 }

@@ -57,7 +57,9 @@ impl Endpoint {
     pub(crate) fn handle_outcome(&mut self, outcome: Outcome, now: Instant) {
         match outcome.user {
             User::Call(call, Purpose::Invite) => self.handle_invite_outcome(call, outcome, now),
-            User::Call(call, Purpose::Reinvite) => self.handle_reinvite_outcome(call, outcome, now),
+            User::Call(call, Purpose::Change) => self.handle_change_outcome(call, outcome, now),
+            User::Call(call, Purpose::Refresh) => self.handle_refresh_outcome(call, outcome, now),
+            User::Call(call, Purpose::Prack) => self.handle_prack_outcome(call, outcome, now),
             User::Call(call, Purpose::Bye) => self.handle_bye_outcome(call, outcome, now),
             User::Call(call, Purpose::Info) => self.handle_info_outcome(call, &outcome, now),
             User::Registration(registration) => self.handle_register_outcome(registration, outcome, now),
@@ -97,7 +99,11 @@ impl Endpoint {
         let Some(request) = self.layer.server(server).map(|server| server.request.clone()) else {
             return;
         };
-        if let Err(rejection) = check_request(&request, &compose::our_abilities()) {
+        let extensions = match call.and_then(|call| self.calls.get(&call)) {
+            Some(call) => call.extensions,
+            None => self.extensions_of(flow),
+        };
+        if let Err(rejection) = check_request(&request, &compose::our_abilities(extensions)) {
             self.layer.respond(server, rejection.response(&request), now);
             return self.layer.refuse(Refusal::NotAcceptable(rejection.status), flow);
         }
@@ -114,6 +120,14 @@ impl Endpoint {
         let Some(call) = self.calls.get_mut(&call_ref) else {
             return;
         };
+        if request.method != Method::Bye && !call.budget.allows(now) {
+            // No state is kept of it: a storm within one call must not crowd out the others.
+            let mut response = request.reply(500, "Too Many Requests");
+            response.headers.push(HeaderName::RetryAfter, "10");
+            self.layer.reply_stateless(&request, response, flow);
+            self.layer.drop_server(server);
+            return self.layer.refuse(Refusal::TooManyRequests, flow);
+        }
         let tag = request.from_tag().unwrap_or_default();
         let in_order = call.dialog_mut(&tag).is_some_and(|dialog| dialog.accept(&request, flow));
         if !in_order {
@@ -123,13 +137,13 @@ impl Endpoint {
         }
         match request.method {
             Method::Invite | Method::Update => self.handle_reoffer(call_ref, server, &request, now),
+            Method::Prack => self.handle_prack(call_ref, server, &request, now),
             Method::Bye => self.handle_bye(call_ref, server, &request, now),
             Method::Info => self.handle_info(call_ref, server, request, now),
             Method::Options => self.answer_options(server, &request, now),
             Method::Ack
             | Method::Cancel
             | Method::Register
-            | Method::Prack
             | Method::Refer
             | Method::Notify
             | Method::Subscribe
@@ -173,7 +187,10 @@ impl Endpoint {
     /// §11.2: what an INVITE would find here.
     fn answer_options(&mut self, server: ServerId, request: &Request, now: Instant) {
         let mut response = request.reply(200, "OK");
-        response.headers.push(HeaderName::Allow, compose::ALLOW);
+        let extensions = self.layer.server(server).map_or(self.layer.config.extensions, |server| {
+            self.extensions.get(&server.flow.remote.ip()).copied().unwrap_or(self.layer.config.extensions)
+        });
+        compose::abilities(&mut response.headers, extensions);
         response.headers.push(HeaderName::Accept, "application/sdp");
         self.layer.respond(server, response, now);
     }
@@ -195,7 +212,9 @@ impl Endpoint {
         let Some(call_ref) = call_ref else {
             return;
         };
-        let is_reoffer = self.calls.get(&call_ref).is_some_and(|call| matches!(call.offer, Offer::Theirs { .. }));
+        let first = self.calls.get(&call_ref).is_some_and(|call| call.server == Some(invite));
+        let is_reoffer =
+            !first && self.calls.get(&call_ref).is_some_and(|call| matches!(call.offer, Offer::Theirs { .. }));
         if is_reoffer {
             self.reoffer_cancelled(call_ref, invite, now);
         } else {
@@ -267,6 +286,10 @@ impl Endpoint {
             Timer::CancelWait => self.cancel_wait_passed(call, now),
             Timer::Glare => self.glare_passed(call, now),
             Timer::Reoffer => self.reoffer_wait_passed(call, now),
+            Timer::SessionRefresh => self.refresh_session(call, now),
+            Timer::SessionExpiry => self.session_expired(call, now),
+            Timer::Provisional => self.repeat_provisional(call, now),
+            Timer::PrackWait => self.prack_wait_passed(call, now),
             Timer::A
             | Timer::B
             | Timer::D

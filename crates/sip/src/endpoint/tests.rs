@@ -6,6 +6,8 @@ mod bounds;
 mod callee;
 mod caller;
 mod changes;
+mod reliable;
+mod sessions;
 mod streams;
 
 use super::*;
@@ -52,6 +54,7 @@ pub(crate) fn invite() -> Invite {
         to: None,
         target: Target { transport: Transport::Udp, address: PEER.parse().unwrap(), local: 0 },
         credentials: None,
+        extensions: Extensions::USUAL,
         headers: vec![("X-Passerelle-Page".into(), "https://shop.example/cart".into())],
         body: Some(SDP.to_vec()),
         ring_limit: None,

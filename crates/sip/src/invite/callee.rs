@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use crate::dialog::Dialog;
+use crate::endpoint::extensions::RELIABLE;
 use crate::endpoint::layer::{Owner, ServerId};
-use crate::endpoint::{CallRef, EndedBy, Endpoint, IncomingInvite, Refusal, SipEvent, compose};
+use crate::endpoint::{CallRef, EndedBy, Endpoint, Extensions, IncomingInvite, Refusal, Reliable, SipEvent, compose};
 use crate::error::Reason;
-use crate::invite::{Call, Farewell, Offer, Role, State, Unconfirmed};
-use crate::message::{HeaderName, Request};
+use crate::invite::reliable::Provisional;
+use crate::invite::session::Session;
+use crate::invite::{Call, Farewell, Role, State, Unconfirmed};
+use crate::message::{HeaderName, Method, Request};
 use crate::timer::Timer;
 
 impl Endpoint {
@@ -27,6 +30,10 @@ impl Endpoint {
             Ok(account) => account,
             Err(why) => return self.layer.refuse(why, flow),
         };
+        let extensions = self.extensions_of(flow);
+        if let Err(why) = self.check_extensions(server, &request, extensions, now) {
+            return self.layer.refuse(why, flow);
+        }
         let contact = self.layer.contact(request.uri.user.as_deref(), flow).to_string();
         let pinned = account.is_some();
         let dialog = Dialog::from_request(&request, &local_tag, contact, flow, pinned);
@@ -42,30 +49,15 @@ impl Endpoint {
         }
         let call_id = dialog.call_id.clone();
         self.dialogs.insert((call_id.clone(), local_tag.clone()), call);
+        let flow_of_call = (flow, pinned);
         self.calls.insert(
             call,
             Call {
-                role: Role::Callee,
-                state: State::Offered,
-                call_id,
-                local_tag,
                 dialog: Some(dialog),
-                early: Vec::new(),
-                invite: None,
-                client: None,
                 server: Some(server),
-                flow,
-                pinned,
-                credentials: None,
-                challenges: 0,
-                cancel_sent: false,
-                unconfirmed: None,
-                offer: Offer::Idle,
-                waiting: None,
-                farewell: None,
-                not_after: None,
-                ring_limit_passed: false,
-                reported: false,
+                provisional: Provisional::of_invite(&request, extensions.reliable),
+                peer_updates: request.headers.has_token(&HeaderName::Allow, Method::Update.as_str()),
+                ..Call::new(Role::Callee, (call_id, local_tag), flow_of_call, extensions, now)
             },
         );
         let invite = IncomingInvite {
@@ -80,8 +72,38 @@ impl Endpoint {
         self.layer.report(SipEvent::Incoming { call, invite: Box::new(invite) });
     }
 
-    /// 180, 183 and so on, as often as the application likes.
-    pub(crate) fn send_progress(&mut self, call_ref: CallRef, status: u16, body: Option<Vec<u8>>, now: Instant) {
+    /// What a first INVITE asks for and brings along beyond a plain call, against the rule; refused where it does not fit.
+    fn check_extensions(
+        &mut self,
+        server: ServerId,
+        request: &Request,
+        extensions: Extensions,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        if let Err(least_s) = Session::new(extensions.session).judge(request) {
+            self.refuse_interval(server, request, least_s, now);
+            return Err(Refusal::TooBrief);
+        }
+        let able = Provisional::of_invite(request, extensions.reliable).is_able();
+        if extensions.reliable == Reliable::Required && !able {
+            // RFC 3261 §21.4.16, RFC 3262 §3: with the extension's name.
+            let mut response = request.reply(421, compose::phrase(421));
+            response.headers.push(HeaderName::Require, RELIABLE);
+            self.layer.respond(server, response, now);
+            return Err(Refusal::ExtensionRequired);
+        }
+        Ok(())
+    }
+
+    /// 180, 183 and so on; a reliable one until its PRACK.
+    pub(crate) fn send_progress(
+        &mut self,
+        call_ref: CallRef,
+        status: u16,
+        body: Option<Vec<u8>>,
+        reliable: bool,
+        now: Instant,
+    ) {
         let Some((server, contact)) = self.offered(call_ref) else {
             return;
         };
@@ -92,25 +114,46 @@ impl Endpoint {
         let mut response = request.reply(status, compose::phrase(status));
         response.headers.push(HeaderName::Contact, &contact);
         response.headers.push(HeaderName::Allow, compose::ALLOW);
-        if let Some(body) = body {
-            compose::sdp(&mut response.headers, &mut response.body, body);
+        if reliable {
+            // RFC 3262 §3.
+            response.headers.push(HeaderName::Require, RELIABLE);
+            response.headers.push(HeaderName::RSeq, &self.next_rseq(call_ref).to_string());
         }
-        self.layer.respond(server, response, now);
+        if let Some(body) = &body {
+            compose::sdp(&mut response.headers, &mut response.body, body.clone());
+        }
+        let sent = self.layer.respond(server, response, now);
+        if let (true, Some(sent)) = (reliable, sent) {
+            let cseq = request.cseq().map_or(0, |cseq| cseq.number);
+            self.await_prack(call_ref, cseq, sent, body.as_deref(), now);
+        }
     }
 
     /// 200, sent again until its ACK.
-    pub(crate) fn send_answer(&mut self, call_ref: CallRef, body: Vec<u8>, headers: &[(String, String)], now: Instant) {
+    pub(crate) fn send_answer(
+        &mut self,
+        call_ref: CallRef,
+        body: Vec<u8>,
+        headers: Vec<(String, String)>,
+        now: Instant,
+    ) {
         let Some((server, contact)) = self.offered(call_ref) else {
             return;
         };
         let Some(request) = self.layer.server(server).map(|server| server.request.clone()) else {
             return;
         };
+        let Some((body, headers)) = self.may_answer(call_ref, body, headers) else {
+            return;
+        };
         if let Some(call) = self.calls.get_mut(&call_ref) {
             call.state = State::Answered;
             call.server = None;
+            if !body.is_empty() {
+                call.local_sdp.clone_from(&body);
+            }
         }
-        self.send_2xx(call_ref, server, &request, &contact, body, headers, now);
+        self.send_2xx(call_ref, server, &request, &contact, body, &headers, now);
     }
 
     /// A 2xx to a first or later INVITE, and the clock of its copies.
@@ -127,7 +170,9 @@ impl Endpoint {
     ) {
         let mut response = request.reply(200, "OK");
         response.headers.push(HeaderName::Contact, contact);
-        compose::abilities(&mut response.headers);
+        let extensions = self.calls.get(&call_ref).map(|call| call.extensions).unwrap_or_default();
+        compose::abilities(&mut response.headers, extensions);
+        self.grant_session(call_ref, request, &mut response.headers, now);
         compose::known_good_headers(&mut response.headers, headers);
         if !body.is_empty() {
             compose::sdp(&mut response.headers, &mut response.body, body);

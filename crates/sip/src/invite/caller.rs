@@ -3,10 +3,13 @@
 use std::time::Instant;
 
 use crate::dialog::Dialog;
+use crate::endpoint::extensions::RELIABLE;
 use crate::endpoint::layer::{Answer, ClientId, Outcome, Owner, Purpose, User};
-use crate::endpoint::{CallRef, EndedBy, Endpoint, Flow, Identity, Invite, SipEvent, compose};
+use crate::endpoint::{CallRef, EndedBy, Endpoint, Flow, Identity, Invite, Reliable, SipEvent, compose};
 use crate::error::{Failure, SipError};
-use crate::invite::{Call, Farewell, MAX_EARLY, Offer, Role, State};
+use crate::invite::reliable::{Early, MAX_PRACKS};
+use crate::invite::session::Session;
+use crate::invite::{Call, Farewell, MAX_EARLY, Role, State};
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::timer::Timer;
 use crate::values::NameAddr;
@@ -29,7 +32,9 @@ impl Endpoint {
             Some(identity) => identity.clone(),
             None => self.new_identity(),
         };
-        let request = self.first_invite(&invite, &local_tag, flow)?;
+        let mut request = self.first_invite(&invite, &local_tag, flow)?;
+        let session = Session::new(invite.extensions.session);
+        session.ask(&mut request.headers);
         let pinned = self.registrar.has_flow(flow);
         let call = CallRef(self.layer.next_id());
         let call_id = request.call_id().unwrap_or_default().to_owned();
@@ -44,27 +49,13 @@ impl Endpoint {
         self.calls.insert(
             call,
             Call {
-                role: Role::Caller,
-                state: State::Calling,
-                call_id,
-                local_tag,
-                dialog: None,
-                early: Vec::new(),
                 invite: Some(request),
                 client: Some(client),
-                server: None,
-                flow,
-                pinned,
                 credentials: invite.credentials,
-                challenges: 0,
-                cancel_sent: false,
-                unconfirmed: None,
-                offer: Offer::Idle,
-                waiting: None,
-                farewell: None,
                 not_after: invite.not_after,
-                ring_limit_passed: false,
-                reported: false,
+                local_sdp: invite.body.unwrap_or_default(),
+                session,
+                ..Call::new(Role::Caller, (call_id, local_tag), (flow, pinned), invite.extensions, now)
             },
         );
         Ok(call)
@@ -110,7 +101,10 @@ impl Endpoint {
             // §13.3.1: should this process die, the far end stops ringing by itself.
             headers.push(HeaderName::Expires, &limit.as_secs().saturating_add(1).to_string());
         }
-        compose::abilities(headers);
+        compose::abilities(headers, invite.extensions);
+        if invite.extensions.reliable == Reliable::Required {
+            headers.push(HeaderName::Require, RELIABLE);
+        }
         compose::application_headers(headers, &invite.headers)?;
         if let Some(body) = &invite.body {
             compose::sdp(&mut request.headers, &mut request.body, body.clone());
@@ -186,8 +180,11 @@ impl Endpoint {
                 && call.early.len() < MAX_EARLY
                 && let Ok(dialog) = Dialog::from_response(request, &response, flow, call.pinned)
             {
-                call.early.push(dialog);
+                call.early.push(Early::new(dialog));
             }
+        }
+        if !self.take_provisional(call_ref, &response, now) {
+            return;
         }
         let body = compose::body_of(&response.body);
         self.layer.report(SipEvent::Progress {
@@ -209,29 +206,21 @@ impl Endpoint {
         };
         let pinned = sent.pinned;
         let request = sent.request.clone();
-        let Ok(dialog) = Dialog::from_response(&request, &response, flow, pinned) else {
+        let Ok(mut dialog) = Dialog::from_response(&request, &response, flow, pinned) else {
             // Without a readable To or Record-Route there is no way to acknowledge it.
             self.invite_unanswered(call_ref, client, Failure::from_response(&response), now);
             return;
         };
+        // PRACKs in this fork have used up numbers, and a challenged one its own; an order may have gaps (§12.2.2).
+        let pracks = self.calls.get(&call_ref).map_or(MAX_PRACKS, |call| call.pracks);
+        if pracks > 0 {
+            dialog.local_cseq = dialog.local_cseq.saturating_add(u32::from(pracks) + u32::from(MAX_CHALLENGES));
+        }
         self.acknowledge(client, &dialog, &request, &tag);
         let state = self.calls.get(&call_ref).filter(|call| call.client == Some(client)).map(|call| call.state);
         match state {
             Some(State::Calling | State::Proceeding) => {
-                self.layer.timers.cancel(Owner::Call(call_ref), Timer::Ring);
-                if let Some(call) = self.calls.get_mut(&call_ref) {
-                    call.state = State::Up;
-                    call.early.clear();
-                    call.invite = None;
-                    call.dialog = Some(dialog);
-                }
-                let body = compose::body_of(&response.body);
-                self.layer.report(SipEvent::Answered {
-                    call: call_ref,
-                    status: response.status,
-                    body,
-                    headers: response.headers,
-                });
+                self.call_answered(call_ref, dialog, response, now);
             }
             // §9.1: the CANCEL came too late. The call is up at the far end, so it is ended there.
             Some(State::Cancelling) => {
@@ -251,6 +240,35 @@ impl Endpoint {
                 self.layer.request(bye, hop, User::Nobody, now);
             }
         }
+    }
+
+    /// The first 2xx to a call that nobody gave up.
+    fn call_answered(&mut self, call_ref: CallRef, mut dialog: Dialog, response: Response, now: Instant) {
+        self.layer.timers.cancel(Owner::Call(call_ref), Timer::Ring);
+        let Some(call) = self.calls.get_mut(&call_ref) else {
+            return;
+        };
+        let tag = dialog.remote_tag().to_owned();
+        let early = call.early.iter().position(|early| early.dialog.remote_tag() == tag);
+        let early = early.map(|at| call.early.swap_remove(at));
+        if let Some(early) = &early {
+            // §13.2.2.4: the route set is made anew by the 2xx; what either side has counted since goes on.
+            dialog.remote_cseq = early.dialog.remote_cseq;
+        }
+        call.state = State::Up;
+        call.early.clear();
+        call.invite = None;
+        call.dialog = Some(dialog);
+        call.note_abilities(&response.headers);
+        self.session_heard(call_ref, &response.headers, now);
+        // RFC 3262 §5: this fork may have answered reliably before; of several, the application hears its answer.
+        let body = compose::body_of(&response.body).or_else(|| early.and_then(|early| early.answer));
+        self.layer.report(SipEvent::Answered {
+            call: call_ref,
+            status: response.status,
+            body,
+            headers: response.headers,
+        });
     }
 
     /// ACK of a 2xx to `request` (§13.2.2.4), with the credentials of its INVITE (§22.1).
@@ -275,12 +293,11 @@ impl Endpoint {
             State::Cancelling => return self.finish_cancelled(call_ref, now),
             State::Offered | State::Answered | State::Up | State::Ending => return,
         }
-        if matches!(response.status, 401 | 407)
-            && call.not_after.is_none_or(|limit| now < limit)
+        if call.not_after.is_none_or(|limit| now < limit)
             && let Some(mut request) = call.invite.clone()
-            && self.prove(call_ref, &mut request, &response, flow)
+            && self.mend_invite(call_ref, &mut request, &response, flow)
         {
-            // §22.2: same Call-ID and From tag, CSeq one higher, a new branch.
+            // §22.2, §8.1.3.5: same Call-ID and From tag, CSeq one higher, a new branch.
             let (branch, flow) = (self.layer.new_branch(), flow_of(&self.calls, call_ref, flow));
             let client = self.send_invite(&branch, call_ref, request.clone(), flow, false, now);
             if let Some(call) = self.calls.get_mut(&call_ref) {
@@ -296,6 +313,27 @@ impl Endpoint {
             return;
         }
         self.fail(call_ref, Failure::from_response(&response), now);
+    }
+
+    /// Changes an INVITE so that the reason of its refusal is gone: credentials for a challenge (§22.2), a longer
+    /// interval for a 422 (RFC 4028 §7.3). `false`: the refusal stands.
+    fn mend_invite(&mut self, call_ref: CallRef, request: &mut Request, response: &Response, flow: Flow) -> bool {
+        match response.status {
+            401 | 407 => self.prove(call_ref, request, response, flow),
+            422 => {
+                let Some(call) = self.calls.get_mut(&call_ref) else {
+                    return false;
+                };
+                let cseq = request.cseq().map_or(1, |cseq| cseq.number).saturating_add(1);
+                let mends = call.session.too_small(&response.headers);
+                request.headers.remove(&HeaderName::SessionExpires);
+                request.headers.remove(&HeaderName::MinSe);
+                call.session.ask(&mut request.headers);
+                request.headers.set(HeaderName::CSeq, &format!("{cseq} INVITE"));
+                mends
+            }
+            _ => false,
+        }
     }
 
     /// Puts credentials for the challenge on a request, with the next CSeq. `false`: there are none for it, or
@@ -315,7 +353,8 @@ impl Endpoint {
             return false;
         };
         call.challenges += 1;
-        if let Some(dialog) = &mut call.dialog {
+        // What was challenged within a dialog, early ones too, counts there.
+        if let Some(dialog) = call.dialog_mut(&request.to_tag().unwrap_or_default()) {
             dialog.local_cseq = dialog.local_cseq.max(cseq);
         }
         true

@@ -116,7 +116,7 @@ impl Endpoint {
             return;
         };
         let tag = bye.from_tag().unwrap_or_default();
-        call.early.retain(|dialog| dialog.remote_tag() != tag);
+        call.early.retain(|early| early.dialog.remote_tag() != tag);
         if call.early.is_empty() {
             let at = now + self.layer.config.timers.give_up();
             self.layer.timers.set(Owner::Call(call_ref), Timer::CancelWait, at);
@@ -176,12 +176,17 @@ impl Endpoint {
         };
         call.unconfirmed = None;
         call.waiting = None;
+        if let Some(update) = call.refreshing.take() {
+            self.layer.drop_client(update);
+        }
         self.layer.timers.cancel(Owner::Call(call_ref), Timer::Glare);
         self.layer.timers.cancel(Owner::Call(call_ref), Timer::Reoffer);
         match std::mem::replace(&mut call.offer, Offer::Idle) {
             Offer::Theirs { server, .. } => {
                 self.layer.respond_status(server, 487, "Request Terminated", now);
             }
+            // A 2xx to a re-INVITE still wants its ACK; an UPDATE has nothing more to say.
+            Offer::Ours { client, change } if change.method == Method::Update => self.layer.drop_client(client),
             Offer::Ours { client, .. } => self.layer.abandon_client(client, now),
             Offer::Idle => {}
         }

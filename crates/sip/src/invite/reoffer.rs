@@ -1,209 +1,64 @@
-//! Changes of a session that is up: re-INVITE of both sides, their glare (RFC 3261 §14), UPDATE (RFC 3311), INFO.
+//! Changes of a session that the far end asks for: re-INVITE (RFC 3261 §14.2), UPDATE (RFC 3311 §5.2), an offer by PRACK
+//! (RFC 3262 §5); and INFO.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand::Rng;
 
-use crate::endpoint::layer::{Answer, ClientId, Outcome, Owner, Purpose, ServerId, User};
+use crate::endpoint::layer::{Answer, Outcome, Owner, Purpose, ServerId, User};
 use crate::endpoint::{CallRef, EndedBy, Endpoint, Refusal, SipEvent, compose};
-use crate::error::{Failure, SipError};
-use crate::invite::{Call, Offer, Role, State};
-use crate::message::{HeaderName, Method, Request, Response};
+use crate::error::Failure;
+use crate::invite::{Call, Offer, State};
+use crate::message::{HeaderName, Method, Request};
 use crate::timer::Timer;
 
-/// How often a re-INVITE steps back before the far end's.
-const MAX_GLARES: u8 = 6;
+impl Call {
+    /// The status for a request of theirs that must wait for another offer or request; `None`: it may come in.
+    fn collision(&self, method: &Method, has_offer: bool, tag: &str) -> Option<u16> {
+        let is_update = *method == Method::Update;
+        let early = matches!(method, Method::Update | Method::Prack) && self.is_agreed_early(tag);
+        match (self.state, &self.offer) {
+            (State::Ending, _) => Some(481),
+            // RFC 3311 §5.2: one UPDATE after the other, with an offer or without.
+            (_, Offer::Theirs { method: Method::Update, .. }) if is_update => Some(500),
+            (_, _) if is_update && !has_offer => None,
+            // §14.2, RFC 3311 §5.2: theirs is still with the application.
+            (_, Offer::Theirs { .. }) => Some(500),
+            // §14.2, RFC 3311 §5.2: they crossed.
+            (_, Offer::Ours { .. }) => Some(491),
+            // Our 2xx has no ACK yet, so the offer before this one is not settled (RFC 5407 §3.1.4).
+            (_, Offer::Idle) if self.unconfirmed.is_some() => Some(491),
+            (State::Up, Offer::Idle) => None,
+            // RFC 3311 §5.2: the first offer has its answer, in a provisional response that was acknowledged.
+            (_, Offer::Idle) if early => None,
+            // RFC 3311 §5.2: ours is on its way, in a provisional response.
+            (State::Offered, Offer::Idle) if is_update && self.provisional.is_offering() => Some(491),
+            // §14.2: their first INVITE has no final answer yet. RFC 3311 §5.2: nor has its offer one.
+            (State::Offered, Offer::Idle) => Some(500),
+            (State::Calling | State::Proceeding | State::Cancelling | State::Answered, Offer::Idle) => Some(491),
+        }
+    }
+}
 
 impl Endpoint {
-    /// Offers a changed session.
-    pub(crate) fn start_reinvite(&mut self, call_ref: CallRef, body: Vec<u8>, now: Instant) -> Result<(), SipError> {
-        let call = self.calls.get(&call_ref).ok_or(SipError::Unknown)?;
-        if call.state != State::Up || call.farewell.is_some() {
-            return Err(SipError::WrongState);
-        }
-        // §14.1: one INVITE transaction at a time, in whichever direction.
-        if !call.is_settled() {
-            return Err(SipError::OfferPending);
-        }
-        self.send_reinvite(call_ref, body, 0, now);
-        Ok(())
-    }
-
-    fn send_reinvite(&mut self, call_ref: CallRef, body: Vec<u8>, glares: u8, now: Instant) {
-        let Some(call) = self.calls.get_mut(&call_ref) else {
-            return;
-        };
-        let Some(dialog) = &mut call.dialog else {
-            return;
-        };
-        let mut request = dialog.request(Method::Invite);
-        compose::abilities(&mut request.headers);
-        compose::sdp(&mut request.headers, &mut request.body, body.clone());
-        self.put_reinvite(call_ref, request, body, glares, now);
-    }
-
-    fn put_reinvite(&mut self, call_ref: CallRef, request: Request, body: Vec<u8>, glares: u8, now: Instant) {
-        let Some(dialog) = self.calls.get(&call_ref).and_then(|call| call.dialog.clone()) else {
-            return;
-        };
-        let hop = dialog.next_hop(&self.layer.config.locals);
-        let client = self.layer.request(request, hop, User::Call(call_ref, Purpose::Reinvite), now);
-        if let Some(sent) = self.layer.client_mut(client) {
-            sent.dialog = Some(dialog);
-        }
-        if let Some(call) = self.calls.get_mut(&call_ref) {
-            call.offer = Offer::Ours { client, body, glares };
-        }
-        let at = now + self.layer.config.timers.give_up();
-        self.layer.timers.set(Owner::Call(call_ref), Timer::Reoffer, at);
-    }
-
-    /// Our re-INVITE has something to say, perhaps after its call is gone.
-    pub(crate) fn handle_reinvite_outcome(&mut self, call_ref: CallRef, outcome: Outcome, now: Instant) {
-        let response = match outcome.answer {
-            Answer::Response(response) if response.is_provisional() => return,
-            Answer::Response(response) => response,
-            // §12.2.1.2, §14.1: no answer means that the dialog is dead.
-            Answer::TimedOut(timer) => return self.dialog_lost(call_ref, EndedBy::Timer(timer), now),
-            Answer::Broken => {
-                return self.reinvite_failed(call_ref, outcome.client, Failure::transport());
-            }
-        };
-        if response.is_success() {
-            return self.reinvite_answered(call_ref, outcome.client, response);
-        }
-        let offer = self.calls.get(&call_ref).map(|call| call.offer.clone());
-        let Some(Offer::Ours { client, body, glares }) = offer else {
-            return;
-        };
-        if client != outcome.client {
-            return;
-        }
-        match response.status {
-            481 | 408 => self.dialog_lost(call_ref, EndedBy::Peer, now),
-            491 if glares < MAX_GLARES => self.wait_turn(call_ref, body, glares + 1, now),
-            401 | 407 => {
-                if let Some(challenged) = outcome.challenged {
-                    let (mut request, _) = *challenged;
-                    if self.prove(call_ref, &mut request, &response, outcome.flow) {
-                        return self.put_reinvite(call_ref, request, body, glares, now);
-                    }
-                }
-                self.reinvite_failed(call_ref, client, Failure::from_response(&response));
-            }
-            _ => self.reinvite_failed(call_ref, client, Failure::from_response(&response)),
-        }
-    }
-
-    fn reinvite_answered(&mut self, call_ref: CallRef, client: ClientId, response: Response) {
-        let tag = response.to_tag().unwrap_or_default();
-        if self.layer.repeat_ack(client, &tag) {
-            return;
-        }
-        let Some(sent) = self.layer.client(client) else {
-            return;
-        };
-        let (request, Some(mut dialog)) = (sent.request.clone(), sent.dialog.clone()) else {
-            return;
-        };
-        // Target refresh (§12.2.1.2), then the ACK to where the far end now is.
-        dialog.refresh_target(response.contact());
-        self.acknowledge(client, &dialog, &request, &tag);
-        let Some(call) = self.calls.get_mut(&call_ref) else {
-            return;
-        };
-        if !matches!(&call.offer, Offer::Ours { client: ours, .. } if *ours == client) {
-            return;
-        }
-        call.offer = Offer::Idle;
-        self.layer.timers.cancel(Owner::Call(call_ref), Timer::Reoffer);
-        if let Some(dialog) = &mut call.dialog {
-            dialog.refresh_target(response.contact());
-        }
-        let body = compose::body_of(&response.body);
-        self.layer.report(SipEvent::ReofferAnswered { call: call_ref, body });
-    }
-
-    fn reinvite_failed(&mut self, call_ref: CallRef, client: ClientId, failure: Failure) {
-        if let Some(call) = self.calls.get_mut(&call_ref)
-            && matches!(&call.offer, Offer::Ours { client: ours, .. } if *ours == client)
-        {
-            call.offer = Offer::Idle;
-            self.layer.timers.cancel(Owner::Call(call_ref), Timer::Reoffer);
-            self.layer.report(SipEvent::ReofferFailed { call: call_ref, failure });
-        }
-    }
-
-    /// §14.1: the owner of the Call-ID waits 2.1 to 4 s, the other side 0 to 2 s, both in steps of 10 ms.
-    fn wait_turn(&mut self, call_ref: CallRef, body: Vec<u8>, glares: u8, now: Instant) {
-        let Some(call) = self.calls.get_mut(&call_ref) else {
-            return;
-        };
-        let units: u64 = match call.role {
-            Role::Caller => self.layer.rng.random_range(210..=400),
-            Role::Callee => self.layer.rng.random_range(0..=200),
-        };
-        if matches!(call.offer, Offer::Ours { .. }) {
-            call.offer = Offer::Idle;
-            self.layer.timers.cancel(Owner::Call(call_ref), Timer::Reoffer);
-        }
-        call.waiting = Some((body, glares));
-        let at = now + Duration::from_millis(units * 10);
-        self.layer.timers.set(Owner::Call(call_ref), Timer::Glare, at);
-    }
-
-    /// The wait after a glare is over.
-    pub(crate) fn glare_passed(&mut self, call_ref: CallRef, now: Instant) {
-        let Some(call) = self.calls.get_mut(&call_ref) else {
-            return;
-        };
-        let Some((body, glares)) = call.waiting.take() else {
-            return;
-        };
-        if matches!(call.offer, Offer::Idle) && call.unconfirmed.is_none() {
-            self.send_reinvite(call_ref, body, glares, now);
-        } else {
-            // Their offer came first and is not settled: once more round, which costs no try.
-            self.wait_turn(call_ref, body, glares, now);
-        }
-    }
-
     /// re-INVITE or UPDATE of the far end.
     pub(crate) fn handle_reoffer(&mut self, call_ref: CallRef, server: ServerId, request: &Request, now: Instant) {
         let Some(call) = self.calls.get_mut(&call_ref) else {
             return;
         };
+        let flow = call.flow;
+        if let (State::Up | State::Answered, Err(least_s)) = (call.state, call.session.judge(request)) {
+            self.refuse_interval(server, request, least_s, now);
+            return self.layer.refuse(Refusal::TooBrief, flow);
+        }
+        call.note_abilities(&request.headers);
         let is_update = request.method == Method::Update;
         let body = compose::body_of(&request.body);
-        // An UPDATE without an offer refreshes the target and the session, whatever else goes on (RFC 4028 §7.4).
-        if is_update && body.is_none() {
-            if let Some(dialog) = call.dialog_mut(&request.from_tag().unwrap_or_default()) {
-                dialog.refresh_target(request.contact());
-            }
-            return self.answer_plain_update(call_ref, server, request, now);
-        }
-        let flow = call.flow;
-        let glare = match (call.state, &call.offer) {
-            // §14.2: theirs is still with the application.
-            (_, Offer::Theirs { .. }) => Some(500),
-            // §14.2: they crossed.
-            (_, Offer::Ours { .. }) => Some(491),
-            // Our 2xx has no ACK yet, so the offer before this one is not settled (RFC 5407 §3.1.4).
-            (_, Offer::Idle) if call.unconfirmed.is_some() => Some(491),
-            (State::Up, Offer::Idle) => None,
-            (
-                State::Calling | State::Proceeding | State::Cancelling | State::Offered | State::Answered,
-                Offer::Idle,
-            ) => Some(491),
-            (State::Ending, Offer::Idle) => Some(481),
-        };
-        match glare {
+        let tag = request.from_tag().unwrap_or_default();
+        match call.collision(&request.method, body.is_some(), &tag) {
             None => {}
             Some(500) => {
-                let mut response = request.reply(500, "Server Internal Error");
-                let seconds: u8 = self.layer.rng.random_range(0..=10);
-                response.headers.push(HeaderName::RetryAfter, &seconds.to_string());
-                self.layer.respond(server, response, now);
+                self.refuse_for_now(server, request, now);
                 return self.layer.refuse(Refusal::OfferPending, flow);
             }
             Some(status) => {
@@ -215,14 +70,18 @@ impl Endpoint {
             self.layer.respond_status(server, 481, compose::phrase(481), now);
             return;
         }
-        if let Some(dialog) = &mut call.dialog {
+        if let Some(dialog) = call.dialog_mut(&request.from_tag().unwrap_or_default()) {
             dialog.refresh_target(request.contact());
+        }
+        // An UPDATE without an offer refreshes the target and the session, whatever else goes on (RFC 4028 §7.4).
+        if is_update && body.is_none() {
+            return self.answer_update(call_ref, server, request, None, now);
         }
         call.offer = Offer::Theirs { server, method: request.method.clone() };
         if let Some(server) = self.layer.server_mut(server) {
             server.call = Some(call_ref);
         }
-        if !is_update {
+        if request.method == Method::Invite {
             self.layer.respond_status(server, 100, "Trying", now);
         }
         let owner = Owner::Call(call_ref);
@@ -230,14 +89,46 @@ impl Endpoint {
         self.layer.report(SipEvent::Reoffered { call: call_ref, body });
     }
 
-    fn answer_plain_update(&mut self, call_ref: CallRef, server: ServerId, request: &Request, now: Instant) {
-        let contact = self.calls.get_mut(&call_ref).and_then(|call| {
-            let dialog = call.dialog_mut(&request.from_tag().unwrap_or_default());
-            dialog.map(|dialog| dialog.contact.clone())
-        });
+    /// 422 with the least we take (RFC 4028 §9).
+    pub(crate) fn refuse_interval(&mut self, server: ServerId, request: &Request, least_s: u32, now: Instant) {
+        let mut response = request.reply(422, compose::phrase(422));
+        response.headers.push(HeaderName::MinSe, &least_s.to_string());
+        self.layer.respond(server, response, now);
+    }
+
+    /// 500 with a pause of 0 to 10 s (§14.2, RFC 3311 §5.2).
+    fn refuse_for_now(&mut self, server: ServerId, request: &Request, now: Instant) {
+        let mut response = request.reply(500, "Server Internal Error");
+        let seconds: u8 = self.layer.rng.random_range(0..=10);
+        response.headers.push(HeaderName::RetryAfter, &seconds.to_string());
+        self.layer.respond(server, response, now);
+    }
+
+    /// 200 to an UPDATE or PRACK, with our answer where it brought an offer.
+    fn answer_update(
+        &mut self,
+        call_ref: CallRef,
+        server: ServerId,
+        request: &Request,
+        body: Option<Vec<u8>>,
+        now: Instant,
+    ) {
+        let Some(call) = self.calls.get_mut(&call_ref) else {
+            return;
+        };
+        let (state, extensions) = (call.state, call.extensions);
+        let dialog = call.dialog_mut(&request.from_tag().unwrap_or_default());
+        let contact = dialog.map(|dialog| dialog.contact.clone());
         let mut response = request.reply(200, "OK");
         response.headers.push(HeaderName::Contact, &contact.unwrap_or_default());
-        compose::abilities(&mut response.headers);
+        compose::abilities(&mut response.headers, extensions);
+        // A session that is not up has no clock yet (RFC 4028 §1).
+        if matches!(state, State::Up | State::Answered) {
+            self.grant_session(call_ref, request, &mut response.headers, now);
+        }
+        if let Some(body) = body {
+            compose::sdp(&mut response.headers, &mut response.body, body);
+        }
         self.layer.respond(server, response, now);
     }
 
@@ -250,7 +141,7 @@ impl Endpoint {
             Some(Offer::Ours { client, .. }) => {
                 self.layer.cancel(client, None, now);
                 self.layer.abandon_client(client, now);
-                self.reinvite_failed(call_ref, client, Failure::timed_out(Timer::Reoffer));
+                self.change_failed(call_ref, client, Failure::timed_out(Timer::Reoffer), now);
             }
             Some(Offer::Idle) | None => {}
         }
@@ -264,14 +155,14 @@ impl Endpoint {
         let Some(request) = self.layer.server(server).map(|server| server.request.clone()) else {
             return;
         };
+        if let Some(call) = self.calls.get_mut(&call_ref) {
+            call.local_sdp.clone_from(&body);
+        }
         if method == Method::Invite {
             return self.send_2xx(call_ref, server, &request, &contact, body, &[], now);
         }
-        let mut response = request.reply(200, "OK");
-        response.headers.push(HeaderName::Contact, &contact);
-        compose::abilities(&mut response.headers);
-        compose::sdp(&mut response.headers, &mut response.body, body);
-        self.layer.respond(server, response, now);
+        self.answer_update(call_ref, server, &request, Some(body), now);
+        self.prack_answered(call_ref, now);
     }
 
     /// The application, or the end of its time, refuses the far end's offer; the session stays as it was.
@@ -279,6 +170,7 @@ impl Endpoint {
         let status = if (300..700).contains(&status) { status } else { 488 };
         if let Some((server, _, _)) = self.take_theirs(call_ref) {
             self.layer.respond_status(server, status, compose::phrase(status), now);
+            self.prack_answered(call_ref, now);
         }
     }
 

@@ -34,6 +34,8 @@ macro_rules! need_sipp {
     };
 }
 
+mod extensions;
+
 /// A gateway with a trunk, a visitor, and a place for the PBX.
 struct Line {
     gateway: Gateway,
@@ -71,8 +73,13 @@ impl Line {
 
     /// The PBX's sound towards where an SDP of the gateway wants it.
     fn sound(&self, port: u16, towards: &Logged, ssrc: u32) -> RtpPeer {
+        self.tone(PBX_HZ, port, towards, ssrc)
+    }
+
+    /// The same with a tone of its own.
+    fn tone(&self, tone_hz: f64, port: u16, towards: &Logged, ssrc: u32) -> RtpPeer {
         let to = towards.sound_at().expect("an address for sound");
-        let stream = Stream { tone_hz: PBX_HZ, ssrc, sequence: ssrc as u16, timestamp: ssrc.rotate_left(7) };
+        let stream = Stream { tone_hz, ssrc, sequence: ssrc as u16, timestamp: ssrc.rotate_left(7) };
         RtpPeer::start(SocketAddr::new(self.pbx, port), to, stream).unwrap()
     }
 

@@ -56,6 +56,7 @@ impl Checker<'_> {
                 username,
                 password,
                 codecs: self.codecs(trunk),
+                extensions: self.extensions(trunk),
                 headers: self.headers(trunk),
                 accept_from: trunk
                     .accept_from

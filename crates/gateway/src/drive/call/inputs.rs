@@ -111,6 +111,7 @@ impl CallTask {
             SipNotice::Progress { .. }
             | SipNotice::Answered { .. }
             | SipNotice::Reoffered { .. }
+            | SipNotice::Reanswered { .. }
             | SipNotice::Info { .. }
             | SipNotice::Described(_)
             | SipNotice::Confirmed { .. }
@@ -141,13 +142,8 @@ impl CallTask {
                     self.digit_from(leg, digit);
                 }
             }
-            SipNotice::Confirmed { sdp } => {
-                if let (Some(sdp), LegIo::Phone(phone)) = (sdp, self.io(leg)) {
-                    let (held, remote) = (phone.held, phone.remote);
-                    self.phone_answer(leg, &sdp, remote);
-                    self.tell_hold(leg, held);
-                }
-            }
+            SipNotice::Reanswered { sdp } => self.phone_reanswered(leg, Some(&sdp)),
+            SipNotice::Confirmed { sdp } => self.phone_reanswered(leg, sdp.as_deref()),
             SipNotice::Ended { cause, by_peer } => {
                 debug!(leg = %leg, cause = cause.code(), by_peer, "sip leg ended");
                 let ordered = self.io(leg).was_ended();
@@ -187,6 +183,21 @@ impl CallTask {
             warn!(%error, "media order not carried out");
         }
         self.tell_call(leg, LegEvent::Codec(codec));
+    }
+
+    /// An answer to a description of ours other than the first: in an ACK, a PRACK or the 200 to a refresh. A phone that
+    /// left the first offer to us and never answered it cannot be heard; its call is over.
+    fn phone_reanswered(&mut self, leg: LegId, sdp: Option<&[u8]>) {
+        let LegIo::Phone(phone) = self.io(leg) else { return };
+        let (held, remote) = (phone.held, phone.remote);
+        if let Some(sdp) = sdp {
+            self.phone_answer(leg, sdp, remote);
+            self.tell_hold(leg, held);
+        }
+        if matches!(self.io(leg), LegIo::Phone(phone) if !phone.agreed) {
+            warn!(leg = %leg, "the phone has not answered our offer");
+            self.call.hang_up(Party::Gateway, HangupCause::IncompatibleMedia, clock::call_now());
+        }
     }
 
     fn phone_answered(&mut self, leg: LegId, sdp: Option<Vec<u8>>, remote: IpAddr) {

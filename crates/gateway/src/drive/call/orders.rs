@@ -96,16 +96,20 @@ impl CallTask {
             phone.sdp.rtp_port = port.port;
             phone.sdp.ssrc = port.ssrc;
             phone.sdp.codecs = codecs;
-            let offer = phone.offer.take().unwrap_or_default();
+            // A phone that calls without an offer wants ours, and answers it in its ACK (RFC 3261 §13.2.1).
+            let Some(offer) = phone.offer.take() else { return Ok((sdp::offer(&phone.sdp), None)) };
             sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer))
+                .map(|(answer, negotiated)| (answer, Some(negotiated)))
                 .map_err(|error| (HangupCause::IncompatibleMedia, error.to_string()))
         });
         match outcome {
-            Ok((answer, negotiated)) => {
-                phone.agreed = true;
+            Ok((described, negotiated)) => {
+                phone.agreed = negotiated.is_some();
                 let remote = phone.remote;
-                self.context.sip.answer(sip_leg, answer.into_bytes());
-                self.negotiated(leg, negotiated, remote);
+                self.context.sip.answer(sip_leg, described.into_bytes());
+                if let Some(negotiated) = negotiated {
+                    self.negotiated(leg, negotiated, remote);
+                }
             }
             Err((cause, why)) => {
                 warn!(leg = %leg, why, "cannot answer the calling phone");

@@ -13,8 +13,8 @@ use call::HangupCause;
 use sip::OrphanEnd;
 use sip::digest::Credentials;
 use sip::endpoint::{
-    Account, CallRef, EndedBy, Endpoint, IncomingInvite, Invite, OrphanRef, RegistrationConfig, RegistrationRef,
-    RegistrationState, SipEvent, Target, Transport,
+    Account, CallRef, EndedBy, Endpoint, Extensions, IncomingInvite, Invite, OrphanRef, RegistrationConfig,
+    RegistrationRef, RegistrationState, SipEvent, Target, Transport,
 };
 use sip::error::{Failure, Reason};
 use sip::uri::Uri;
@@ -358,6 +358,11 @@ impl SipDriver {
     /// An INVITE from and to these, with nothing to say yet.
     fn address(&self, parties: Parties) -> Result<Invite, (HangupCause, String)> {
         let Parties { callee, display, user, call } = parties;
+        let extensions = match &callee {
+            Callee::Agent { .. } => None,
+            Callee::Trunk { trunk, .. } => self.trunks.iter().find(|entry| entry.trunk.name == *trunk),
+        }
+        .map_or(Extensions::USUAL, |entry| entry.trunk.extensions);
         let (uri, to, target, credentials, from_host) = match callee {
             Callee::Agent { extension } => self.agent_target(&extension)?,
             Callee::Trunk { trunk, user } => self.trunk_target(&trunk, &user)?,
@@ -372,6 +377,7 @@ impl SipDriver {
             to,
             target,
             credentials,
+            extensions,
             headers: Vec::new(),
             body: None,
             ring_limit: None,
@@ -464,6 +470,12 @@ impl SipDriver {
             .flat_map(|entry| entry.addresses.iter().map(SocketAddr::ip).chain(entry.trunk.accept_from.iter().copied()))
             .collect();
         self.endpoint.set_trunks(allowed);
+        // Of two trunks at one address the first has the say over calls from there: nothing tells them apart.
+        let rules = self.trunks.iter().rev().flat_map(|entry| {
+            let known = entry.addresses.iter().map(SocketAddr::ip).chain(entry.trunk.accept_from.iter().copied());
+            known.map(|ip| (ip, entry.trunk.extensions))
+        });
+        self.endpoint.set_extensions(rules.collect());
         if moved {
             self.register(index);
         }
@@ -546,6 +558,9 @@ impl SipDriver {
             SipEvent::Reoffered { call, body } => self.tell(call, |_| SipNotice::Reoffered { sdp: body }),
             SipEvent::ReofferAnswered { call, .. } => debug!(?call, "re-INVITE answered"),
             SipEvent::ReofferFailed { call, failure } => debug!(?call, %failure, "re-INVITE failed"),
+            SipEvent::EarlyAnswered { call, body } | SipEvent::Refreshed { call, body } => {
+                self.tell(call, |_| SipNotice::Reanswered { sdp: body })
+            }
             SipEvent::Info { call, content_type, body } => self.tell(call, |_| SipNotice::Info { content_type, body }),
             SipEvent::Ended { call, by, q850, .. } => {
                 let by_peer = by == EndedBy::Peer;
