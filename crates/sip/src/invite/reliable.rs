@@ -41,6 +41,9 @@ impl Early {
     }
 }
 
+/// The description and the headers of a 2xx.
+pub(crate) type HeldAnswer = (Vec<u8>, Vec<(String, String)>);
+
 /// The callee's side of one call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Provisional {
@@ -53,7 +56,7 @@ pub(crate) struct Provisional {
     /// What is to follow once the PRACK is in.
     queue: VecDeque<(u16, Option<Vec<u8>>)>,
     /// The application's answer, which may not overtake an unacknowledged description (§3).
-    answer: Option<(Vec<u8>, Vec<(String, String)>)>,
+    answer: Option<HeldAnswer>,
     /// Offer and answer have met before the 2xx.
     pub(crate) agreed: bool,
 }
@@ -260,7 +263,7 @@ impl Endpoint {
         call_ref: CallRef,
         body: Vec<u8>,
         headers: Vec<(String, String)>,
-    ) -> Option<(Vec<u8>, Vec<(String, String)>)> {
+    ) -> Option<HeldAnswer> {
         let call = self.calls.get_mut(&call_ref)?;
         let provisional = &mut call.provisional;
         if provisional.unacked.as_ref().is_some_and(|unacked| unacked.has_body) {

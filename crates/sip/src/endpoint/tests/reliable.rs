@@ -493,7 +493,7 @@ fn a_cancel_and_a_hang_up_end_a_call_whose_183_has_no_prack() {
     bench.order(|endpoint, now| endpoint.ring(call, 183, Some(EARLY.to_vec()), now));
     bench.order(|endpoint, now| endpoint.answer(call, EARLY.to_vec(), Vec::new(), now));
     bench.sent();
-    let mut cancel = invite.clone();
+    let mut cancel = invite;
     cancel.method = Method::Cancel;
     cancel.headers.set(HeaderName::CSeq, "1 CANCEL");
     cancel.headers.remove(&HeaderName::ContentType);

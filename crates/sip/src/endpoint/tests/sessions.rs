@@ -284,13 +284,16 @@ fn minima_that_rise_without_end_or_beyond_a_day_are_met_by_no_timer_at_all() {
     }
 }
 
+/// Our rule, what an INVITE asks for, Session-Expires of our 2xx, and whether it requires the timer.
+type Row<'a> = (Refresher, &'a [(HeaderName, &'a str)], Option<&'a str>, bool);
+
 #[test]
 fn what_is_granted_follows_table_2() {
     let known = (HeaderName::Supported, "timer");
     let ask = |value| (HeaderName::SessionExpires, value);
     let usual = Refresher::Either;
     #[rustfmt::skip]
-    let table: &[(Refresher, &[(HeaderName, &str)], Option<&str>, bool)] = &[
+    let table: &[Row<'_>] = &[
         // Both know it, and the caller names who refreshes.
         (usual, &[known.clone(), ask("1800;refresher=uac")], Some("1800;refresher=uac"), true),
         (usual, &[known.clone(), ask("1800;refresher=uas")], Some("1800;refresher=uas"), true),
