@@ -24,6 +24,7 @@ mod limit;
 mod live;
 mod load;
 mod number;
+mod price;
 mod quiet;
 mod refusal;
 mod routing;
@@ -52,6 +53,7 @@ pub use number::{
     Explanation, Misspelling, Number, NumberKind, NumberPolicy, NumberPolicyConfig, NumberPolicyError, NumberRefusal,
     Rule,
 };
+pub use price::Prices;
 pub use quiet::CallingHours;
 pub use refusal::{Bound, Refusal};
 pub use routing::LastAgent;

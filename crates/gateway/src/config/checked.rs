@@ -260,6 +260,17 @@ pub struct Trunk {
     pub callback_dials_per_day_max: u64,
     /// How long customers called back through it may be on the line, together, in a day.
     pub callback_time_per_day_max: Duration,
+    /// Beyond so much money in a day nobody is called back through it.
+    pub callback_money: Option<MoneyMax>,
+}
+
+/// What a day of call-backs may cost, in millionths of the provider's money.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MoneyMax {
+    /// A minute to each number.
+    pub prices: desk::Prices,
+    /// A day.
+    pub per_day_micros: u64,
 }
 
 /// Audio codecs by their SDP names.

@@ -125,6 +125,8 @@ pub(super) struct Trunk {
     pub(super) caller_ids: Key<Vec<Spanned<String>>>,
     pub(super) callback_dials_per_day_max: Key<i64>,
     pub(super) callback_minutes_per_day_max: Key<i64>,
+    pub(super) callback_prices: Key<Prices>,
+    pub(super) callback_money_per_day_max: Key<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -187,6 +189,9 @@ pub(super) struct Shield {
     pub(super) suppress_years: Key<i64>,
     pub(super) proof_of_work: Key<String>,
 }
+
+/// The beginning of a number, each with its price a minute.
+pub(super) type Prices = BTreeMap<Spanned<String>, Spanned<f64>>;
 
 /// Days, or dates, each with its hours.
 pub(super) type Week = BTreeMap<Spanned<String>, Spanned<Vec<Spanned<String>>>>;

@@ -704,6 +704,21 @@ fn the_shield_of_call_backs_is_checked() {
 }
 
 #[test]
+fn the_money_of_a_trunk_is_checked() {
+    let trunk = |keys: &str| format!("[[trunk]]\nname = \"pbx\"\nuri = \"sip:192.0.2.1\"\n{keys}");
+    check_one(&trunk("callback_money_per_day_max = 50"), "nothing says what a call costs");
+    check_one(&trunk("callback_money_per_day_max = 50\ncallback_prices = {}"), "there is no price");
+    let priced = |price: &str| trunk(&format!("callback_money_per_day_max = 50\ncallback_prices = {{ {price} }}"));
+    check_one(&priced("\"+33\" = 0.1"), "`+33` is not the beginning of a number");
+    check_one(&priced("\"33\" = -1"), "a price a minute is -1, which is out of range");
+    check_one(
+        &trunk("callback_money_per_day_max = 0\ncallback_prices = { \"33\" = 1 }"),
+        "is 0, which is out of range",
+    );
+    check_one(&trunk("callback_prices = { \"33\" = 1 }"), "without `callback_money_per_day_max` this has no effect");
+}
+
+#[test]
 fn the_commented_file_states_the_real_defaults() {
     let (short, long) = (examine(EXAMPLE), examine(&with_defaults_written()));
     let errors =

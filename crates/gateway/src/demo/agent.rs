@@ -144,6 +144,7 @@ fn registration(kind: Transport, registrar: SocketAddr, password: &str) -> Trunk
         caller_ids: Vec::new(),
         callback_dials_per_day_max: 0,
         callback_time_per_day_max: Duration::ZERO,
+        callback_money: None,
     }
 }
 

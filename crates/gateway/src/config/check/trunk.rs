@@ -1,12 +1,14 @@
 //! Trunks: where the PBX is, how we log in there, what it is shown.
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::{Checker, SecretKeys};
-use crate::config::checked::{Codec, HeaderPolicy, Transport, Trunk};
+use crate::config::checked::{Codec, HeaderPolicy, MoneyMax, Transport, Trunk};
 use crate::config::file;
 use crate::config::problem::Problem;
 use crate::config::suggest;
@@ -78,9 +80,62 @@ impl Checker<'_> {
                         )
                         .unsigned_abs(),
                 ),
+                callback_money: self.money(trunk),
             });
         }
         checked
+    }
+
+    /// What a day may cost: prices and the most, both or neither.
+    fn money(&mut self, trunk: &file::Trunk) -> Option<MoneyMax> {
+        let (prices, most) = match (&trunk.callback_prices, &trunk.callback_money_per_day_max) {
+            (Some(prices), Some(most)) => (prices, most),
+            (None, Some(most)) => {
+                let help =
+                    "write what a minute costs, by the beginning of the number: callback_prices = { \"33\" = 0.008 }";
+                self.error(most, "nothing says what a call costs", help);
+                return None;
+            }
+            (Some(prices), None) => {
+                let problem =
+                    Problem::warning(prices.span(), "without `callback_money_per_day_max` this has no effect");
+                self.problems.push(problem.help("write what a day may cost: callback_money_per_day_max = 50"));
+                return None;
+            }
+            (None, None) => return None,
+        };
+        let mut by_prefix = BTreeMap::new();
+        for (prefix, price) in prices.get_ref() {
+            let digits = prefix.get_ref();
+            let is_prefix = (1..=15).contains(&digits.len()) && digits.bytes().all(|octet| octet.is_ascii_digit());
+            if !is_prefix || digits.starts_with('0') {
+                let message = format!("`{digits}` is not the beginning of a number");
+                self.error(
+                    prefix,
+                    &message,
+                    "write the country's digits and what follows, without plus: \"33\", \"336\"",
+                );
+            }
+            by_prefix.insert(digits.clone(), self.micros(price, "a price a minute", 0.0..=1_000.0));
+        }
+        if by_prefix.is_empty() {
+            self.error(prices, "there is no price", "write at least one: { \"33\" = 0.008 }");
+        }
+        let per_day_micros = self.micros(most, "`callback_money_per_day_max`", 0.01..=10_000_000.0);
+        Some(MoneyMax { prices: desk::Prices::new(by_prefix), per_day_micros })
+    }
+
+    /// Millionths of an amount of money.
+    fn micros(&mut self, key: &Spanned<f64>, what: &str, range: RangeInclusive<f64>) -> u64 {
+        let amount = *key.get_ref();
+        if !range.contains(&amount) {
+            let help = format!("write an amount from {} to {}", range.start(), range.end());
+            self.error(key, &format!("{what} is {amount}, which is out of range"), &help);
+            return 0;
+        }
+        // Within the range a double holds every millionth.
+        let micros = Duration::try_from_secs_f64(amount).map_or(0, |whole| whole.as_micros());
+        u64::try_from(micros).unwrap_or(u64::MAX)
     }
 
     /// Numbers the provider lets us show (Arcep: only those the contract lists).

@@ -188,7 +188,8 @@ impl Hand {
                     Some(CallbackNews::Answered(agent)) => self.answered(agent).await,
                     Some(CallbackNews::Ended(end, on_line)) => {
                         if let Some(line) = self.line() {
-                            self.callbacks.shield.note_line_time(line, on_line);
+                            let number = &self.kept.callback.wish().number;
+                            self.callbacks.shield.note_line_time(line, number, on_line);
                         }
                         self.note_end(&end).await;
                         return;

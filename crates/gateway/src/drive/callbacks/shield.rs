@@ -16,6 +16,7 @@ use super::Line;
 use super::clerk::ms;
 use crate::clock;
 use crate::config::Config;
+use crate::config::checked::MoneyMax;
 use crate::number_key::NumberKey;
 use crate::observe::metric::{self, Metric};
 
@@ -32,10 +33,25 @@ const TRIES: u32 = 7_200;
 const NO_DAY_MS: u64 = 3_600_000;
 
 /// Beyond these nobody is called back through a trunk that day.
-#[derive(Clone, Copy)]
 struct SpendMax {
     dials: u64,
     line_ms: u64,
+    money: Option<MoneyMax>,
+}
+
+/// What was used up of a day's budget.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    dials: u64,
+    line_ms: u64,
+    micros: u64,
+}
+
+impl SpendMax {
+    fn is_used_up(&self, spent: Spent) -> bool {
+        let too_dear = self.money.as_ref().is_some_and(|money| spent.micros >= money.per_day_micros);
+        spent.dials >= self.dials || spent.line_ms >= self.line_ms || too_dear
+    }
 }
 
 /// Whether a customer may be dialled now.
@@ -63,6 +79,7 @@ impl Shield {
         let max = |trunk: &crate::config::checked::Trunk| SpendMax {
             dials: trunk.callback_dials_per_day_max,
             line_ms: ms(trunk.callback_time_per_day_max),
+            money: trunk.callback_money.clone(),
         };
         let trunks = config.trunks.iter().map(|trunk| (trunk.name.clone(), max(trunk))).collect();
         Self { home, key, suppress_for: config.callback.suppress_for, trunks, stopped: Mutex::default() }
@@ -191,12 +208,14 @@ impl Shield {
     pub(super) async fn spent(&self, line: &Line, now: u64) -> Result<Option<u64>, StoreError> {
         let Some(max) = self.trunks.get(&line.config.trunk) else { return Ok(None) };
         let (day, next) = Self::day(line, now);
-        let [dials, time] = tallies(line, &day);
+        let [dials, time, money] = tallies(line, &day);
         let (dials, line_ms) = (self.home.counted(dials).await?, self.home.counted(time).await?);
-        if dials < max.dials && line_ms < max.line_ms {
+        let micros = if max.money.is_some() { self.home.counted(money).await? } else { 0 };
+        let spent = Spent { dials, line_ms, micros };
+        if !max.is_used_up(spent) {
             return Ok(None);
         }
-        self.stop(line, next, dials, line_ms);
+        self.stop(line, next, spent);
         Ok(Some(next))
     }
 
@@ -213,38 +232,48 @@ impl Shield {
         let leave = self.leave(line, number.e164(), now).await?;
         let Some(max) = self.trunks.get(&line.config.trunk).filter(|_| leave == Leave::Yes) else { return Ok(leave) };
         let (day, next) = Self::day(line, now);
-        let [dials, _] = tallies(line, &day);
+        let [dials, ..] = tallies(line, &day);
         match self.home.count(dials, 1, max.dials).await? {
             Counted::Done(_) => Ok(Leave::Yes),
             // Another node took the last one.
             Counted::Over(used) => {
-                self.stop(line, next, used, 0);
+                self.stop(line, next, Spent { dials: used, ..Spent::default() });
                 Ok(Leave::Spent(next))
             }
         }
     }
 
-    /// A customer was on the line so long.
-    pub(super) fn note_line_time(self: &Arc<Self>, line: &Line, span: Duration) {
+    /// The customer of this number was on the line so long.
+    pub(super) fn note_line_time(self: &Arc<Self>, line: &Line, e164: &str, span: Duration) {
         if span.is_zero() {
             return;
         }
         let (day, _) = Self::day(line, clock::unix_ms());
-        let ([_, tally], shield) = (tallies(line, &day), Arc::clone(self));
+        let [_, time, money] = tallies(line, &day);
+        let prices = self.trunks.get(&line.config.trunk).and_then(|max| max.money.as_ref()).map(|money| &money.prices);
+        if let Some(prices) = prices {
+            self.note_spent(money, prices.cost(e164, span));
+        }
+        self.note_spent(time, ms(span));
+    }
+
+    /// Counts what is spent already, as soon as the store takes it.
+    fn note_spent(self: &Arc<Self>, tally: Tally, amount: u64) {
+        let shield = Arc::clone(self);
         tokio::spawn(async move {
             for _ in 0..TRIES {
-                match shield.home.count(tally.clone(), ms(span), u64::MAX).await {
+                match shield.home.count(tally.clone(), amount, u64::MAX).await {
                     Ok(_) => return,
                     // It may have been counted, and counted twice would only stop sooner.
-                    Err(error) => debug!(%error, "time on the line is not counted yet"),
+                    Err(error) => debug!(%error, "what a call used up is not counted yet"),
                 }
                 tokio::time::sleep(AGAIN).await;
             }
-            warn!("time on the line could not be counted: the day's budget is larger by it");
+            warn!("what a call used up could not be counted: the day's budget is larger by it");
         });
     }
 
-    fn stop(&self, line: &Line, until_unix_ms: u64, dials: u64, line_ms: u64) {
+    fn stop(&self, line: &Line, until_unix_ms: u64, spent: Spent) {
         let trunk = &line.config.trunk;
         let before = self.stopped().insert(trunk.clone(), until_unix_ms);
         if before.is_some_and(|until| until >= until_unix_ms) {
@@ -254,11 +283,12 @@ impl Shield {
         let until = line.zone().and_then(|zone| zone.rfc3339(until_unix_ms)).unwrap_or_default();
         error!(
             trunk,
-            dials,
-            minutes = line_ms / 60_000,
+            dials = spent.dials,
+            minutes = spent.line_ms / 60_000,
+            money = format!("{}.{:02}", spent.micros / 1_000_000, spent.micros % 1_000_000 / 10_000),
             until,
             "the day's budget of this trunk is used up: nobody is called back through it until then. If that is no abuse, \
-             raise callback_dials_per_day_max or callback_minutes_per_day_max of the trunk"
+             raise callback_dials_per_day_max, callback_minutes_per_day_max or callback_money_per_day_max of the trunk"
         );
     }
 
@@ -268,9 +298,10 @@ impl Shield {
     }
 }
 
-/// What is counted of a trunk: customers dialled, and their time on the line.
-fn tallies(line: &Line, day: &str) -> [Tally; 2] {
-    ["dials", "line-ms"].map(|what| Tally { day: day.to_owned(), name: format!("{what}:{}", line.config.trunk) })
+/// What is counted of a trunk: customers dialled, their time on the line, what it cost.
+fn tallies(line: &Line, day: &str) -> [Tally; 3] {
+    ["dials", "line-ms", "micros"]
+        .map(|what| Tally { day: day.to_owned(), name: format!("{what}:{}", line.config.trunk) })
 }
 
 #[cfg(test)]

@@ -264,9 +264,9 @@ async fn the_spend_stop_counts_each_dial_and_ends_at_the_next_day() {
 async fn time_on_the_line_is_a_budget_too() {
     let house = House::open("callback_minutes_per_day_max = 2", "");
     let now = clock::unix_ms();
-    house.shield.note_line_time(house.line(), Duration::from_secs(60));
-    house.shield.note_line_time(house.line(), Duration::from_secs(59));
-    house.shield.note_line_time(house.line(), Duration::ZERO);
+    house.shield.note_line_time(house.line(), E164, Duration::from_secs(60));
+    house.shield.note_line_time(house.line(), E164, Duration::from_secs(59));
+    house.shield.note_line_time(house.line(), E164, Duration::ZERO);
     let start = clock::now();
     let (day, next) = Zone::named("UTC").unwrap().day_and_next(now).unwrap();
     let tally = Tally { day: day.to_string(), name: "line-ms:pbx".to_owned() };
@@ -275,7 +275,7 @@ async fn time_on_the_line_is_a_budget_too() {
         tokio::task::yield_now().await;
     }
     assert_eq!(house.shield.leave(house.line(), E164, now).await, Ok(Leave::Yes));
-    house.shield.note_line_time(house.line(), Duration::from_secs(1));
+    house.shield.note_line_time(house.line(), E164, Duration::from_secs(1));
     while house.shield.leave(house.line(), E164, now).await == Ok(Leave::Yes) {
         assert!(start.elapsed() < PATIENCE);
         tokio::task::yield_now().await;
@@ -317,4 +317,29 @@ async fn numbers_kept_under_another_key_are_noticed() {
     let other = Shield::new(Arc::clone(&house.home), NumberKey::of(&config).unwrap(), &config);
     assert_eq!(other.suppressed("shop", E164).await, Ok(false));
     assert_eq!(other.look_at_keys().await, Ok(1));
+}
+
+#[tokio::test]
+async fn when_a_days_money_is_spent_nobody_is_called_until_the_next_and_what_is_dear_is_spent_sooner() {
+    let trunk = "callback_prices = { \"33\" = 0.01, \"336\" = 0.5 }\ncallback_money_per_day_max = 1";
+    let house = House::open(trunk, "");
+    let now = clock::unix_ms();
+    let (day, _) = Zone::named("UTC").unwrap().day_and_next(now).unwrap();
+    let spent = async |micros: u64| {
+        let start = clock::now();
+        let tally = Tally { day: day.to_string(), name: "micros:pbx".to_owned() };
+        while house.home.counted(tally.clone()).await.unwrap() < micros {
+            assert!(start.elapsed() < PATIENCE, "{micros} is not spent");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        house.home.counted(tally.clone()).await.unwrap()
+    };
+    // An hour to a fixed line costs as much as 72 seconds to a mobile.
+    house.shield.note_line_time(house.line(), "+33142685300", Duration::from_secs(3_600));
+    assert_eq!(spent(1).await, 600_000);
+    assert_eq!(house.shield.spent(house.line(), now).await, Ok(None));
+    house.shield.note_line_time(house.line(), E164, Duration::from_secs(48));
+    assert_eq!(spent(600_001).await, 1_000_000);
+    assert!(house.shield.spent(house.line(), now).await.unwrap().is_some_and(|until| until > now));
+    assert_eq!(house.refused("shop", NUMBER, "s1").await.code, "capacity_full");
 }
