@@ -131,9 +131,9 @@ fn to_queue(remote: &Remote, queue: &str, what: QueueOrder, yes: bool, reason: &
         let done = remote.ask("POST", &path, Some(&body))?;
         touched += done["touched"].as_u64().unwrap_or(0);
         left_alone += done["left_alone"].as_u64().unwrap_or(0);
-        match &done["next"] {
-            Value::String(next) => from = json!(next),
-            _ => break done,
+        match done["next"].as_str() {
+            Some(next) => from = json!(next),
+            None => break done,
         }
     };
     let name = format!("{}/{}", text(&done, "tenant"), text(&done, "queue"));
