@@ -230,8 +230,11 @@ impl Call {
                 self.stop_asking();
                 self.ring_second(now)
             }
-            // Any other key is a no.
-            (AskingFirst, Key(..)) => self.not_taken(HangupCause::Refused, now),
+            // Any other key of an agent is a no; what a customer's keys mean is not the call's to know.
+            (AskingFirst, Key(..)) if self.spec.plan == (Plan::CallBack { first: Party::Agent }) => {
+                self.not_taken(HangupCause::Refused, now)
+            }
+            (AskingFirst, Key(..)) => AskingFirst,
             (AskingFirst, NoKey) => self.not_taken(HangupCause::NoAnswer, now),
             (RingingFirst, CandidateOut(cause)) => {
                 self.let_candidate_go(cause);

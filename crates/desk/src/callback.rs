@@ -204,6 +204,8 @@ pub struct RetryRules {
     pub after_no_answer: Duration,
     /// After a voicemail, once.
     pub after_voicemail: Duration,
+    /// After he asked for later by a key. Such a try does not count.
+    pub after_later: Duration,
     /// After a fault of the trunk; doubled each time up to `trunk_back_off_max`. Such a try does not count.
     pub after_trunk_fault: Duration,
     /// Longest pause after faults of the trunk.
@@ -225,6 +227,7 @@ impl Default for RetryRules {
             after_busy: minutes(3),
             after_no_answer: minutes(15),
             after_voicemail: minutes(60),
+            after_later: minutes(60),
             after_trunk_fault: Duration::from_secs(30),
             trunk_back_off_max: minutes(10),
             attempts_max: 3,
@@ -538,6 +541,7 @@ impl Callback {
             | Outcome::Busy
             | Outcome::NoAnswer
             | Outcome::Voicemail
+            | Outcome::Later
             | Outcome::InDoubt
             | Outcome::AgentGone
             | Outcome::TrunkFault
@@ -702,6 +706,7 @@ impl Callback {
             Outcome::Busy => doubled(rules.after_busy, self.times(Outcome::Busy)),
             Outcome::NoAnswer | Outcome::ShortTalk => rules.after_no_answer,
             Outcome::Voicemail => rules.after_voicemail,
+            Outcome::Later => rules.after_later,
             Outcome::AgentGone => doubled(rules.after_busy, self.times(Outcome::AgentGone).saturating_sub(1)),
             Outcome::InDoubt => rules.after_doubt,
             Outcome::TrunkFault | Outcome::TrunkRefuses => {

@@ -179,8 +179,7 @@ impl Desk {
         } else {
             (Plan::CallBack { first: Party::Visitor }, turn.customer, agents)
         };
-        let key_limit = turn.key_limit.filter(|_| turn.agent_first);
-        Ok(CallSpec { key_limit, ..self.start(plan, turn.tags, first, second, None, now) })
+        Ok(CallSpec { key_limit: turn.key_limit, ..self.start(plan, turn.tags, first, second, None, now) })
     }
 
     /// An agent's phone dials another extension: the call to start, or why not.

@@ -199,6 +199,7 @@ impl AttemptView {
         "busy",
         "no-answer",
         "voicemail",
+        "later",
         "declined",
         "not-me",
         "bad-number",

@@ -556,6 +556,17 @@ fn a_call_back_to_be_taken_by_a_key_rings_the_customer_only_after_the_key_one() 
 }
 
 #[test]
+fn a_customer_who_is_asked_may_press_what_he_likes_until_he_takes_it() {
+    let spec = spec(Plan::CallBack { first: Party::Visitor }, trunk(), vec![trunk()]);
+    let mut bench = Bench::new(CallSpec { key_limit: Some(KEY_LIMIT), ..spec });
+    bench.leg(0, LegEvent::Answered);
+    bench.leg(0, LegEvent::Digit(Digit::new('5').unwrap()));
+    assert_eq!(bench.orders(), "0 invite, prompt 0 on", "what other keys mean is not the call's to know");
+    bench.leg(0, LegEvent::Digit(Digit::TAKES));
+    assert_eq!((bench.orders().as_str(), bench.call.state()), ("prompt 0 off, 1 invite", State::RingingSecond));
+}
+
+#[test]
 fn a_call_back_that_is_not_taken_rings_no_customer() {
     let limit_ms = KEY_LIMIT.as_millis() as u64;
     let mut bench = asked();

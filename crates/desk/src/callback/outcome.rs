@@ -25,7 +25,7 @@ pub struct AttemptEnd {
     pub talk: Option<Duration>,
     /// A machine answered.
     pub voicemail: bool,
-    /// The key the person pressed when asked: 3 cancels, 9 says "this was not me".
+    /// The key the person pressed when asked: 2 puts it off, 3 cancels, 9 says "this was not me".
     pub key: Option<char>,
 }
 
@@ -42,6 +42,8 @@ pub enum Outcome {
     NoAnswer,
     /// A machine answered.
     Voicemail,
+    /// The person asked to be called later.
+    Later,
     /// The person declined.
     Declined,
     /// The person never asked for it: the number is not to be called again.
@@ -62,12 +64,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Reached,
         Self::ShortTalk,
         Self::Busy,
         Self::NoAnswer,
         Self::Voicemail,
+        Self::Later,
         Self::Declined,
         Self::NotMe,
         Self::BadNumber,
@@ -83,6 +86,7 @@ impl Outcome {
         match (end.key, end.talk) {
             (Some('9'), _) => return Self::NotMe,
             (Some('3'), _) => return Self::Declined,
+            (Some('2'), _) => return Self::Later,
             (Some(_) | None, _) if end.voicemail => return Self::Voicemail,
             (Some(_) | None, Some(talk)) if talk < short_talk => return Self::ShortTalk,
             (Some(_) | None, Some(_)) => return Self::Reached,
@@ -107,7 +111,7 @@ impl Outcome {
         }
     }
 
-    /// Whether it counts as a try: what our side or the network spoilt does not.
+    /// Whether it counts as a try: what our side or the network spoilt does not, nor what he only put off.
     pub const fn counts(self) -> bool {
         match self {
             Self::Reached
@@ -119,7 +123,7 @@ impl Outcome {
             | Self::NotMe
             | Self::BadNumber
             | Self::InDoubt => true,
-            Self::TrunkFault | Self::TrunkRefuses | Self::AgentGone | Self::Interrupted => false,
+            Self::Later | Self::TrunkFault | Self::TrunkRefuses | Self::AgentGone | Self::Interrupted => false,
         }
     }
 
@@ -136,6 +140,7 @@ impl Outcome {
             Self::Busy => "busy",
             Self::NoAnswer => "no-answer",
             Self::Voicemail => "voicemail",
+            Self::Later => "later",
             Self::Declined => "declined",
             Self::NotMe => "not-me",
             Self::BadNumber => "bad-number",

@@ -85,13 +85,14 @@ fn each_outcome_leads_where_the_table_says() {
         (due, bench.callback.state(), bench.callback.counted())
     };
     use Outcome::{
-        BadNumber, Busy, Declined, NoAnswer, NotMe, Reached, ShortTalk, TrunkFault, TrunkRefuses, Voicemail,
+        BadNumber, Busy, Declined, Later, NoAnswer, NotMe, Reached, ShortTalk, TrunkFault, TrunkRefuses, Voicemail,
     };
     let recipient = CallbackState::Cancelled(CancelledBy::Recipient);
     let not_reached = CallbackState::Failed(FailReason::NotReached);
     assert_eq!(after(&[Reached]), (vec![None], CallbackState::Completed, 1));
     assert_eq!(after(&[Busy, Busy, Busy]), (vec![Some(3), Some(6), None], not_reached, 3), "+3 min, then twice that");
     assert_eq!(after(&[NoAnswer, NoAnswer, NoAnswer]), (vec![Some(15), Some(15), None], not_reached, 3));
+    assert_eq!(after(&[Later]).0, vec![Some(60)], "as he asked, and no try");
     assert_eq!(after(&[Voicemail, Voicemail]), (vec![Some(60), None], not_reached, 2), "+60 min once");
     assert_eq!(after(&[Declined]), (vec![None], recipient, 1));
     assert_eq!(after(&[NotMe]), (vec![None], recipient, 1));
@@ -215,6 +216,7 @@ fn ends_are_read_as_the_network_meant_them() {
     assert_eq!((of(talk(7)), of(talk(8))), (Outcome::ShortTalk, Outcome::Reached));
     assert_eq!(of(AttemptEnd { voicemail: true, ..talk(30) }), Outcome::Voicemail);
     assert_eq!(of(AttemptEnd { key: Some('9'), ..talk(30) }), Outcome::NotMe);
+    assert_eq!(of(AttemptEnd { key: Some('2'), answered: true, ..AttemptEnd::default() }), Outcome::Later);
     for outcome in Outcome::ALL {
         assert_eq!(Outcome::from_code(outcome.code()), Some(outcome));
     }

@@ -529,7 +529,7 @@ fn a_queue_rings_those_of_its_agents_who_have_its_skills() {
 }
 
 #[test]
-fn a_pbx_takes_a_call_back_by_a_key_and_an_agent_by_answering_unless_it_is_said_otherwise() {
+fn a_pbx_and_a_customer_take_a_call_back_by_a_key_and_an_agent_by_answering_unless_it_is_said_otherwise() {
     let callback = |target: &str, lines: &str| {
         examine(&format!(
             "[[trunk]]\nname = \"pbx\"\nuri = \"sip:192.0.2.5\"\n{SMALL}\n\
@@ -544,10 +544,11 @@ fn a_pbx_takes_a_call_back_by_a_key_and_an_agent_by_answering_unless_it_is_said_
     assert_eq!((limit_s(own, ""), limit_s(pbx, "")), (None, Some(120)));
     assert_eq!((limit_s(own, "accept = \"key\""), limit_s(pbx, "accept = \"answer\"")), (Some(120), None));
     assert_eq!(limit_s(pbx, "accept_limit_s = 30"), Some(30));
-    assert_eq!(limit_s(pbx, "rings_first = \"customer\""), None, "the customer is there when the queue answers");
+    let customer = "rings_first = \"customer\"\n";
+    assert_eq!((limit_s(pbx, customer), limit_s(own, customer)), (Some(45), Some(45)), "a voicemail answers too");
+    assert_eq!(limit_s(own, &format!("{customer}accept = \"answer\"")), None);
     let said = |lines: &str| callback(pbx, lines).problems[0].message.clone();
     assert_eq!(said("accept = \"yes\""), "nobody can accept by `yes`");
-    assert!(said("accept = \"key\"\nrings_first = \"customer\"").contains("here the customer is"));
 }
 
 #[test]

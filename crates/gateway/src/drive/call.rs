@@ -230,6 +230,8 @@ struct CallTask {
     callback: Option<CallbackLink>,
     /// What is known so far of its customer's leg.
     customer_end: AttemptEnd,
+    /// A customer who was rung first is asked for a key.
+    customer_asked: bool,
     /// When the customer answered: from then on somebody pays for it.
     customer_since: Option<Instant>,
     /// The candidate that holds side B.
@@ -283,6 +285,7 @@ impl CallTask {
             caller: first.caller,
             callback: first.callback,
             customer_end: AttemptEnd::default(),
+            customer_asked: false,
             customer_since: None,
             second: None,
             inbox_in,

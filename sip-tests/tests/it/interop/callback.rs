@@ -254,12 +254,17 @@ fn called_off_while_it_rings_both_phones_are_quiet() {
 }
 
 #[test]
-fn where_the_queue_says_so_the_customer_is_rung_first_and_then_hears_the_agent() {
+fn where_the_queue_says_so_the_customer_is_rung_first_takes_it_by_a_key_and_then_hears_the_agent() {
     need_peers!();
     let mut street = Street::ringing_first("customer", Setting::new("callback-first", 77), true);
     let (status, made) = street.ask(NUMBER, "asap");
     assert_eq!(status, 201, "{made}");
     street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    assert!(
+        street.agent.wait_event("CALL_INCOMING", Duration::from_secs(3)).is_err(),
+        "rung for what may be a voicemail"
+    );
+    Street::press(&mut street.customer, "1");
     street.agent.wait_event("CALL_ESTABLISHED", SOON).unwrap();
     street.wait_state(&made, "connected");
     street.hear_each_other();
@@ -276,6 +281,8 @@ fn a_customer_who_waits_for_the_agent_calls_it_off_by_the_key_three() {
     let mut street = Street::ringing_first("customer", setting, true);
     let (_, made) = street.ask(NUMBER, "asap");
     street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    Street::press(&mut street.customer, "1");
     street.agent.wait_event("CALL_INCOMING", SOON).unwrap();
     // The sound has to flow before a key can ride on it.
     std::thread::sleep(Duration::from_secs(1));
@@ -283,6 +290,33 @@ fn a_customer_who_waits_for_the_agent_calls_it_off_by_the_key_three() {
     let over = street.wait_state(&made, "cancelled");
     assert_eq!((&over["detail"], &over["attempts"][0]["outcome"]), (&json!("recipient"), &json!("declined")), "{over}");
     street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
+}
+
+#[test]
+fn a_customer_puts_it_off_by_the_key_two_and_pressing_none_is_a_voicemail() {
+    need_peers!();
+    let setting = Setting::new("callback-later", 95);
+    let mut street = Street::built(setting, true, OWN_AGENT, "rings_first = \"customer\"\naccept_limit_s = 5\n", seat);
+    let (_, made) = street.ask(NUMBER, "asap");
+    street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    Street::press(&mut street.customer, "2");
+    let later = street.wait_state(&made, "scheduled");
+    assert_eq!(later["attempts"][0]["outcome"], "later", "{later}");
+    let at = |key: &str| later[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let pause = at("due_at").duration_since(at("now")).as_secs();
+    assert!((3_500..=3_600).contains(&pause), "an hour later: {later}");
+    // He changes his mind; this time a machine answers, which presses nothing.
+    let (status, again) = street.ask(NUMBER, "asap");
+    assert_eq!((status, &again["id"]), (200, &made["id"]), "{again}");
+    street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
+    street.customer.wait_event("CALL_CLOSED", SOON).unwrap();
+    let shown = street.wait_state(&made, "scheduled");
+    assert_eq!(shown["attempts"][1]["outcome"], "voicemail", "{shown}");
+    assert!(
+        street.agent.wait_event("CALL_INCOMING", Duration::from_millis(10)).is_err(),
+        "the agent was rung for nobody"
+    );
 }
 
 #[test]
@@ -337,12 +371,10 @@ fn a_customer_who_never_asked_says_so_by_the_key_nine_and_is_not_called_again() 
     assert!(before.contains("is called") && !before.contains("on the list"), "{before}");
     let (_, made) = street.ask(NUMBER, "asap");
     street.customer.wait_event("CALL_ESTABLISHED", SOON).unwrap();
-    street.agent.wait_event("CALL_INCOMING", SOON).unwrap();
     std::thread::sleep(Duration::from_secs(1));
     Street::press(&mut street.customer, "9");
     let over = street.wait_state(&made, "cancelled");
     assert_eq!((&over["detail"], &over["attempts"][0]["outcome"]), (&json!("recipient"), &json!("not-me")), "{over}");
-    street.agent.wait_event("CALL_CLOSED", SOON).unwrap();
     let until = Instant::now() + SOON;
     while !explain(&street).contains("on the list: NOT called by any tenant, said by whoever picked up") {
         assert!(Instant::now() < until, "{}", explain(&street));

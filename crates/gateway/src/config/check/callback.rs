@@ -93,26 +93,21 @@ impl Checker<'_> {
     }
 
     /// Whether he who is rung first takes it by answering or by a key. What answers behind a trunk may be a queue with its
-    /// music; an agent known here answers himself.
+    /// music, what answers at a customer's number a voicemail; an agent known here answers himself.
     fn key_limit(&mut self, callback: &file::Callback, target: &QueueTarget, agent_first: bool) -> Option<Duration> {
         let by_key = match callback.accept.as_ref().map(|key| (key, key.get_ref().as_str())) {
-            None => matches!(target, QueueTarget::Trunk { .. }),
+            None => !agent_first || matches!(target, QueueTarget::Trunk { .. }),
             Some((_, "answer")) => false,
-            Some((key, "key")) => {
-                if !agent_first {
-                    let message = "`accept` is about an agent who is rung first, and here the customer is";
-                    self.problems.push(Problem::warning(key.span(), message).help("leave it out"));
-                }
-                true
-            }
+            Some((_, "key")) => true,
             Some((key, other)) => {
                 let help = suggest::mend(other, ["answer", "key"], "");
                 self.error(key, &format!("nobody can accept by `{other}`"), &help);
                 false
             }
         };
-        let limit = self.seconds(&callback.accept_limit_s, "accept_limit_s", 120, 5..=3_600);
-        (by_key && agent_first).then_some(limit)
+        let usual = if agent_first { 120 } else { 45 };
+        let limit = self.seconds(&callback.accept_limit_s, "accept_limit_s", usual, 5..=3_600);
+        by_key.then_some(limit)
     }
 
     fn numbers(&mut self, table: &Spanned<file::Callback>) -> Option<NumberPolicy> {

@@ -89,11 +89,11 @@ impl CallTask {
         }
     }
 
-    /// What a customer who was rung first says by a key while he waits: 3 calls it off, 9 says that it was not he who
-    /// asked. Once they talk, keys are for whoever he talks with.
+    /// What a customer who was rung first says by a key while he is asked, or waits: 2 puts it off, 3 calls it off, 9 says
+    /// that it was not he who asked; 1, which takes it, is the call's own. Once they talk, keys are for whoever he talks with.
     pub(super) fn note_key(&mut self, leg: LegId, key: char) {
-        let waits = leg == LegId::FIRST && self.call.state() == call::State::RingingSecond;
-        if waits && self.is_customer(leg) && matches!(key, '3' | '9') {
+        let waits = matches!(self.call.state(), call::State::AskingFirst | call::State::RingingSecond);
+        if waits && leg == LegId::FIRST && self.is_customer(leg) && matches!(key, '2' | '3' | '9') {
             self.customer_end.key = Some(key);
             self.call.hang_up(Party::Visitor, HangupCause::Cancelled, clock::call_now());
         }
@@ -149,6 +149,8 @@ impl CallTask {
             agent_left: !talked && !rang_out && sip.is_none() && by_us,
             no_room: sip.is_none() && record.cause == HangupCause::Overload,
             talk: talked.then(|| Duration::from_millis(record.talk_ms)),
+            // It answered, was asked for a key and pressed none: so does a machine.
+            voicemail: self.customer_asked && record.cause == HangupCause::NoAnswer,
             ..self.customer_end
         }
     }

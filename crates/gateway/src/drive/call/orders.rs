@@ -144,11 +144,16 @@ impl CallTask {
             }
             BridgeCommand::Ringback { to, on: false } => self.bridge(BridgeOrder::Stop(Self::side(to))),
             BridgeCommand::Prompt { to, on: true } => {
-                if let Some(prompt) = prompt::take_call_back() {
+                self.customer_asked = self.is_customer(to);
+                let customers = || prompt::to_customer(&self.tags.language);
+                if let Some(prompt) = if self.customer_asked { customers() } else { prompt::to_agent() } {
                     self.bridge(BridgeOrder::Play(Self::side(to), Source::Repeat(prompt)));
                 }
             }
-            BridgeCommand::Prompt { to, on: false } => self.bridge(BridgeOrder::Stop(Self::side(to))),
+            BridgeCommand::Prompt { to, on: false } => {
+                self.customer_asked = false;
+                self.bridge(BridgeOrder::Stop(Self::side(to)));
+            }
             BridgeCommand::Connect { .. } => self.bridge(BridgeOrder::Connect(true)),
             BridgeCommand::Disconnect => self.bridge(BridgeOrder::Connect(false)),
             BridgeCommand::Hold { leg, on } => self.bridge(BridgeOrder::Hold(Self::side(leg), on)),

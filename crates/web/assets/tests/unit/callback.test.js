@@ -142,7 +142,7 @@ test('each state is told in both languages, with what to do next at an end', () 
 });
 
 test('each outcome of a try is told, also while it lasts and when it is one we never heard of', () => {
-  const outcomes = ['reached', 'short-talk', 'busy', 'no-answer', 'voicemail', 'declined', 'not-me', 'bad-number', 'trunk-fault', 'trunk-refuses', 'agent-gone', 'interrupted', 'in-doubt', null];
+  const outcomes = ['reached', 'short-talk', 'busy', 'no-answer', 'voicemail', 'later', 'declined', 'not-me', 'bad-number', 'trunk-fault', 'trunk-refuses', 'agent-gone', 'interrupted', 'in-doubt', null];
   const words = outcomes.map((outcome) => outcomeTold({ at: '', outcome }, en));
   assert.equal(new Set(words).size, outcomes.length);
   assert.equal(outcomeTold({ at: '', outcome: 'newer' }, en), outcomeTold({ at: '', outcome: 'in-doubt' }, en));
