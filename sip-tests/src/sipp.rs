@@ -44,6 +44,8 @@ pub struct Sipp {
 pub struct Logged {
     /// It came to SIPp; else SIPp sent it.
     pub received: bool,
+    /// When, by SIPp's own clock.
+    pub at: jiff::civil::DateTime,
     /// The message.
     pub text: String,
 }
@@ -140,7 +142,8 @@ impl Sipp {
         let log = String::from_utf8_lossy(&log).replace('\r', "");
         let message = |part: &str| {
             let (head, text) = part.split_once("\n\n")?;
-            Some(Logged { received: head.contains("message received"), text: text.to_owned() })
+            let at = head.lines().next()?.trim().parse().ok()?;
+            Some(Logged { received: head.contains("message received"), at, text: text.to_owned() })
         };
         log.split(RULE).skip(1).filter_map(message).collect()
     }
