@@ -436,16 +436,16 @@ impl Clerk {
         }
     }
 
+    /// Who is next in this queue; nobody while it is paused, rests or has enough in hand.
+    fn next_in(&self, at: usize, line: &Line, now: u64) -> Option<CallbackId> {
+        let queue = self.queues.get(at).filter(|queue| queue.has_room(line))?;
+        if self.callbacks.pause_of(line).is_some() { None } else { queue.waiting.first(now) }
+    }
+
     /// Gives out one; false when there is none, or nobody to give it to.
     async fn give_one(&mut self, at: usize, line: &Line) -> bool {
-        if self.callbacks.pause_of(line).is_some() {
-            return false;
-        }
         let now = self.book_now();
-        let Some(queue) = self.queues.get_mut(at).filter(|queue| queue.has_room(line)) else {
-            return false;
-        };
-        let Some(id) = queue.waiting.first(now) else { return false };
+        let Some(id) = self.next_in(at, line, now) else { return false };
         let spoke = self.spoke_last(id, line, now).await;
         let Some(queue) = self.queues.get_mut(at) else { return false };
         let Some(Held::Waiting { kept, declined, .. }) = self.held.get(&id) else {
