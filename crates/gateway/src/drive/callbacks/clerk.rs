@@ -394,7 +394,7 @@ impl Clerk {
         self.first = (self.first + 1) % lines.len().max(1);
         for (at, line) in lines.iter().enumerate().cycle().skip(self.first).take(lines.len()) {
             self.end_pauses(at);
-            while self.give_one(at, line).await {}
+            while self.callbacks.pause_of(line).is_none() && self.give_one(at, line).await {}
         }
     }
 
@@ -438,9 +438,6 @@ impl Clerk {
 
     /// Gives out one; false when there is none, or nobody to give it to.
     async fn give_one(&mut self, at: usize, line: &Line) -> bool {
-        if self.callbacks.pause_of(line).is_some() {
-            return false;
-        }
         let now = self.book_now();
         let Some(queue) = self.queues.get_mut(at).filter(|queue| queue.has_room(line)) else {
             return false;
