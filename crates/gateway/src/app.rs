@@ -163,14 +163,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
         None => None,
     };
     let telephone = start_telephone(&config, options, &signalling.bound, &media).await?;
-    let house = Arc::new(House {
-        tenants: doors(&config, &contexts),
-        agents: config.agents.iter().map(|agent| (agent.clone(), tenants_of(&config, agent))).collect(),
-        callbacks: callbacks.clone(),
-        admin_token: admin_token::of_the_gateway(&config).map_err(StartError::Store)?,
-        board: board.clone(),
-        accepting: AtomicBool::new(true),
-    });
+    let house = Arc::new(house(&config, &contexts, callbacks.clone(), board.clone())?);
     let (stop, stopped) = watch::channel(false);
     let web = tokio::spawn(serve_web(listener, Arc::clone(&house), Arc::clone(&config), options, stopped));
     // The last to start: the first gauges it writes count every room.
@@ -216,6 +209,23 @@ async fn start_telephone(
         Some(at) => Ok(Some(demo::agent::telephone(gateway, at, media.clone()).await?)),
         None => Ok(None),
     }
+}
+
+/// What the edge talks to.
+fn house(
+    config: &Config,
+    contexts: &BTreeMap<String, CallContext>,
+    callbacks: Callbacks,
+    board: HealthBoard,
+) -> Result<House, StartError> {
+    Ok(House {
+        tenants: doors(config, contexts),
+        agents: config.agents.iter().map(|agent| (agent.clone(), tenants_of(config, agent))).collect(),
+        callbacks,
+        admin_token: admin_token::of_the_gateway(config).map_err(StartError::Store)?,
+        board,
+        accepting: AtomicBool::new(true),
+    })
 }
 
 /// The clerk at his book, and the postman on his round.

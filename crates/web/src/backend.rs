@@ -13,6 +13,9 @@ use crate::staff::{QueueAsk, QueueDone, Staff, StaffAct, StaffAsk, StaffList, St
 /// A future in a box, so that [`Backend`] can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// What the gateway answers, later, or why not.
+pub type Answered<'a, T> = BoxFuture<'a, Result<T, Refusal>>;
+
 /// The gateway as the edge sees it.
 ///
 /// The edge checks form, size, pace, origin and tokens; everything that needs judgement is asked here. No method
@@ -71,13 +74,7 @@ pub trait Backend: Send + Sync + 'static {
     fn staff_make(&self, who: Staff, ask: StaffAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>>;
 
     /// Does something to a call-back, and writes down who did and why.
-    fn staff_act(
-        &self,
-        who: Staff,
-        id: String,
-        act: StaffAct,
-        note: String,
-    ) -> BoxFuture<'_, Result<StaffView, Refusal>>;
+    fn staff_act(&self, who: Staff, id: String, act: StaffAct, note: String) -> Answered<'_, StaffView>;
 
     /// Does something to a whole queue. Asked of an administrator alone.
     fn staff_queue(&self, who: Staff, ask: QueueAsk) -> BoxFuture<'_, Result<QueueDone, Refusal>>;

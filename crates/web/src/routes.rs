@@ -200,6 +200,17 @@ const ASK: &[Refusal] = &[
     refusal::BOOK_AWAY,
 ];
 
+fn change(view: &'static str) -> Operation {
+    Operation::new("moveCallback", "Choose another time", "Only while `can_move`; staff may change more.")
+        .of_the_key()
+        .reads_either::<MoveJson, StaffEditJson>()
+        .writes_either::<ViewJson<'_>, StaffView>(200, view)
+        .refuses(refusal::WHEN)
+        .refuses(refusal::SLOT)
+        .refuses(&[refusal::GONE])
+        .refuses(staff::CHANGED)
+}
+
 fn following() -> Vec<Route> {
     let view = "How it stands now.";
     vec![
@@ -210,18 +221,7 @@ fn following() -> Vec<Route> {
                 .of_the_key()
                 .writes_either::<ViewJson<'_>, StaffView>(200, view),
         ),
-        patch(
-            "/v1/callbacks/{id}",
-            callbacks::change,
-            Operation::new("moveCallback", "Choose another time", "Only while `can_move`; staff may change more.")
-                .of_the_key()
-                .reads_either::<MoveJson, StaffEditJson>()
-                .writes_either::<ViewJson<'_>, StaffView>(200, view)
-                .refuses(refusal::WHEN)
-                .refuses(refusal::SLOT)
-                .refuses(&[refusal::GONE])
-                .refuses(staff::CHANGED),
-        ),
+        patch("/v1/callbacks/{id}", callbacks::change, change(view)),
         delete(
             "/v1/callbacks/{id}",
             callbacks::cancel,

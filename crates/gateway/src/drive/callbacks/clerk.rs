@@ -394,7 +394,7 @@ impl Clerk {
         self.first = (self.first + 1) % lines.len().max(1);
         for (at, line) in lines.iter().enumerate().cycle().skip(self.first).take(lines.len()) {
             self.end_pauses(at);
-            while self.give_one(at, line).await {}
+            while self.callbacks.pause_of(line).is_none() && self.give_one(at, line).await {}
         }
     }
 
