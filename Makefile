@@ -1,6 +1,6 @@
 # Passerelle: the commands of every day. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench chaos fmt lint doc fuzz
+.PHONY: help demo test bench chaos rush fmt lint doc fuzz
 SECONDS_EACH ?= 60
 KILLS ?= 1000
 
@@ -18,7 +18,13 @@ bench: ## calls per core, latency and memory, beside the bare codec; a full call
 
 chaos: ## kill a gateway that calls people back KILLS times: nobody may be forgotten, nobody rung twice
 	cargo build --release --locked -p gateway
-	RUN_SLOW_TESTS=1 PASSERELLE_KILLS=$(KILLS) cargo test --workspace --test it --locked -- --nocapture interop::chaos
+	RUN_SLOW_TESTS=1 PASSERELLE_KILLS=$(KILLS) cargo test --workspace --test it --locked -- --test-threads=1 --nocapture \
+		interop::chaos
+
+rush: ## ten thousand call-backs due in the same second, and some hundred among a hundred thousand
+	cargo build --release --locked -p gateway
+	RUN_SLOW_TESTS=1 PASSERELLE_DUE=10000 cargo test --workspace --test it --locked -- --test-threads=1 --nocapture \
+		interop::rush
 
 fmt: ## format the code
 	cargo fmt --all
