@@ -80,7 +80,8 @@ else
 fi
 part doc as_one 900 env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 part release as_one 1800 cargo build --release --locked -p gateway
-# Real peers come after, one at a time: a test that measures sound must not share its cores with a compiler.
+# Real peers come after, two at a time, since they wait more than they work: a test that measures sound must not share its
+# cores with a compiler.
 part rust as_cargo 2400 cargo test --workspace --locked --no-fail-fast -- --show-output --skip interop::
 if command -v npm >/dev/null; then
   [ "$pages/node_modules/.package-lock.json" -nt "$pages/package-lock.json" ] ||
@@ -90,7 +91,7 @@ else
 fi
 # Of the whole workspace, as before it: with the features of one package alone much would be compiled again.
 part interop as_cargo 1500 env RUN_SLOW_TESTS=1 \
-  cargo test --workspace --test it --locked -- --show-output --test-threads=1 interop::
+  cargo test --workspace --test it --locked -- --show-output --test-threads=2 interop::
 if [ -d "$pages/node_modules" ]; then
   part page-types as_one 120 node "$pages/node_modules/typescript/bin/tsc" --project "$pages/tsconfig.json"
   part page-units as_node 300 scripts/node-tests.sh "$pages"/tests/unit/*.test.js

@@ -258,7 +258,7 @@ fn those_due_in_one_second_leave_as_the_queue_lets_them_the_oldest_first() {
             |number| Due { number, asked_unix_ms: asked(number), promised_unix_ms: promised_unix_ms + number % 1_000 };
         write((0..due_at_once).map(due).collect());
     });
-    let network = Busy::start(address(CROWD, 10), Duration::from_millis(20));
+    let network = Busy::start(address(CROWD, 10), Duration::from_millis(200));
     let start = Instant::now();
     let gateway = Gateway::start(&folder, address(CROWD, 1), &configuration(&network)).unwrap();
     let rung = network.wait_for(due_at_once as usize, &gateway);
