@@ -452,10 +452,16 @@ impl Clerk {
             queue.waiting.remove(id);
             return true;
         };
-        let late = Late::of(kept, line, now);
-        if late != Late::No {
-            self.put_off(id, line).await;
-            return true;
+        match Late::of(kept, line, now) {
+            Late::No => {}
+            Late::Closed => {
+                self.promise_anew(id, line, now).await;
+                return true;
+            }
+            Late::NotYet | Late::PastWindow | Late::OutsideHours => {
+                self.put_off(id, line).await;
+                return true;
+            }
         }
         let Ok(number) = line.config.numbers.judge_again(&kept.callback.wish().number) else {
             self.forbid(id).await;
@@ -468,7 +474,7 @@ impl Clerk {
                 return true;
             }
             Ok(Leave::Spent(until)) => {
-                self.wait_for_budget(id, line, until).await;
+                self.promise_anew(id, line, until).await;
                 return true;
             }
             Err(error) => {
@@ -517,11 +523,13 @@ impl Clerk {
         self.give_back(id, desk::Callback::forbid).await;
     }
 
-    /// The trunk's budget of the day is used up. That is none of the customer's doing: he gets a new promise, whose window
-    /// begins anew, for the first moment of the next day at which he may be rung; his place and his tries stay.
-    async fn wait_for_budget(&mut self, id: CallbackId, line: &Line, until_unix_ms: u64) {
+    /// The trunk's budget of the day is used up, or the site has closed before his turn came. That is none of the customer's
+    /// doing: he gets a new promise, whose window begins anew, for the first moment from then on at which he may be rung;
+    /// his place and his tries stay. He is told, with the link by which he moves it or calls it off.
+    async fn promise_anew(&mut self, id: CallbackId, line: &Line, from_unix_ms: u64) {
+        let Some(Held::Waiting { kept, .. }) = self.held.get(&id) else { return };
+        let Some(at) = line.allowed(&kept.callback)(from_unix_ms) else { return self.put_off(id, line).await };
         let moved = self.give_back(id, |callback| {
-            let at = line.allowed(callback)(until_unix_ms).unwrap_or(until_unix_ms);
             let clock = desk::Zone::named(&callback.wish().zone).ok().or_else(|| line.zone());
             callback.reschedule(at, clock.and_then(|clock| desk::Wanted::at(at, &clock)))
         });
@@ -636,6 +644,8 @@ enum Late {
     NotYet,
     /// Its window is over.
     PastWindow,
+    /// The site has closed, and nobody has been called yet.
+    Closed,
     /// It is night where he is, or the site is closed; and he did not choose this moment.
     OutsideHours,
 }
@@ -649,6 +659,9 @@ impl Late {
         let waited = now_unix_ms.saturating_sub(wish.promised_unix_ms);
         if waited > ms(line.config.retry.window) {
             return Self::PastWindow;
+        }
+        if callback.attempts().is_empty() && line.hours.as_ref().is_some_and(|hours| !hours.is_open(now_unix_ms)) {
+            return Self::Closed;
         }
         let his_own = callback.care().purpose == desk::Purpose::Requested;
         let chosen = his_own && callback.attempts().is_empty() && waited < ms(CHOSEN_FOR);

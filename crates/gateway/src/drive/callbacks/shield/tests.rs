@@ -55,13 +55,16 @@ struct House {
 
 impl House {
     fn open(trunk: &str, queue: &str) -> Self {
-        let config = config(trunk, queue);
-        let home: Arc<dyn Home> = Arc::new(Memory::default());
-        let key = NumberKey::of(&config).unwrap();
-        let shield = Arc::new(Shield::new(Arc::clone(&home), key, &config));
-        let lines = config.queues.iter().map(|queue| line(&home, queue)).collect();
+        Self::of(Arc::new(Memory::default()), &config(trunk, queue), None)
+    }
+
+    /// The same book at a site with these hours.
+    fn of(home: Arc<dyn Home>, config: &Config, hours: Option<&Hours>) -> Self {
+        let key = NumberKey::of(config).unwrap();
+        let shield = Arc::new(Shield::new(Arc::clone(&home), key, config));
+        let lines = config.queues.iter().map(|queue| Line { hours: hours.cloned(), ..line(&home, queue) }).collect();
         let (callbacks, _clerk) =
-            start(NodeId(rand::random()), Arc::clone(&shield), lines, Messages::new(Arc::clone(&home), &config));
+            start(NodeId(rand::random()), Arc::clone(&shield), lines, Messages::new(Arc::clone(&home), config));
         Self { home, shield, callbacks }
     }
 
@@ -304,6 +307,25 @@ async fn while_the_budget_is_used_up_what_waits_is_promised_anew_and_what_is_ask
     let tomorrow = utc.rfc3339(next + 3_600_000).unwrap();
     let kept = house.ask_for("bank", "06 12 34 56 79", "s2", &tomorrow).await.unwrap();
     assert_eq!(house.kept(&kept).await.callback.state(), CallbackState::Scheduled);
+}
+
+#[tokio::test]
+async fn what_waits_when_the_site_closes_is_promised_anew_for_its_next_opening() {
+    let config = config("", "window_hours = 1");
+    let open = House::of(Arc::new(Memory::default()), &config, None);
+    let made = open.ask("shop", NUMBER, "s1").await.unwrap();
+    open.until(&made, |kept| kept.callback.state() == CallbackState::Queued).await;
+    open.callbacks.hand_over().await;
+    // Open in two days; the first of January 1970 was a Thursday.
+    let days = clock::unix_ms() / 86_400_000 + 2;
+    let weekday = u8::try_from((days + 3) % 7).unwrap();
+    let opening = desk::Opening { weekday, from_minute: 600, to_minute: 660 };
+    let hours = Hours::new("UTC", vec![opening]).unwrap();
+    let closed = House::of(Arc::clone(&open.home), &config, Some(&hours));
+    let put = closed.until(&made, |kept| kept.callback.state() == CallbackState::Scheduled).await;
+    let opens = days * 86_400_000 + 600 * 60_000;
+    assert_eq!((put.callback.due_unix_ms(), put.callback.wish().promised_unix_ms), (Some(opens), opens));
+    assert!(put.callback.wish().wanted.is_some(), "in a zone, as what he chose himself");
 }
 
 #[tokio::test]
