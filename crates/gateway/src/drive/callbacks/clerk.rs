@@ -452,16 +452,10 @@ impl Clerk {
             queue.waiting.remove(id);
             return true;
         };
-        match Late::of(kept, line, now) {
-            Late::No => {}
-            Late::Closed => {
-                self.promise_anew(id, line, now).await;
-                return true;
-            }
-            Late::NotYet | Late::PastWindow | Late::OutsideHours => {
-                self.put_off(id, line).await;
-                return true;
-            }
+        let late = Late::of(kept, line, now);
+        if late != Late::No {
+            self.put_off(id, line, late).await;
+            return true;
         }
         let Ok(number) = line.config.numbers.judge_again(&kept.callback.wish().number) else {
             self.forbid(id).await;
@@ -527,9 +521,8 @@ impl Clerk {
     /// doing: he gets a new promise, whose window begins anew, for the first moment from then on at which he may be rung;
     /// his place and his tries stay. He is told, with the link by which he moves it or calls it off.
     async fn promise_anew(&mut self, id: CallbackId, line: &Line, from_unix_ms: u64) {
-        let Some(Held::Waiting { kept, .. }) = self.held.get(&id) else { return };
-        let Some(at) = line.allowed(&kept.callback)(from_unix_ms) else { return self.put_off(id, line).await };
         let moved = self.give_back(id, |callback| {
+            let at = line.allowed(callback)(from_unix_ms).unwrap_or(from_unix_ms);
             let clock = desk::Zone::named(&callback.wish().zone).ok().or_else(|| line.zone());
             callback.reschedule(at, clock.and_then(|clock| desk::Wanted::at(at, &clock)))
         });
@@ -538,9 +531,14 @@ impl Clerk {
         }
     }
 
-    /// Nobody was free in time: it expires, or waits for the next hours in which he may be rung.
-    async fn put_off(&mut self, id: CallbackId, line: &Line) {
+    /// Nobody was free in time: it expires, or waits for the next hours in which he may be rung; if nobody has rung him yet, by
+    /// a new promise.
+    async fn put_off(&mut self, id: CallbackId, line: &Line, late: Late) {
         let now = self.book_now();
+        let opens = line.hours.as_ref().and_then(|hours| hours.next_instant_open(now));
+        if let (Late::Closed, Some(opens)) = (late, opens) {
+            return self.promise_anew(id, line, opens).await;
+        }
         self.give_back(id, |callback| {
             let allowed = line.allowed(callback);
             callback.put_off(now, &line.config.retry, allowed)
