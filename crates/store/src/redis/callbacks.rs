@@ -29,10 +29,20 @@ static CHANGE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(parts)
 });
 static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/forget_callback.lua")));
-static LEASE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/lease_callbacks.lua"))));
-static RECLAIM: LazyLock<Script> =
-    LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/reclaim_callbacks.lua"))));
+static LEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        include_str!("lua/clock.lua"),
+        include_str!("lua/take.lua"),
+        include_str!("lua/lease_callbacks.lua")
+    ))
+});
+static RECLAIM: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        include_str!("lua/clock.lua"),
+        include_str!("lua/take.lua"),
+        include_str!("lua/reclaim_callbacks.lua")
+    ))
+});
 static NEXT: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/next_callback.lua"))));
 static RENEW: LazyLock<Script> =

@@ -7,12 +7,7 @@ local taken = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', written(now), 'LIMIT', 0, ARGV[4])) do
   local hash = ARGV[5] .. id
   if redis.call('EXISTS', hash) == 1 then
-    redis.call('HSET', hash, 'node', ARGV[2], 'until', till)
-    redis.call('HINCRBY', hash, 'change', 1)
-    redis.call('ZADD', KEYS[1], till, id)
-    local kept = redis.call('HMGET', hash, 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
-    kept[1] = id
-    taken[#taken + 1] = kept
+    taken[#taken + 1] = take(KEYS[1], hash, id, ARGV[2], till)
   else
     redis.call('ZREM', KEYS[1], id)
   end

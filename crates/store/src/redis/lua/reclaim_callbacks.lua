@@ -10,12 +10,7 @@ for _, id in ipairs(ids) do
   local hash = ARGV[6] .. id
   local holder = redis.call('HGET', hash, 'node')
   if holder and holder ~= ARGV[2] and string.sub(holder, 1, 16) == place then
-    redis.call('HSET', hash, 'node', ARGV[2], 'until', till)
-    redis.call('HINCRBY', hash, 'change', 1)
-    redis.call('ZADD', KEYS[1], till, id)
-    local kept = redis.call('HMGET', hash, 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
-    kept[1] = id
-    taken[#taken + 1] = kept
+    taken[#taken + 1] = take(KEYS[1], hash, id, ARGV[2], till)
   else
     left = left + 1
   end
