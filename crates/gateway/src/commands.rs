@@ -1,6 +1,7 @@
 //! What each command does.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 pub(crate) mod book;
 pub(crate) mod callbacks;
@@ -18,6 +19,20 @@ pub(crate) mod remote;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod simulate;
+
+/// Says what came of a command: its answer, or why there is none.
+pub(crate) fn said(done: Result<String, String>) -> ExitCode {
+    match done {
+        Ok(text) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            complain(&text);
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Writes to standard output. A reader that has gone (`| head`) is no mistake, so nothing is said about it.
 pub(crate) fn print(text: &str) {

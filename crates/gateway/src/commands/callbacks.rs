@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use store::{CallbackQuery, KeptCallback};
 
 use super::listing::{self, Source, dash, local, masked, timestamp};
-use super::{complain, print};
+use super::said;
 
 /// What is asked of the book.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,16 +21,7 @@ pub(crate) enum Ask {
 
 /// Prints it.
 pub(crate) fn callback(source: &Source, ask: &Ask, json: bool) -> ExitCode {
-    match answered(source, ask, json) {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            complain(&text);
-            ExitCode::FAILURE
-        }
-    }
+    said(answered(source, ask, json))
 }
 
 fn answered(source: &Source, ask: &Ask, json: bool) -> Result<String, String> {

@@ -8,20 +8,11 @@ use serde_json::{Value, json};
 use store::{CallQuery, StoreError};
 
 use super::listing::{self, Source, cut, dash, local, masked, timestamp};
-use super::{complain, print};
+use super::said;
 
 /// Lists the last `limit` calls.
 pub(crate) fn calls(source: &Source, limit: u32, json: bool) -> ExitCode {
-    match listed(source, limit, json) {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            complain(&text);
-            ExitCode::FAILURE
-        }
-    }
+    said(listed(source, limit, json))
 }
 
 fn listed(source: &Source, limit: u32, json: bool) -> Result<String, String> {

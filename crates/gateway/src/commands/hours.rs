@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use desk::{Because, Day, DayPlan, DaySpan, Hours};
 use serde_json::{Value, json};
 
-use super::{complain, print};
+use super::said;
 use crate::clock;
 use crate::config;
 use crate::config::checked::Queue;
@@ -28,16 +28,7 @@ pub(crate) struct Ask {
 
 /// Prints them.
 pub(crate) fn hours(ask: &Ask) -> ExitCode {
-    match told(ask, clock::unix_ms()) {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            complain(&text);
-            ExitCode::FAILURE
-        }
-    }
+    said(told(ask, clock::unix_ms()))
 }
 
 fn told(ask: &Ask, now: u64) -> Result<String, String> {

@@ -11,7 +11,7 @@ use store::{NumberHash, StoreError, SuppressedBy, Suppression, Suppressions};
 use tokio::runtime::Runtime;
 
 use super::listing::{self, local, timestamp};
-use super::{complain, print};
+use super::said;
 use crate::clock;
 use crate::config::{self, Config};
 use crate::number_key::NumberKey;
@@ -37,16 +37,7 @@ pub(crate) fn number(path: &Path, ask: &NumberAsk) -> ExitCode {
         Ok(config) => answered(&config, ask),
         Err(errors) => Err(format!("{errors}\n")),
     };
-    match answer {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            complain(&text);
-            ExitCode::FAILURE
-        }
-    }
+    said(answer)
 }
 
 fn answered(config: &Config, ask: &NumberAsk) -> Result<String, String> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::listing::Source;
 use super::remote::{Refused, Remote};
-use super::{complain, print};
+use super::said;
 
 /// What is done.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -64,16 +64,7 @@ impl QueueOrder {
 /// Does it, and says what came of it.
 pub(crate) fn order(source: &Source, order: &Order, reason: &str) -> ExitCode {
     let done = Remote::of(source).and_then(|remote| done(&remote, order, reason));
-    match done {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            complain(&text);
-            ExitCode::FAILURE
-        }
-    }
+    said(done)
 }
 
 fn done(remote: &Remote, order: &Order, reason: &str) -> Result<String, String> {

@@ -12,7 +12,7 @@ use super::book::{Pages, READ_MAX, Tried};
 use super::calls::span;
 use super::listing::{Source, local, timestamp};
 use super::period::Moment;
-use super::{complain, print};
+use super::said;
 use crate::clock;
 
 mod figures;
@@ -49,16 +49,7 @@ pub(crate) enum Form {
 
 /// Prints it.
 pub(crate) fn report(ask: &Ask) -> ExitCode {
-    match reported(ask, &TimeZone::system()) {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            complain(&text);
-            ExitCode::FAILURE
-        }
-    }
+    said(reported(ask, &TimeZone::system()))
 }
 
 /// From one moment on and before another.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::calls::span;
 use super::listing::{self, Source};
 use super::period::Moment;
-use super::{complain, print};
+use super::said;
 
 mod arrivals;
 mod plot;
@@ -76,16 +76,7 @@ impl OrderName {
 
 /// Prints the comparison.
 pub(crate) fn simulate(ask: &Ask) -> ExitCode {
-    match simulated(ask) {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            complain(&text);
-            ExitCode::FAILURE
-        }
-    }
+    said(simulated(ask))
 }
 
 fn simulated(ask: &Ask) -> Result<String, String> {
