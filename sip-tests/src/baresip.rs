@@ -1,5 +1,6 @@
 //! A real softphone: baresip, registered or not, playing its own tone and keeping what it hears.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
@@ -10,6 +11,12 @@ use std::time::{Duration, Instant};
 
 use crate::process::Running;
 use crate::tone::{self, Samples};
+
+/// How long a command may take; its answer comes within a millisecond.
+const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long one read of the control connection waits.
+const READ_LIMIT: Duration = Duration::from_millis(200);
 
 /// How a softphone is set up.
 #[derive(Clone, Debug)]
@@ -40,6 +47,8 @@ pub struct Baresip {
     folder: PathBuf,
     control: TcpStream,
     unread: Vec<u8>,
+    /// Events that came while a command waited for its answer.
+    events: VecDeque<serde_json::Value>,
 }
 
 impl Baresip {
@@ -64,7 +73,7 @@ impl Baresip {
         command.args(["-4", "-f"]).arg(folder).env("HOME", folder);
         let running = Running::start(&format!("baresip {}", phone.user), command)?;
         let control = connect(ports(phone.address).control, &running)?;
-        Ok(Self { running, folder: folder.to_owned(), control, unread: Vec::new() })
+        Ok(Self { running, folder: folder.to_owned(), control, unread: Vec::new(), events: VecDeque::new() })
     }
 
     /// Waits until it is registered.
@@ -76,13 +85,27 @@ impl Baresip {
         self.running.wait_for("200 OK", Duration::from_secs(15)).map(|_| ())
     }
 
-    /// Gives a command of its menu: `dial`, `hangup`, `hold`, `resume`, `sndcode`, `accept`.
+    /// Gives a command of its menu and waits until it is carried out: `dial`, `hangup`, `hold`, `resume`, `sndcode`,
+    /// `accept`.
     ///
     /// # Errors
-    /// When its control connection is gone.
+    /// When its control connection is gone or says nothing in time.
     pub fn command(&mut self, command: &str, params: &str) -> Result<(), String> {
         let json = serde_json::json!({ "command": command, "params": params }).to_string();
-        write!(self.control, "{}:{json},", json.len()).map_err(|error| format!("baresip control: {error}"))
+        let netstring = format!("{}:{json},", json.len());
+        // In one piece and never two at a time: of two, baresip loses the second when it is not whole.
+        self.control.write_all(netstring.as_bytes()).map_err(|error| format!("baresip control: {error}"))?;
+        let until = Instant::now() + COMMAND_LIMIT;
+        while Instant::now() < until {
+            while let Some(message) = self.next_message() {
+                if message["response"].as_bool() == Some(true) {
+                    return Ok(());
+                }
+                self.events.push_back(message);
+            }
+            self.read_more(until)?;
+        }
+        Err(format!("baresip has not answered {command} {params} within {COMMAND_LIMIT:?}\n{}", self.running.all()))
     }
 
     /// Waits for an event of this type: `CALL_INCOMING`, `CALL_ESTABLISHED`, `CALL_CLOSED`, `CALL_DTMF_START`…
@@ -93,7 +116,7 @@ impl Baresip {
         let until = Instant::now() + limit;
         let mut seen = Vec::new();
         loop {
-            while let Some(message) = self.next_message() {
+            while let Some(message) = self.events.pop_front().or_else(|| self.next_message()) {
                 if message["event"].as_bool() == Some(true) {
                     let found = message["type"].as_str().unwrap_or_default().to_owned();
                     if found == kind {
@@ -102,20 +125,24 @@ impl Baresip {
                     seen.push(found);
                 }
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if Instant::now() >= until {
                 return Err(format!("baresip had no {kind} within {limit:?}; it had {seen:?}\n{}", self.running.all()));
             }
-            self.control
-                .set_read_timeout(Some(left.min(Duration::from_millis(200))))
-                .map_err(|error| error.to_string())?;
-            let mut buffer = [0_u8; 4_096];
-            match self.control.read(&mut buffer) {
-                Ok(0) => return Err(format!("baresip has closed its control\n{}", self.running.all())),
-                Ok(length) => self.unread.extend_from_slice(&buffer[..length]),
-                Err(_) => {}
-            }
+            self.read_more(until)?;
         }
+    }
+
+    /// Reads once from its control connection, for a moment at most.
+    fn read_more(&mut self, until: Instant) -> Result<(), String> {
+        let left = until.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), READ_LIMIT);
+        self.control.set_read_timeout(Some(left)).map_err(|error| error.to_string())?;
+        let mut buffer = [0_u8; 4_096];
+        match self.control.read(&mut buffer) {
+            Ok(0) => return Err(format!("baresip has closed its control\n{}", self.running.all())),
+            Ok(length) => self.unread.extend_from_slice(&buffer[..length]),
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     /// The next netstring of JSON, when a whole one has come.

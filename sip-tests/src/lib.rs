@@ -1,6 +1,7 @@
 //! The judge: virtual network, real peers, tone identity.
 
 pub mod baresip;
+pub mod clock;
 pub mod crowd;
 pub mod data;
 pub mod detour;

@@ -73,7 +73,7 @@ impl House {
     fn ask(&self, number: &str) -> (u16, Value) {
         let token = self.gateway.api("POST", "/v1/token", "", &json!({"tenant": "shop", "queue": "support"})).unwrap();
         let wish = json!({
-            "token": token.1["token"], "number": number, "when": "asap", "tz": "Europe/Paris", "lang": "fr",
+            "token": token.1["token"], "number": number, "when": "asap", "tz": sip_tests::clock::zone_by_day(), "lang": "fr",
             "session": {"id": "s1", "page": {"url": "http://shop.test/", "title": "Panier"}},
             "consent": {"text_id": "callback-v1", "version": "1"},
         });

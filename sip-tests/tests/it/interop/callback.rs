@@ -115,7 +115,7 @@ impl Street {
     fn ask(&self, number: &str, when: &str) -> (u16, Value) {
         let token = self.gateway.api("POST", "/v1/token", "", &json!({"tenant": "shop", "queue": "support"})).unwrap();
         let wish = json!({
-            "token": token.1["token"], "number": number, "when": when, "tz": "Europe/Paris", "lang": "fr",
+            "token": token.1["token"], "number": number, "when": when, "tz": sip_tests::clock::zone_by_day(), "lang": "fr",
             "session": {"id": "s1", "page": {"url": "http://shop.test/cart", "title": "Panier"}},
             "consent": {"text_id": "callback-v1", "version": "1"},
         });

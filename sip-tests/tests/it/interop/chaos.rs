@@ -62,7 +62,7 @@ fn ask(gateway: &Gateway, queue: &str, number: &str) -> Option<Promise> {
     let wanted = json!({"tenant": "shop", "queue": queue});
     let (_, token) = gateway.api("POST", "/v1/token", "", &wanted).ok()?;
     let wish = json!({
-        "token": token["token"], "number": number, "when": "asap", "tz": "Europe/Paris",
+        "token": token["token"], "number": number, "when": "asap", "tz": sip_tests::clock::zone_by_day(),
         "session": {"id": number, "page": {"url": "http://shop.test/", "title": "Chaos"}},
         "consent": {"text_id": "callback-v1", "version": "1"},
     });

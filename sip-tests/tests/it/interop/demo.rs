@@ -45,7 +45,7 @@ fn a_newcomer_is_called_back_and_his_agent_hears_the_telephone_inside() {
 
     let (_, token) = api("POST", "/v1/token", "", &json!({"tenant": "shop", "queue": "support"}));
     let wish = json!({
-        "token": token["token"], "number": "06 12 34 56 78", "when": "asap", "tz": "Europe/Paris",
+        "token": token["token"], "number": "06 12 34 56 78", "when": "asap", "tz": sip_tests::clock::zone_by_day(),
         "session": {"id": "s1", "page": {"url": format!("http://127.0.0.1:{HTTP}/"), "title": "Atelier"}},
         "consent": {"text_id": "callback-v1", "version": "1"},
     });
