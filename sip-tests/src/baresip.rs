@@ -38,6 +38,8 @@ pub struct Phone<'a> {
     pub tone_hz: u32,
     /// Answers by itself.
     pub auto_answer: bool,
+    /// Whether its sound is encrypted: `srtp` (where the other can), `srtp-mand` (always); empty for never.
+    pub encryption: &'a str,
 }
 
 /// A running softphone.
@@ -181,12 +183,13 @@ fn connect(port: u16, running: &Running) -> Result<TcpStream, String> {
 }
 
 fn account(phone: &Phone<'_>) -> String {
-    let Phone { user, registrar, transport, password, codecs, .. } = phone;
+    let Phone { user, registrar, transport, password, codecs, encryption, .. } = phone;
     let mode = if phone.auto_answer { "auto" } else { "manual" };
     // A number for a user: a subscriber's phone, which its network finds by itself.
     let regint = if user.starts_with('+') { 0 } else { 60 };
+    let encryption = if encryption.is_empty() { String::new() } else { format!(";mediaenc={encryption}") };
     format!(
-        "<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};answermode={mode};regint={regint};audio_codecs={codecs}\n"
+        "<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};answermode={mode};regint={regint};audio_codecs={codecs}{encryption}\n"
     )
 }
 
@@ -224,7 +227,7 @@ fn config(folder: &Path, phone: &Phone<'_>) -> String {
         rtp + 9,
         phone.tone_hz
     );
-    for module in ["opus", "g722", "g711", "ausine", "aubridge", "sndfile", "ctrl_tcp"] {
+    for module in ["opus", "g722", "g711", "ausine", "aubridge", "sndfile", "srtp", "ctrl_tcp"] {
         let _infallible = writeln!(text, "module {module}.so");
     }
     text

@@ -40,6 +40,15 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// Lines added to the tables every configuration has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tables<'a> {
+    /// To `[sip]`.
+    pub sip: &'a str,
+    /// To `[media]`.
+    pub media: &'a str,
+}
+
 /// The file that says how far a gateway's own clock is ahead.
 const CLOCK: &str = "clock";
 
@@ -74,15 +83,15 @@ impl Gateway {
     /// # Errors
     /// With what it said when it does not come up.
     pub fn start(folder: &Path, address: IpAddr, more: &str) -> Result<Self, String> {
-        Self::start_with(folder, address, more, "")
+        Self::start_with(folder, address, more, Tables::default())
     }
 
-    /// As [`Self::start`], with `media` added to the `[media]` table.
+    /// As [`Self::start`], with lines added to tables that stand there already.
     ///
     /// # Errors
     /// With what it said when it does not come up.
-    pub fn start_with(folder: &Path, address: IpAddr, more: &str, media: &str) -> Result<Self, String> {
-        Self::start_as(Command::new(binary()), folder, address, more, media)
+    pub fn start_with(folder: &Path, address: IpAddr, more: &str, tables: Tables<'_>) -> Result<Self, String> {
+        Self::start_as(Command::new(binary()), folder, address, more, tables)
     }
 
     /// As [`Self::start`], with a clock of its own (Debian's `faketime`) that is ahead of this machine's by so much.
@@ -96,7 +105,7 @@ impl Gateway {
         command.env("FAKETIME_TIMESTAMP_FILE", folder.join(CLOCK)).env("FAKETIME_CACHE_DURATION", "1");
         // Only what o'clock it is: how fast time passes stays as it is.
         command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        Self::start_as(command, folder, address, more, "")
+        Self::start_as(command, folder, address, more, Tables::default())
     }
 
     /// Sets the clock of one that was started ahead; it is looked at once a second.
@@ -107,7 +116,13 @@ impl Gateway {
         set_clock(&self.folder, ahead)
     }
 
-    fn start_as(mut command: Command, folder: &Path, address: IpAddr, more: &str, media: &str) -> Result<Self, String> {
+    fn start_as(
+        mut command: Command,
+        folder: &Path,
+        address: IpAddr,
+        more: &str,
+        tables: Tables<'_>,
+    ) -> Result<Self, String> {
         let binary = binary();
         if !binary.exists() {
             return Err(format!("{} is not built: cargo build --release -p gateway", binary.display()));
@@ -116,7 +131,7 @@ impl Gateway {
         for (name, secret) in [("1001", "secret1001"), ("1002", "secret1002")] {
             fs::write(folder.join(name), secret).map_err(|error| error.to_string())?;
         }
-        let config = config(folder, address, more, media);
+        let config = config(folder, address, more, tables);
         // A table stands once: what `more` says of the store counts.
         let own = format!("[store]\nurl = \"sqlite:{}/calls.db\"\n", folder.display());
         let config = if more.contains("[store]") { config.replace(&own, "") } else { config };
@@ -227,7 +242,7 @@ pub fn request(
     Ok((status, body))
 }
 
-fn config(folder: &Path, address: IpAddr, more: &str, media: &str) -> String {
+fn config(folder: &Path, address: IpAddr, more: &str, Tables { sip, media }: Tables<'_>) -> String {
     let folder = folder.display();
     format!(
         r#"
@@ -236,6 +251,7 @@ listen = "{address}:8080"
 public_url = "http://{address}:8080"
 [sip]
 listen = ["udp:{address}:5060", "tcp:{address}:5060"]
+{sip}
 [media]
 webrtc_listen = "{address}:3480"
 rtp_ports = "20000-20999"

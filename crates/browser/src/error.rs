@@ -3,6 +3,7 @@
 use std::fmt;
 
 use media::sdp::SdpError;
+use media::srtp::SrtpError;
 
 /// The certificate could not be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -118,6 +119,17 @@ pub enum DropReason {
     Replayed,
     /// The leg has ended.
     Closed,
+}
+
+impl From<SrtpError> for DropReason {
+    fn from(error: SrtpError) -> Self {
+        match error {
+            SrtpError::Malformed => Self::BadRtp,
+            SrtpError::TooManySources => Self::TooManySources,
+            SrtpError::Forged => Self::Forged,
+            SrtpError::Replayed => Self::Replayed,
+        }
+    }
 }
 
 impl DropReason {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use media::sdp::Direction;
+use media::srtp::Srtp;
 use media::{CodecKind, LegPlan, Ssrc};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -16,7 +17,6 @@ use crate::dtls::{Association, Progress};
 use crate::error::{DropReason, FailReason, OfferError};
 use crate::ice::{Check, Credentials, Ice, ice_chars};
 use crate::sdp::{self, Offer, Ours, Role};
-use crate::srtp::Srtp;
 
 /// Silence after which media is held back until the next sign of life: checks come every 4 to 6 s (RFC 7675 §5.1).
 pub const HOLD_AFTER: Duration = Duration::from_secs(7);
@@ -415,10 +415,9 @@ impl BrowserLeg {
         let Some(srtp) = &mut self.srtp else {
             return Received::Dropped(DropReason::NoKeys);
         };
-        let crypto = self.certificate.crypto();
         let opened = match kind {
-            Kind::Srtcp => srtp.open_rtcp(datagram, crypto).map(Received::Rtcp),
-            Kind::Srtp | Kind::Stun | Kind::Dtls | Kind::Other => srtp.open_rtp(datagram, crypto).map(Received::Rtp),
+            Kind::Srtcp => srtp.open_rtcp(datagram).map(Received::Rtcp),
+            Kind::Srtp | Kind::Stun | Kind::Dtls | Kind::Other => srtp.open_rtp(datagram).map(Received::Rtp),
         };
         if opened.is_ok() {
             // Only fields beside `srtp` are touched here: the packet is still lent out.
@@ -428,7 +427,7 @@ impl BrowserLeg {
                 push_bounded(&mut self.events, BrowserEvent::ConsentBack, MAX_EVENTS, &mut self.overflows);
             }
         }
-        opened.unwrap_or_else(Received::Dropped)
+        opened.unwrap_or_else(|error| Received::Dropped(error.into()))
     }
 
     fn open_dtls(&mut self, now: Instant) {
@@ -461,7 +460,7 @@ impl BrowserLeg {
     fn take_progress(&mut self, progress: Progress, now: Instant) {
         if let Some((keys, profile)) = progress.keys {
             let client = self.role == Role::Active;
-            self.srtp = Srtp::new(&keys, profile, client, &self.offer.ssrcs, self.certificate.crypto());
+            self.srtp = crate::keys::srtp(&keys, profile, client, &self.offer.ssrcs);
         }
         if progress.connected && self.state == State::Connecting {
             if self.srtp.is_none() {

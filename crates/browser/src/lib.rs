@@ -30,9 +30,9 @@ mod demux;
 mod dtls;
 mod error;
 mod ice;
+mod keys;
 mod leg;
 mod sdp;
-mod srtp;
 mod stun;
 #[cfg(test)]
 mod tests;

@@ -501,6 +501,7 @@ fn call_config(config: &Config) -> CallConfig {
         sdp_ip: sdp_ip(config),
         trunks: config.trunks.clone(),
         agent_codecs: vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcma, CodecKind::Pcmu],
+        agent_srtp: config.sip.srtp,
         seats: config.queues.iter().map(|queue| (queue.id.clone(), seat(queue))).collect(),
         tag_keys: config.tenants.iter().map(|tenant| (tenant.id.clone(), key(tenant))).collect(),
     }

@@ -46,6 +46,16 @@ impl Latch {
         self.learnt.or(self.signalled)
     }
 
+    /// Would an RTP packet from `source` be heard? Learns nothing: for a packet that still has to prove itself.
+    #[must_use]
+    pub fn may_allow(&self, source: SocketAddr) -> bool {
+        let Some(signalled) = self.signalled else { return false };
+        let own_host = source.ip() == signalled.ip() || self.also == Some(source.ip());
+        self.learnt.unwrap_or(signalled) == source
+            || self.former == Some(source)
+            || (self.learnt.is_none() && own_host && !self.spoken)
+    }
+
     /// May an RTP packet from `source` be heard? Learns, once.
     pub fn allows(&mut self, source: SocketAddr) -> bool {
         let Some(signalled) = self.signalled else {
@@ -64,8 +74,7 @@ impl Latch {
         if self.former == Some(source) {
             return true;
         }
-        let own_host = source.ip() == signalled.ip() || self.also == Some(source.ip());
-        if self.learnt.is_none() && own_host && !self.spoken {
+        if self.may_allow(source) {
             self.learnt = Some(source);
             self.former = None;
             self.spoken = true;

@@ -41,6 +41,7 @@ mod reorder;
 pub mod resample;
 mod rtcp;
 pub mod sdp;
+pub mod srtp;
 pub mod stats;
 pub mod tone;
 

@@ -11,6 +11,7 @@
 //! so reading forgives (line ends, blanks, missing `v=`/`s=`/`t=`, unknown lines) and only a
 //! description that cannot be used for a call is refused.
 
+pub mod crypto;
 pub mod format;
 pub mod negotiate;
 mod parse;
@@ -20,6 +21,7 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+pub use crypto::{Secure, SrtpKeys, SrtpPolicy};
 pub use negotiate::{Negotiated, SdpConfig, accept_answer, answer, offer, offer_with_direction};
 
 /// Most octets a description may have. A browser's largest is about 12 kB.
@@ -289,6 +291,8 @@ pub enum SdpError {
     AddressIsName,
     /// The audio section has no `c=` line to go by.
     NoAddress,
+    /// The leg is to be encrypted, and the description has no key we can use.
+    NoKeys,
 }
 
 impl fmt::Display for SdpError {
@@ -302,6 +306,7 @@ impl fmt::Display for SdpError {
             Self::NoCommonCodec => f.write_str("no codec in common"),
             Self::AddressIsName => f.write_str("media address is a host name"),
             Self::NoAddress => f.write_str("audio section has no address"),
+            Self::NoKeys => f.write_str("sound is to be encrypted, and there is no usable a=crypto key"),
         }
     }
 }

@@ -5,11 +5,19 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use browser::{BrowserLeg, Certificate, Kind, LegConfig, Received, check_ufrag, kind};
-use media::sdp::{self, SdpConfig, Session};
+use media::sdp::{self, SdpConfig, Secure, Session, SrtpPolicy};
 use media::{CodecKind, Ssrc};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 /// An offer that a leg can be made of.
 const OFFER: &str = include_str!("../../data/sdp/chromium156/audio_sendrecv.sdp");
+
+/// Keys of ours, so that those of a description are read too.
+fn secure() -> Secure {
+    static KEYS: OnceLock<Secure> = OnceLock::new();
+    KEYS.get_or_init(|| Secure::new(SrtpPolicy::Optional, &mut StdRng::seed_from_u64(1))).clone()
+}
 
 /// A description from a phone or a PBX: read, written, read again; answered, and taken as an answer.
 pub fn description(octets: &[u8]) {
@@ -27,6 +35,7 @@ pub fn description(octets: &[u8]) {
         version: 1,
         dtmf: true,
         ptime_ms: 20,
+        secure: secure(),
     };
     if let Ok((answer, agreed)) = sdp::answer(&ours, &text) {
         let answer = Session::parse(&answer).unwrap_or_else(|e| panic!("our answer: {e}\n{answer}"));

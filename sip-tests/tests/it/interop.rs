@@ -14,6 +14,7 @@ mod rush;
 mod scene;
 mod sipp;
 mod slot;
+mod srtp;
 mod talk;
 mod trunk;
 

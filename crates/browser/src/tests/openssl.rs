@@ -19,7 +19,6 @@ use rtc_stun::attributes::{ATTR_ICE_CONTROLLING, ATTR_USE_CANDIDATE};
 
 use super::hostile::check;
 use super::visitor::{browser, config, rtp};
-use crate::srtp::Srtp;
 use crate::{BrowserEvent, BrowserLeg, Certificate, FailReason, Received};
 
 const PROFILES: &str = "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80";
@@ -212,16 +211,14 @@ fn compare_keys(foreign: &mut Foreign, leg: &mut BrowserLeg, foreign_is_client: 
     let digits = shown.trim().rsplit(' ').next().unwrap();
     let material: Vec<u8> =
         (0..digits.len() / 2).map(|i| u8::from_str_radix(digits.get(2 * i..2 * i + 2).unwrap(), 16).unwrap()).collect();
-    let provider = rtc_crypto::default_provider().unwrap();
     let material = KeyingMaterial::new(&material);
-    let mut theirs =
-        Srtp::new(&material, SrtpProfile::AEAD_AES_128_GCM, foreign_is_client, &[], provider.crypto()).unwrap();
+    let mut theirs = crate::keys::srtp(&material, SrtpProfile::AEAD_AES_128_GCM, foreign_is_client, &[]).unwrap();
     let spoken = rtp(111, 1, 42, &[1, 2, 3]);
     let protected = theirs.protect_rtp(&spoken).unwrap().to_vec();
     assert_eq!(leg.handle_datagram(browser(), None, &protected, now()), Received::Rtp(&spoken));
     let ours = rtp(111, 1, leg.plan().ssrc.0, &[4, 5, 6]);
     let (_, protected) = leg.protect_rtp(&ours, now()).unwrap();
-    assert_eq!(theirs.open_rtp(protected, provider.crypto()), Ok(&ours[..]));
+    assert_eq!(theirs.open_rtp(protected), Ok(&ours[..]));
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use media::sdp::SrtpPolicy;
+
 /// Everything `passerelle run` needs to know. Built only by [`super::load`] and [`super::demo`].
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -86,6 +88,8 @@ pub struct Sip {
     pub realm: String,
     /// Challenge with SHA-256 beside MD5 (RFC 8760).
     pub digest_sha256: bool,
+    /// Whether the sound of agents' own phones is encrypted.
+    pub srtp: SrtpPolicy,
 }
 
 /// `[media]`
@@ -248,6 +252,8 @@ pub struct Trunk {
     pub password: Option<Secret>,
     /// Codecs offered, best first, each once, never empty.
     pub codecs: Vec<Codec>,
+    /// Whether its sound is encrypted.
+    pub srtp: SrtpPolicy,
     /// What it is asked for beyond plain calls, and what it is granted.
     pub extensions: sip::Extensions,
     /// What of the visitor's tag is shown to this PBX.

@@ -49,6 +49,7 @@ pub(super) struct Sip {
     pub(super) public_ip: Key<String>,
     pub(super) realm: Key<String>,
     pub(super) digest_sha256: Key<bool>,
+    pub(super) srtp: Key<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -120,6 +121,7 @@ pub(super) struct Trunk {
     pub(super) password_file: Key<String>,
     pub(super) password_env: Key<String>,
     pub(super) codecs: Key<Vec<Spanned<String>>>,
+    pub(super) srtp: Key<String>,
     pub(super) headers: Key<Vec<Spanned<String>>>,
     pub(super) accept_from: Key<Vec<Spanned<String>>>,
     pub(super) caller_ids: Key<Vec<Spanned<String>>>,

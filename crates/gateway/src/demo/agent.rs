@@ -11,7 +11,7 @@ use call::{HangupCause, LegId};
 use media::bridge::Side;
 use media::codec::CodecKind;
 use media::play::{Sound, Source};
-use media::sdp;
+use media::sdp::{self, SrtpPolicy};
 use rand::Rng;
 use sip::endpoint::{Endpoint, EndpointConfig, Local, Transport};
 use tokio::sync::mpsc;
@@ -138,6 +138,7 @@ fn registration(kind: Transport, registrar: SocketAddr, password: &str) -> Trunk
         username: Some(ECHO.to_owned()),
         password: Some(Secret::new(password)),
         codecs: Codec::ALL.to_vec(),
+        srtp: SrtpPolicy::Off,
         extensions: sip::Extensions::USUAL,
         headers: HeaderPolicy { user_to_user: false, x_headers: false, display_name: false },
         accept_from: Vec::new(),

@@ -14,6 +14,7 @@ use call::{Call, CallCommand, CallEvent, CallId, CallRecord, CallSpec, CallTags,
 use desk::AttemptEnd;
 use media::bridge::Side;
 use media::codec::CodecKind;
+use media::sdp::SrtpPolicy;
 use store::{Home, OpenCall};
 use tokio::sync::mpsc;
 use tracing::{Instrument, debug, error, info, info_span, warn};
@@ -83,6 +84,8 @@ pub(crate) struct CallConfig {
     pub(crate) trunks: Vec<Trunk>,
     /// Codecs for agents' own phones.
     pub(crate) agent_codecs: Vec<CodecKind>,
+    /// Whether their sound is encrypted.
+    pub(crate) agent_srtp: SrtpPolicy,
     /// Which seats the queue rings.
     pub(crate) seats: Vec<(String, Seat)>,
     /// Key of the tag's MAC, per tenant.

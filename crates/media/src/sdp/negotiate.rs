@@ -1,7 +1,9 @@
-//! Offer and answer for a plain RTP (SIP) leg: RFC 3264, RFC 5761 for `rtcp-mux`, RFC 4733 for digits.
+//! Offer and answer for a SIP leg, plain RTP or SRTP: RFC 3264, RFC 5761 for `rtcp-mux`, RFC 4733 for digits, RFC 4568 for
+//! keys.
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::crypto::{self, Secure, SrtpKeys};
 use super::format::{EVENT_CLOCK_HZ, EVENT_CLOCK_OPUS_HZ, Format, FormatKind, OpusParameters, formats, packet_time_ms};
 use super::{Attributes, Connection, Direction, Media, MediaKind, Origin, SdpError, Session};
 use crate::codec::CodecKind;
@@ -36,6 +38,8 @@ pub struct SdpConfig {
     pub dtmf: bool,
     /// Packet time we like, in milliseconds.
     pub ptime_ms: u8,
+    /// Whether the leg is encrypted, and our keys.
+    pub secure: Secure,
 }
 
 /// What both sides agreed.
@@ -53,6 +57,8 @@ pub struct Negotiated {
     pub held_by_peer: bool,
     /// RTP and RTCP share one port.
     pub rtcp_mux: bool,
+    /// The keys of SRTP; `None` for plain RTP.
+    pub srtp: Option<SrtpKeys>,
 }
 
 /// Our offer.
@@ -69,13 +75,14 @@ pub fn offer_with_direction(config: &SdpConfig, direction: Direction) -> String 
     for format in &offered {
         describe(&mut attributes, format);
     }
+    config.secure.describe_offer(&mut attributes);
     attributes.push("ptime", config.ptime_ms.to_string());
     attributes.flag("rtcp-mux");
     attributes.flag(direction.as_str());
     let media = Media {
         kind: MediaKind::Audio,
         port: config.rtp_port,
-        protocol: "RTP/AVP".to_owned(),
+        protocol: config.secure.protocol().to_owned(),
         formats: offered.iter().map(|f| f.pt.to_string()).collect(),
         connection: None,
         attributes,
@@ -94,9 +101,8 @@ pub fn accept_answer(config: &SdpConfig, answer: &str) -> Result<Negotiated, Sdp
     if media.port == 0 {
         return Err(SdpError::AudioRefused);
     }
-    if !usable(media) {
-        return Err(SdpError::NoAudio);
-    }
+    let srtp = config.secure.of_answer(media);
+    usable(config, media, srtp.is_some())?;
     let offered = offered(config);
     let listed = with_our_meaning(media, &offered);
     // RFC 3264 §7: the first codec listed is the one he wants.
@@ -111,7 +117,7 @@ pub fn accept_answer(config: &SdpConfig, answer: &str) -> Result<Negotiated, Sdp
         take(&mut receive, &mut receive_dtmf, format, config);
     }
     let plan = plan(config, media, chosen, receive, (&listed, receive_dtmf));
-    finish(&session, media, plan, media.attributes.has("rtcp-mux"))
+    finish(&session, media, plan, (media.attributes.has("rtcp-mux"), srtp))
 }
 
 /// Answers an offer, the first one or a later one of the same leg.
@@ -135,11 +141,15 @@ pub fn answer(config: &SdpConfig, offer: &str) -> Result<(String, Negotiated), S
         take(&mut receive, &mut receive_dtmf, format, config);
     }
     let plan = plan(config, media, chosen, receive, (&listed, receive_dtmf));
-    let agreed = finish(&session, media, plan, mux)?;
+    let (tag, srtp) = config.secure.of_offer(media).unzip();
+    let agreed = finish(&session, media, plan, (mux, srtp))?;
 
     let mut attributes = Attributes::default();
     for format in &kept {
         describe(&mut attributes, format);
+    }
+    if let (Some(tag), Some(keys)) = (tag, &agreed.srtp) {
+        attributes.push("crypto", crypto::line(tag, &keys.ours));
     }
     attributes.push("ptime", config.ptime_ms.to_string());
     if mux {
@@ -173,7 +183,8 @@ fn choose(config: &SdpConfig, session: &Session) -> Result<(usize, Chosen), SdpE
             why = SdpError::AudioRefused;
             continue;
         }
-        if !usable(media) {
+        if let Err(error) = usable(config, media, config.secure.of_offer(media).is_some()) {
+            why = error;
             continue;
         }
         let listed = formats(media);
@@ -187,9 +198,15 @@ fn choose(config: &SdpConfig, session: &Session) -> Result<(usize, Chosen), SdpE
     Err(why)
 }
 
-/// Plain RTP only: a secure profile without keys we can read must not be answered as if it were plain.
-fn usable(media: &Media) -> bool {
-    ["RTP/AVP", "RTP/AVPF"].iter().any(|p| media.protocol.eq_ignore_ascii_case(p))
+/// A secure profile without keys we can read must not be answered as if it were plain, nor plain RTP be taken where the
+/// leg is to be encrypted.
+fn usable(config: &SdpConfig, media: &Media, has_keys: bool) -> Result<(), SdpError> {
+    let secure = crypto::is_savp(media);
+    let plain = ["RTP/AVP", "RTP/AVPF"].iter().any(|protocol| media.protocol.eq_ignore_ascii_case(protocol));
+    if !secure && !plain {
+        return Err(SdpError::NoAudio);
+    }
+    if has_keys || (plain && !config.secure.is_required()) { Ok(()) } else { Err(SdpError::NoKeys) }
 }
 
 const fn audio(format: &Format) -> Option<Chosen> {
@@ -300,8 +317,13 @@ pub const fn opus_plan(parameters: OpusParameters) -> OpusPlan {
     }
 }
 
-/// Address, RTCP and direction of the far end's section.
-fn finish(session: &Session, media: &Media, plan: LegPlan, rtcp_mux: bool) -> Result<Negotiated, SdpError> {
+/// Address, RTCP, keys and direction of the far end's section.
+fn finish(
+    session: &Session,
+    media: &Media,
+    plan: LegPlan,
+    (rtcp_mux, srtp): (bool, Option<SrtpKeys>),
+) -> Result<Negotiated, SdpError> {
     let address = session.address_of(media).ok_or(SdpError::NoAddress)?;
     let ip = address.ip().ok_or(SdpError::AddressIsName)?;
     let his = session.direction_of(media);
@@ -318,6 +340,7 @@ fn finish(session: &Session, media: &Media, plan: LegPlan, rtcp_mux: bool) -> Re
         direction,
         held_by_peer: nowhere || matches!(his, Direction::SendOnly | Direction::Inactive),
         rtcp_mux,
+        srtp,
     })
 }
 

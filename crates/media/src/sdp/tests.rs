@@ -1,5 +1,7 @@
 //! Offers and answers as phones, PBXs and browsers write them.
 
+mod secure;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,7 @@ fn config(codecs: &[CodecKind]) -> SdpConfig {
         version: 1,
         dtmf: true,
         ptime_ms: 20,
+        secure: Secure::default(),
     }
 }
 
@@ -115,7 +118,7 @@ fn an_answer_that_cannot_be_used_says_why() {
     let why = |lines: &str| accept_answer(&ours, &phone(lines)).unwrap_err();
     assert_eq!(why("m=audio 0 RTP/AVP 8\r\n"), SdpError::AudioRefused);
     assert_eq!(why("m=audio 4000 RTP/AVP 0\r\n"), SdpError::NoCommonCodec);
-    assert_eq!(why("m=audio 4000 RTP/SAVP 8\r\n"), SdpError::NoAudio, "secure RTP without keys is not plain RTP");
+    assert_eq!(why("m=audio 4000 RTP/SAVP 8\r\n"), SdpError::NoKeys, "secure RTP without keys is not plain RTP");
     assert_eq!(why("m=video 4000 RTP/AVP 96\r\n"), SdpError::NoAudio);
     assert_eq!(why("m=audio 4000 RTP/AVP 8\r\nc=IN IP4 phone.example\r\n"), SdpError::AddressIsName);
     let bare = "v=0\r\no=- 1 1 IN IP4 198.51.100.9\r\nm=audio 4000 RTP/AVP 8\r\n";

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sip_tests::crowd::{self, Door, Line, Offer, Sound};
-use sip_tests::gateway::{Gateway, address, folder};
+use sip_tests::gateway::{Gateway, Tables, address, folder};
 use sip_tests::sipp::{Pbx, SOUND_PORT, Sipp};
 
 use super::need_peers;
@@ -47,7 +47,13 @@ fn a_visitor_reaches_a_gateway_behind_a_nat_by_its_public_address() {
         "[[trunk]]\nname = \"pbx\"\nuri = \"sip:{pbx}\"\ncodecs = [\"pcmu\"]\n\
          [[queue]]\nid = \"support\"\ntenant = \"shop\"\ndial = \"sip:600@pbx\"\n"
     );
-    let gateway = Gateway::start_with(&folder, inside, &more, &format!("public_ip = \"{public}\"")).unwrap();
+    let gateway = Gateway::start_with(
+        &folder,
+        inside,
+        &more,
+        Tables { media: &format!("public_ip = \"{public}\""), ..Tables::default() },
+    )
+    .unwrap();
     let sound_port = SOUND_PORT.to_string();
     let keys = [("sound_port", sound_port.as_str())];
     let mut sipp =

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sip_tests::baresip::{Baresip, Phone};
-use sip_tests::gateway::{Gateway, address, folder};
+use sip_tests::gateway::{Gateway, Tables, address, folder};
 use sip_tests::tone;
 use sip_tests::visitor::{Visit, Visitor};
 
@@ -29,13 +29,26 @@ pub(crate) struct Setting<'a> {
     pub(crate) codecs: &'a str,
     pub(crate) transport: &'a str,
     pub(crate) auto_answer: bool,
+    /// Of the phone's sound, as baresip names it: `srtp`, `srtp-mand`; empty for none.
+    pub(crate) encryption: &'a str,
+    /// Added to `[sip]`.
+    pub(crate) sip: &'a str,
     /// Added to the configuration.
     pub(crate) more: &'a str,
 }
 
 impl<'a> Setting<'a> {
     pub(crate) const fn new(name: &'a str, number: u8) -> Self {
-        Self { name, number, codecs: "PCMU/8000/1", transport: "udp", auto_answer: true, more: QUEUE }
+        Self {
+            name,
+            number,
+            codecs: "PCMU/8000/1",
+            transport: "udp",
+            auto_answer: true,
+            encryption: "",
+            sip: "",
+            more: QUEUE,
+        }
     }
 }
 
@@ -49,7 +62,8 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn set(setting: Setting<'_>) -> Self {
         let folder = folder(setting.name);
-        let gateway = Gateway::start(&folder, address(setting.number, 1), setting.more).unwrap();
+        let tables = Tables { sip: setting.sip, ..Tables::default() };
+        let gateway = Gateway::start_with(&folder, address(setting.number, 1), setting.more, tables).unwrap();
         let registrar = gateway.address.to_string();
         let mut agent = Baresip::start(
             &folder.join("phone"),
@@ -122,8 +136,8 @@ pub(crate) fn phone<'a>(
     password: &'a str,
     setting: Setting<'a>,
 ) -> Phone<'a> {
-    let Setting { codecs, transport, auto_answer, .. } = setting;
-    Phone { address: at, user, password, registrar, transport, codecs, tone_hz: AGENT_HZ, auto_answer }
+    let Setting { codecs, transport, auto_answer, encryption, .. } = setting;
+    Phone { address: at, user, password, registrar, transport, codecs, tone_hz: AGENT_HZ, auto_answer, encryption }
 }
 
 /// The share of a tone in the last second a phone heard, waiting for it to be the most of it.

@@ -74,6 +74,6 @@ fn tones_cross_through_a_registrar_and_proxy_in_opus() {
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test is never silent")]
-fn eprintln_skipped(why: &str) {
+pub(super) fn eprintln_skipped(why: &str) {
     eprintln!("SKIPPED: {why}");
 }

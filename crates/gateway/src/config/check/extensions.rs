@@ -1,5 +1,6 @@
-//! What a trunk is asked for beyond plain calls: session timers, reliable provisional answers.
+//! What a trunk is asked for beyond plain calls: session timers, reliable provisional answers, encrypted sound.
 
+use media::sdp::SrtpPolicy;
 use sip::{Extensions, Refresher, Reliable, SessionTimer};
 use toml::Spanned;
 
@@ -16,6 +17,12 @@ impl Checker<'_> {
         let words = [("off", Reliable::Off), ("supported", Reliable::Supported), ("required", Reliable::Required)];
         let reliable = self.word(&trunk.reliable_provisional, "reliable_provisional", Reliable::Supported, &words);
         Extensions { session: self.session(trunk), reliable }
+    }
+
+    /// Whether the sound of a trunk, or of agents' phones, is encrypted.
+    pub(super) fn srtp(&mut self, key: &file::Key<String>) -> SrtpPolicy {
+        let words = [("off", SrtpPolicy::Off), ("optional", SrtpPolicy::Optional), ("required", SrtpPolicy::Required)];
+        self.word(key, "srtp", SrtpPolicy::Off, &words)
     }
 
     fn session(&mut self, trunk: &file::Trunk) -> Option<SessionTimer> {

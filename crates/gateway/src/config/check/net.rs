@@ -101,7 +101,8 @@ impl Checker<'_> {
             self.error(key, "not a realm", "write 1 to 128 characters without quotes, as \"voice.shop.example\"");
         }
         let digest_sha256 = sip.digest_sha256.as_ref().is_some_and(|key| *key.get_ref());
-        Sip { listen, public_ip, realm: realm.to_owned(), digest_sha256 }
+        let srtp = self.srtp(&sip.srtp);
+        Sip { listen, public_ip, realm: realm.to_owned(), digest_sha256, srtp }
     }
 
     /// `udp:0.0.0.0:5060`

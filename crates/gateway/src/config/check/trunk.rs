@@ -58,6 +58,7 @@ impl Checker<'_> {
                 username,
                 password,
                 codecs: self.codecs(trunk),
+                srtp: self.srtp(&trunk.srtp),
                 extensions: self.extensions(trunk),
                 headers: self.headers(trunk),
                 accept_from: trunk

@@ -177,6 +177,11 @@ impl CallTask {
 
     pub(super) fn negotiated(&mut self, leg: LegId, negotiated: sdp::Negotiated, remote: IpAddr) {
         let codec = negotiated.plan.codec.name().to_owned();
+        let suite = negotiated.srtp.as_ref().map(|keys| keys.ours.suite().name());
+        debug!(leg = %leg, codec, srtp = suite.unwrap_or("off"), "sound agreed");
+        if let LegIo::Phone(phone) = self.io(leg) {
+            phone.sdp.secure.note(negotiated.srtp.as_ref());
+        }
         if let Some(session) = &self.session
             && let Err(error) = session.negotiated(Self::side(leg), negotiated, Some(remote))
         {

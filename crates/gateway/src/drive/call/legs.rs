@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use call::{Digit, LegQuality};
 use media::codec::CodecKind;
 use media::packet::Ssrc;
-use media::sdp::SdpConfig;
+use media::sdp::{SdpConfig, Secure};
 use media::stats::LegStats;
 use media::tone::Country;
 use tokio::sync::mpsc;
@@ -80,6 +80,7 @@ impl Phone {
             version: 1,
             dtmf: true,
             ptime_ms: 20,
+            secure: Secure::default(),
         };
         Self {
             leg: Some(incoming.leg),

@@ -7,7 +7,7 @@ use call::{BridgeCommand, BridgeEvent, HangupCause, LegCommand, LegEvent, LegId,
 use media::bridge::Side;
 use media::codec::CodecKind;
 use media::play::Source;
-use media::sdp::{self, SdpConfig};
+use media::sdp::{self, SdpConfig, Secure, SrtpPolicy};
 use media::stats::LegStats;
 use tracing::{debug, warn};
 use web::backend::{AgentUpdate, VisitorState, VisitorUpdate};
@@ -20,6 +20,9 @@ use crate::drive::console;
 use crate::drive::media::BridgeOrder;
 use crate::drive::sip::{Callee, Invitation, LegSink, Parties, SdpMaker};
 use crate::drive::tags;
+
+/// What is offered for a phone's sound: codecs, best first, and whether it is encrypted.
+type Sound = (Vec<CodecKind>, SrtpPolicy);
 
 /// How long the last statistics may take at the end of a call.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -90,12 +93,14 @@ impl CallTask {
         let Some(session) = &self.session else { return };
         let port = session.rtp(Self::side(leg)).await;
         let codecs = self.context.config.agent_codecs.clone();
+        let secure = Secure::new(self.context.config.agent_srtp, &mut rand::rng());
         let LegIo::Phone(phone) = self.io(leg) else { return };
         let Some(sip_leg) = phone.leg else { return };
         let outcome = port.map_err(|error| (HangupCause::Overload, error.to_string())).and_then(|port| {
             phone.sdp.rtp_port = port.port;
             phone.sdp.ssrc = port.ssrc;
             phone.sdp.codecs = codecs;
+            phone.sdp.secure = secure;
             // A phone that calls without an offer wants ours, and answers it in its ACK (RFC 3261 §13.2.1).
             let Some(offer) = phone.offer.take() else { return Ok((sdp::offer(&phone.sdp), None)) };
             sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer))
@@ -196,36 +201,38 @@ impl CallTask {
             self.tell_call(leg, LegEvent::Refused(HangupCause::NotFound));
             return;
         };
-        let (callee, policy, codecs) = match spec.kind {
+        let (callee, policy, sound) = match spec.kind {
             LegKind::Agent { extension } => {
                 if self.rings_at_page(&extension) {
                     self.ring_page(leg, extension);
                     return;
                 }
-                (Callee::Agent { extension }, tags::AGENT_POLICY, self.context.config.agent_codecs.clone())
+                let config = &self.context.config;
+                let sound = (config.agent_codecs.clone(), config.agent_srtp);
+                (Callee::Agent { extension }, tags::AGENT_POLICY, sound)
             }
             LegKind::Trunk { trunk, uri } => {
-                let (mut policy, codecs) = self.trunk(&trunk.0);
+                let (mut policy, sound) = self.trunk(&trunk.0);
                 if self.is_customer(leg) {
                     // He knows where he was; the network between need not.
                     policy = HeaderPolicy { x_headers: false, display_name: false, ..policy };
                 }
-                (Callee::Trunk { trunk: trunk.0, user: uri }, policy, codecs)
+                (Callee::Trunk { trunk: trunk.0, user: uri }, policy, sound)
             }
             LegKind::Browser => {
                 self.tell_call(leg, LegEvent::Refused(HangupCause::NotFound));
                 return;
             }
         };
-        if let Err(cause) = self.invite_phone(leg, callee, policy, codecs, spec.ring_limit).await {
+        if let Err(cause) = self.invite_phone(leg, callee, policy, sound, spec.ring_limit).await {
             self.tell_call(leg, LegEvent::Refused(cause));
         }
     }
 
-    fn trunk(&self, name: &str) -> (HeaderPolicy, Vec<CodecKind>) {
+    fn trunk(&self, name: &str) -> (HeaderPolicy, Sound) {
         let trunk = self.context.config.trunks.iter().find(|trunk| trunk.name == name);
-        trunk.map_or((tags::AGENT_POLICY, Vec::new()), |trunk| {
-            (trunk.headers, trunk.codecs.iter().copied().map(legs::codec).collect())
+        trunk.map_or((tags::AGENT_POLICY, (Vec::new(), SrtpPolicy::Off)), |trunk| {
+            (trunk.headers, (trunk.codecs.iter().copied().map(legs::codec).collect(), trunk.srtp))
         })
     }
 
@@ -260,7 +267,7 @@ impl CallTask {
         leg: LegId,
         callee: Callee,
         policy: HeaderPolicy,
-        codecs: Vec<CodecKind>,
+        (codecs, srtp): Sound,
         ring_limit: Duration,
     ) -> Result<(), HangupCause> {
         let Some(session) = &self.session else { return Err(HangupCause::Bug) };
@@ -277,6 +284,7 @@ impl CallTask {
             version: 1,
             dtmf: true,
             ptime_ms: 20,
+            secure: Secure::new(srtp, &mut rand::rng()),
         };
         let (display, user) = self.shown_to(leg, policy);
         let parties = Parties { callee, display, user, call: format!("{}-{}", self.id, leg.0) };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use call::{QueueId, TenantId};
 use desk::{CallLimits, Desk, DeskConfig, DeskLimits, Queue, QueueTarget};
+use media::sdp::SrtpPolicy;
 use store::{Home, Memory, Message, NewCallback, NodeId};
 use web::{CallbackAsk, CallbackMade, SessionInfo};
 
@@ -87,6 +88,7 @@ pub(super) fn house(home: &Arc<dyn Home>) -> Callbacks {
             sdp_ip: None,
             trunks: Vec::new(),
             agent_codecs: Vec::new(),
+            agent_srtp: SrtpPolicy::Off,
             seats: Vec::new(),
             tag_keys: Vec::new(),
         }),

@@ -7,7 +7,8 @@ use std::time::Instant;
 use browser::BrowserLeg;
 use media::bridge::{Bridge, PacketKind, Side};
 use media::latch::Latch;
-use media::sdp::Negotiated;
+use media::sdp::{Negotiated, SrtpKeys};
+use media::srtp::{Sources, Srtp};
 use mio::net::UdpSocket;
 use tokio::sync::mpsc;
 
@@ -23,6 +24,54 @@ pub(crate) struct RtpLeg {
     pub(crate) latch: Latch,
     pub(crate) remote_rtcp: Option<SocketAddr>,
     pub(crate) rtcp_mux: bool,
+    pub(crate) protection: Protection,
+}
+
+/// What the packets of a SIP leg go through.
+pub(crate) enum Protection {
+    /// Plain RTP was agreed.
+    Plain,
+    /// SRTP was agreed.
+    Sealed(Box<Srtp>),
+    /// SRTP was agreed and its keys cannot be used: nothing is sent, and nothing heard.
+    Broken,
+}
+
+impl Protection {
+    /// Takes what a description agreed; the same keys again go on where they are.
+    fn agree(&mut self, keys: Option<&SrtpKeys>) {
+        let Some(keys) = keys else {
+            *self = Self::Plain;
+            return;
+        };
+        if let Self::Sealed(srtp) = self
+            && srtp.rekey(&keys.ours, &keys.theirs)
+        {
+            return;
+        }
+        let srtp = Srtp::new(keys.ours.clone(), keys.theirs.clone(), Sources::PHONE, &[]);
+        *self = srtp.map_or(Self::Broken, |srtp| Self::Sealed(Box::new(srtp)));
+    }
+
+    /// A packet as the bridge reads it; `None` when it is not authentic.
+    fn open<'a>(&'a mut self, kind: PacketKind, packet: &'a [u8]) -> Option<&'a [u8]> {
+        match (self, kind) {
+            (Self::Plain, _) => Some(packet),
+            (Self::Sealed(srtp), PacketKind::Rtp) => srtp.open_rtp(packet).ok(),
+            (Self::Sealed(srtp), PacketKind::Rtcp) => srtp.open_rtcp(packet).ok(),
+            (Self::Broken, _) => None,
+        }
+    }
+
+    /// A packet as it goes out.
+    fn protect<'a>(&'a mut self, kind: PacketKind, packet: &'a [u8]) -> Option<&'a [u8]> {
+        match (self, kind) {
+            (Self::Plain, _) => Some(packet),
+            (Self::Sealed(srtp), PacketKind::Rtp) => srtp.protect_rtp(packet),
+            (Self::Sealed(srtp), PacketKind::Rtcp) => srtp.protect_rtcp(packet),
+            (Self::Broken, _) => None,
+        }
+    }
 }
 
 impl RtpLeg {
@@ -31,10 +80,25 @@ impl RtpLeg {
         self.latch.signalled(negotiated.remote, also);
         self.remote_rtcp = negotiated.remote_rtcp;
         self.rtcp_mux = negotiated.rtcp_mux;
+        self.protection.agree(negotiated.srtp.as_ref());
     }
 
-    fn send(&self, kind: PacketKind, bytes: &[u8]) -> io::Result<()> {
+    /// A packet from this source as the bridge reads it; `None` when it may not speak here. Of an encrypted leg only an
+    /// authentic packet teaches where the far end is.
+    fn hear<'a>(&'a mut self, kind: PacketKind, source: SocketAddr, packet: &'a [u8]) -> Option<&'a [u8]> {
+        let known = match kind {
+            PacketKind::Rtp => self.latch.may_allow(source),
+            PacketKind::Rtcp => self.latch.allows_rtcp(source),
+        };
+        // What the latch refuses it also counts.
+        let opened = if known { self.protection.open(content(kind, packet), packet) } else { Some(packet) };
+        let allowed = opened.is_some() && (kind == PacketKind::Rtcp || self.latch.allows(source));
+        opened.filter(|_| known && allowed)
+    }
+
+    fn send(&mut self, kind: PacketKind, bytes: &[u8]) -> io::Result<()> {
         let Some(remote) = self.latch.remote() else { return Ok(()) };
+        let Some(bytes) = self.protection.protect(kind, bytes) else { return Ok(()) };
         match kind {
             PacketKind::Rtp => self.rtp.send_to(bytes, remote),
             PacketKind::Rtcp if self.rtcp_mux => self.rtp.send_to(bytes, remote),
@@ -47,6 +111,11 @@ impl RtpLeg {
 /// RTCP goes to the next higher port unless said otherwise (RFC 3550 §11).
 fn next_port(remote: SocketAddr) -> SocketAddr {
     SocketAddr::new(remote.ip(), remote.port().saturating_add(1))
+}
+
+/// What a packet is on a socket of this kind: on a shared one RTCP is told by its packet type (RFC 5761 §4).
+fn content(socket: PacketKind, packet: &[u8]) -> PacketKind {
+    if matches!(packet.get(1), Some(192..=223)) { PacketKind::Rtcp } else { socket }
 }
 
 /// What stands behind one side of the bridge.
@@ -116,18 +185,10 @@ impl Session {
         now: Instant,
     ) -> bool {
         let Some(Some(Leg::Rtp(leg))) = self.legs.get_mut(at) else { return false };
-        let allowed = match kind {
-            PacketKind::Rtp => leg.latch.allows(source),
-            PacketKind::Rtcp => leg.latch.allows_rtcp(source),
-        };
-        if !allowed {
-            return false;
-        }
-        let muxed_rtcp = kind == PacketKind::Rtp && matches!(packet.get(1), Some(192..=223));
-        let handled = if kind == PacketKind::Rtcp || muxed_rtcp {
-            self.bridge.handle_rtcp(side(at), packet, now)
-        } else {
-            self.bridge.handle_rtp(side(at), packet, now)
+        let Some(packet) = leg.hear(kind, source, packet) else { return false };
+        let handled = match content(kind, packet) {
+            PacketKind::Rtcp => self.bridge.handle_rtcp(side(at), packet, now),
+            PacketKind::Rtp => self.bridge.handle_rtp(side(at), packet, now),
         };
         if handled.is_err() {
             metric::count(Metric::MediaPacketsMalformed);

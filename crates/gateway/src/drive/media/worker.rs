@@ -28,7 +28,7 @@ use rand::{Rng, SeedableRng};
 use tracing::{debug, error, info, trace, warn};
 
 use crate::clock;
-use crate::drive::media::session::{Leg, RtpLeg, Session, index, side};
+use crate::drive::media::session::{Leg, Protection, RtpLeg, Session, index, side};
 use crate::drive::media::{
     BridgeOrder, MediaError, MediaNotice, ORDERS_MAX, Order, RtpPort, SessionId, WorkerHandle, WorkerLedger,
 };
@@ -528,7 +528,15 @@ impl Worker {
         for (token, kind) in [(token, PacketKind::Rtp), (token + 1, PacketKind::Rtcp)] {
             self.by_token.insert(token, Route { session: id, leg: index(side), kind });
         }
-        let leg = RtpLeg { port, rtp, rtcp, latch: Latch::new(), remote_rtcp: None, rtcp_mux: false };
+        let leg = RtpLeg {
+            port,
+            rtp,
+            rtcp,
+            latch: Latch::new(),
+            remote_rtcp: None,
+            rtcp_mux: false,
+            protection: Protection::Plain,
+        };
         if let Some(session) = self.sessions.get_mut(&id) {
             session.legs[index(side)] = Some(Leg::Rtp(Box::new(leg)));
         }

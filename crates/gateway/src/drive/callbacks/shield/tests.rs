@@ -140,6 +140,7 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
         sdp_ip: None,
         trunks: Vec::new(),
         agent_codecs: Vec::new(),
+        agent_srtp: media::sdp::SrtpPolicy::Off,
         seats: Vec::new(),
         tag_keys: Vec::new(),
     };
