@@ -15,6 +15,7 @@ use crate::observe::metric::{self, Metric};
 
 pub(crate) mod driver;
 pub(crate) mod sockets;
+pub(crate) mod trunks;
 
 /// Orders the driver may have waiting.
 pub(crate) const ORDERS_MAX: usize = 4_096;

@@ -3,7 +3,7 @@
 //! It decides nothing about calls. An order goes in, a notice comes out; a call that does not listen any more has
 //! its leg ended, so that no phone rings for nobody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +11,8 @@ use std::time::Duration;
 
 use call::HangupCause;
 use sip::OrphanEnd;
-use sip::digest::Credentials;
 use sip::endpoint::{
-    Account, CallRef, EndedBy, Endpoint, Extensions, IncomingInvite, Invite, OrphanRef, RegistrationConfig,
-    RegistrationRef, RegistrationState, SipEvent, Target, Transport,
+    Account, CallRef, EndedBy, Endpoint, Extensions, IncomingInvite, Invite, OrphanRef, SipEvent, Transport,
 };
 use sip::error::{Failure, Reason};
 use sip::uri::Uri;
@@ -25,17 +23,12 @@ use tracing::{debug, info, warn};
 use crate::clock;
 use crate::config::checked::Trunk;
 use crate::drive::sip::sockets::{Inbound, Sockets};
+use crate::drive::sip::trunks::{Trunks, Way, bad_address, escape_user, resolve_trunks};
 use crate::drive::sip::{
     Callee, DriverLedger, Incoming, Invitation, LegSink, Order, Parties, Plan, SipLeg, SipNotice, cause_of, status_of,
 };
 use crate::net::addresses;
 use crate::observe::metric::{self, Metric};
-
-/// How often the address of a trunk named by host name is looked up again.
-const RESOLVE_EVERY: Duration = Duration::from_secs(60);
-
-/// Addresses of one name that are looked at.
-const ADDRESSES_MAX: usize = 32;
 
 /// A call's own ring limit comes first, as it knows whether anything rang; the endpoint's is for a call that is stuck.
 const RING_BACKSTOP: Duration = Duration::from_secs(2);
@@ -74,27 +67,14 @@ struct LegEntry {
     described: Option<String>,
 }
 
-/// A trunk and where it is now.
-struct TrunkEntry {
-    trunk: Trunk,
-    /// The one in use.
-    address: Option<SocketAddr>,
-    /// All its name stands for, in order.
-    addresses: Vec<SocketAddr>,
-    registration: Option<RegistrationRef>,
-}
-
 /// The driver. [`SipDriver::run`] is its task.
 pub(crate) struct SipDriver {
     config: DriverConfig,
     endpoint: Endpoint,
     sockets: Sockets,
-    bound: Vec<(Transport, SocketAddr)>,
     legs: BTreeMap<SipLeg, LegEntry>,
     by_call: BTreeMap<CallRef, SipLeg>,
-    trunks: Vec<TrunkEntry>,
-    /// Registrations whose end is not confirmed yet, at the very end.
-    leaving: BTreeSet<RegistrationRef>,
+    trunks: Trunks,
     /// Legs of dead processes that are being ended, and who asks.
     orphans: BTreeMap<OrphanRef, oneshot::Sender<OrphanEnd>>,
 }
@@ -106,19 +86,14 @@ impl SipDriver {
         sockets: Sockets,
         bound: Vec<(Transport, SocketAddr)>,
     ) -> Self {
-        let trunks = std::mem::take(&mut config.trunks)
-            .into_iter()
-            .map(|trunk| TrunkEntry { trunk, address: None, addresses: Vec::new(), registration: None })
-            .collect();
+        let trunks = Trunks::new(std::mem::take(&mut config.trunks), bound);
         Self {
             config,
             endpoint,
             sockets,
-            bound,
             legs: BTreeMap::new(),
             by_call: BTreeMap::new(),
             trunks,
-            leaving: BTreeSet::new(),
             orphans: BTreeMap::new(),
         }
     }
@@ -131,10 +106,7 @@ impl SipDriver {
     /// Runs until [`Order::Shutdown`].
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut inbound: mpsc::Receiver<Inbound>) {
         let (resolved_in, mut resolved) = mpsc::channel::<(usize, Vec<SocketAddr>)>(64);
-        let resolver = tokio::spawn(resolve_trunks(
-            self.trunks.iter().map(|entry| address_of(&entry.trunk)).collect(),
-            resolved_in,
-        ));
+        let resolver = tokio::spawn(resolve_trunks(self.trunks.names(), resolved_in));
         let mut done = None;
         loop {
             self.drain().await;
@@ -147,7 +119,7 @@ impl SipDriver {
                     None => break,
                 },
                 () = sleep_until(due) => self.endpoint.handle_timeout(clock::now()),
-                Some((index, addresses)) = resolved.recv() => self.trunk_resolved(index, addresses),
+                Some((index, addresses)) = resolved.recv() => self.trunks.resolved(index, addresses, &mut self.endpoint),
                 input = inbound.recv() => {
                     let Some(input) = input else { break };
                     self.handle_inbound(input);
@@ -168,10 +140,7 @@ impl SipDriver {
     /// Says good-bye to the registrars and to any leg left, for two seconds at most.
     async fn leave(&mut self, inbound: &mut mpsc::Receiver<Inbound>) {
         let now = clock::now();
-        for registration in self.trunks.iter_mut().filter_map(|entry| entry.registration.take()) {
-            self.endpoint.unregister(registration, now);
-            self.leaving.insert(registration);
-        }
+        self.trunks.leave(&mut self.endpoint, now);
         for (_, entry) in std::mem::take(&mut self.legs) {
             self.endpoint.hang_up(entry.call, None, now);
         }
@@ -179,7 +148,7 @@ impl SipDriver {
         loop {
             self.drain().await;
             // Transactions that only listen for repetitions (RFC 3261 §17.1.2.2) are not waited for.
-            if (self.endpoint.ledger().calls == 0 && self.leaving.is_empty()) || clock::now() >= until {
+            if (self.endpoint.ledger().calls == 0 && self.trunks.left()) || clock::now() >= until {
                 break;
             }
             let due = self.endpoint.poll_timeout().map_or(until, |(at, _)| at.min(until));
@@ -359,13 +328,12 @@ impl SipDriver {
     fn address(&self, parties: Parties) -> Result<Invite, (HangupCause, String)> {
         let Parties { callee, display, user, call } = parties;
         let extensions = match &callee {
-            Callee::Agent { .. } => None,
-            Callee::Trunk { trunk, .. } => self.trunks.iter().find(|entry| entry.trunk.name == *trunk),
-        }
-        .map_or(Extensions::USUAL, |entry| entry.trunk.extensions);
-        let (uri, to, target, credentials, from_host) = match callee {
-            Callee::Agent { extension } => self.agent_target(&extension)?,
-            Callee::Trunk { trunk, user } => self.trunk_target(&trunk, &user)?,
+            Callee::Agent { .. } => Extensions::USUAL,
+            Callee::Trunk { trunk, .. } => self.trunks.extensions(trunk),
+        };
+        let Way { uri, to, target, credentials, from_host } = match callee {
+            Callee::Agent { extension } => self.agent_way(&extension)?,
+            Callee::Trunk { trunk, user } => self.trunks.way(&trunk, &user, &self.config.realm)?,
         };
         let from_uri: Uri =
             format!("sip:{}@{from_host}", escape_user(&user)).parse().map_err(|_| bad_address("From"))?;
@@ -400,11 +368,7 @@ impl SipDriver {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the five parts of an address, taken apart at once by the one caller")]
-    fn agent_target(
-        &self,
-        extension: &str,
-    ) -> Result<(Uri, Option<NameAddr>, Target, Option<Credentials>, String), (HangupCause, String)> {
+    fn agent_way(&self, extension: &str) -> Result<Way, (HangupCause, String)> {
         // The phone that registered last is the one that is there: another may be unplugged and still bound for an hour.
         let bindings = self.endpoint.bindings(extension);
         let binding = bindings
@@ -412,105 +376,13 @@ impl SipDriver {
             .ok_or_else(|| (HangupCause::Unreachable, format!("agent {extension} has no phone registered")))?;
         let to: Uri =
             format!("sip:{}@{}", escape_user(extension), self.config.realm).parse().map_err(|_| bad_address("To"))?;
-        Ok((binding.contact.clone(), Some(NameAddr::new(to)), binding.target, None, self.config.realm.clone()))
-    }
-
-    #[expect(clippy::type_complexity, reason = "the five parts of an address, taken apart at once by the one caller")]
-    fn trunk_target(
-        &self,
-        name: &str,
-        user: &str,
-    ) -> Result<(Uri, Option<NameAddr>, Target, Option<Credentials>, String), (HangupCause, String)> {
-        let entry = self
-            .trunks
-            .iter()
-            .find(|entry| entry.trunk.name == name)
-            .ok_or_else(|| (HangupCause::Unreachable, format!("no trunk {name} in the configuration")))?;
-        let address = entry.address.ok_or_else(|| {
-            (HangupCause::Unreachable, format!("the address of trunk {name} is not known: check its host name"))
-        })?;
-        let trunk = &entry.trunk;
-        let uri: Uri = trunk_uri(trunk, Some(user)).parse().map_err(|_| bad_address("trunk"))?;
-        let target = self
-            .target(trunk, address)
-            .ok_or_else(|| (HangupCause::Unreachable, format!("no sip.listen socket for trunk {name}'s transport")))?;
-        let from_host = if trunk.register { trunk.host.clone() } else { self.config.realm.clone() };
-        Ok((uri, None, target, credentials(trunk), from_host))
-    }
-
-    /// The socket that faces a trunk: same transport, same address family.
-    fn target(&self, trunk: &Trunk, address: SocketAddr) -> Option<Target> {
-        let transport = transport(trunk.transport);
-        let local =
-            self.bound.iter().position(|(kind, bound)| *kind == transport && bound.is_ipv4() == address.is_ipv4())?;
-        Some(Target { transport, address, local })
-    }
-
-    /// A trunk's addresses are known or have changed: register at one we can reach, and let them all call us. The one in
-    /// use stays in use while it is among them, however DNS turns its answers round.
-    fn trunk_resolved(&mut self, index: usize, found: Vec<SocketAddr>) {
-        let Some(entry) = self.trunks.get(index) else { return };
-        let mut addresses = found.clone();
-        addresses.sort_unstable();
-        addresses.dedup();
-        if entry.addresses == addresses {
-            return;
-        }
-        let current = entry.address.filter(|address| addresses.contains(address));
-        // In the system's order of preference (RFC 6724).
-        let reachable = || found.iter().copied().find(|address| self.target(&entry.trunk, *address).is_some());
-        let address = current.or_else(reachable).or_else(|| found.first().copied());
-        info!(trunk = entry.trunk.name, ?address, known = addresses.len(), "trunk address");
-        let moved = address != entry.address;
-        let entry = &mut self.trunks[index];
-        (entry.address, entry.addresses) = (address, addresses);
-        let allowed = self
-            .trunks
-            .iter()
-            .flat_map(|entry| entry.addresses.iter().map(SocketAddr::ip).chain(entry.trunk.accept_from.iter().copied()))
-            .collect();
-        self.endpoint.set_trunks(allowed);
-        // Of two trunks at one address the first has the say over calls from there: nothing tells them apart.
-        let rules = self.trunks.iter().rev().flat_map(|entry| {
-            let known = entry.addresses.iter().map(SocketAddr::ip).chain(entry.trunk.accept_from.iter().copied());
-            known.map(|ip| (ip, entry.trunk.extensions))
-        });
-        self.endpoint.set_extensions(rules.collect());
-        if moved {
-            self.register(index);
-        }
-    }
-
-    fn register(&mut self, index: usize) {
-        let now = clock::now();
-        let Some(entry) = self.trunks.get(index) else { return };
-        let (trunk, Some(address)) = (&entry.trunk, entry.address) else { return };
-        if !trunk.register {
-            return;
-        }
-        let Some(target) = self.target(trunk, address) else {
-            warn!(trunk = trunk.name, "no sip.listen socket for this trunk's transport; add one");
-            return;
-        };
-        let user = trunk.username.clone().unwrap_or_default();
-        let (Ok(registrar), Ok(aor)) = (trunk_uri(trunk, None).parse(), trunk_uri(trunk, Some(&user)).parse()) else {
-            warn!(trunk = trunk.name, "trunk host does not make a SIP address");
-            return;
-        };
-        let config = RegistrationConfig {
-            registrar,
-            target,
-            aor,
-            credentials: credentials(trunk),
-            expires_s: u32::try_from(trunk.register_expires.as_secs()).unwrap_or(3_600),
-            local: target.local,
-        };
-        let old = entry.registration;
-        if let Some(old) = old {
-            self.endpoint.unregister(old, now);
-        }
-        let registration = self.endpoint.register(config, now);
-        self.trunks[index].registration = Some(registration);
+        Ok(Way {
+            uri: binding.contact.clone(),
+            to: Some(NameAddr::new(to)),
+            target: binding.target,
+            credentials: None,
+            from_host: self.config.realm.clone(),
+        })
     }
 
     /// Everything the endpoint has to say and to send.
@@ -570,7 +442,7 @@ impl SipDriver {
                     by_peer,
                 });
             }
-            SipEvent::Registration { registration, state } => self.registration(registration, &state),
+            SipEvent::Registration { registration, state } => self.trunks.registration(registration, &state),
             SipEvent::Bound { user, binding } => {
                 info!(agent = user, transport = ?binding.flow.transport, "phone registered");
                 self.presence(user, true).await;
@@ -638,49 +510,6 @@ impl SipDriver {
             self.endpoint.reject(call, 503, None, clock::now());
         }
     }
-
-    fn registration(&mut self, registration: RegistrationRef, state: &RegistrationState) {
-        if matches!(state, RegistrationState::Unregistered | RegistrationState::Failed { .. }) {
-            self.leaving.remove(&registration);
-        }
-        let Some(entry) = self.trunks.iter().find(|entry| entry.registration == Some(registration)) else { return };
-        let trunk = &entry.trunk.name;
-        match state {
-            RegistrationState::Trying => debug!(trunk, "registering"),
-            RegistrationState::Registered { .. } => {
-                metric::gauge_with(Metric::TrunkRegistered, trunk, 1.0);
-                info!(trunk, "registered");
-            }
-            RegistrationState::Failed { status, text, retry_at } => {
-                metric::gauge_with(Metric::TrunkRegistered, trunk, 0.0);
-                let again = retry_at.saturating_duration_since(clock::now());
-                warn!(
-                    trunk,
-                    status,
-                    text,
-                    retry_in_s = again.as_secs(),
-                    mend = registration_mend(*status),
-                    "registration failed"
-                );
-            }
-            RegistrationState::Unregistered => {
-                metric::gauge_with(Metric::TrunkRegistered, trunk, 0.0);
-                info!(trunk, "unregistered");
-            }
-        }
-    }
-}
-
-/// What an admin may do about a refused registration.
-fn registration_mend(status: u16) -> &'static str {
-    match status {
-        401 | 403 | 407 => "check username and password_file of the trunk, and that the PBX has this account",
-        404 => "the PBX does not know this user or domain: check username and uri",
-        408 => "no answer: check host, port, transport and the firewall between",
-        423 => "the PBX wants a longer registration: it is followed by itself",
-        503 => "the PBX is overloaded or restarting, or its port is closed",
-        _ => "see the PBX's own log for this status",
-    }
 }
 
 fn cause_of_failure(failure: &Failure) -> HangupCause {
@@ -695,93 +524,6 @@ fn cause_of_end(by: EndedBy) -> HangupCause {
     match by {
         EndedBy::Us | EndedBy::Peer => HangupCause::Normal,
         EndedBy::Timer(_) => HangupCause::Unreachable,
-    }
-}
-
-fn bad_address(what: &str) -> (HangupCause, String) {
-    (HangupCause::NotFound, format!("{what} does not make a SIP address"))
-}
-
-/// `sip:user@host:port;transport=tcp`, with only what is needed.
-fn trunk_uri(trunk: &Trunk, user: Option<&str>) -> String {
-    let user = user.map(|user| format!("{}@", escape_user(user))).unwrap_or_default();
-    let host = if trunk.host.contains(':') {
-        format!("[{}]", trunk.host.trim_matches(['[', ']']))
-    } else {
-        trunk.host.clone()
-    };
-    let port = trunk.port.map(|port| format!(":{port}")).unwrap_or_default();
-    let transport = match trunk.transport {
-        crate::config::checked::Transport::Udp => "",
-        crate::config::checked::Transport::Tcp => ";transport=tcp",
-    };
-    format!("sip:{user}{host}{port}{transport}")
-}
-
-/// Percent-escapes what may not stand in a user part (RFC 3261 §25.1 `user`).
-fn escape_user(user: &str) -> String {
-    user.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z'
-            | b'A'..=b'Z'
-            | b'0'..=b'9'
-            | b'-'
-            | b'_'
-            | b'.'
-            | b'!'
-            | b'~'
-            | b'*'
-            | b'\''
-            | b'('
-            | b')'
-            | b'&'
-            | b'='
-            | b'+'
-            | b'$'
-            | b','
-            | b'/' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect()
-}
-
-fn credentials(trunk: &Trunk) -> Option<Credentials> {
-    let user = trunk.username.clone()?;
-    let password = trunk.password.as_ref()?;
-    Some(Credentials { username: user, password: password.expose().to_owned(), realm: None })
-}
-
-/// The configuration's word for a transport, in the endpoint's words.
-pub(crate) fn transport(transport: crate::config::checked::Transport) -> Transport {
-    match transport {
-        crate::config::checked::Transport::Udp => Transport::Udp,
-        crate::config::checked::Transport::Tcp => Transport::Tcp,
-    }
-}
-
-/// Host and port to look up for a trunk.
-fn address_of(trunk: &Trunk) -> (String, u16) {
-    (trunk.host.trim_matches(['[', ']']).to_owned(), trunk.port.unwrap_or(5060))
-}
-
-/// Looks the trunks' names up now and every minute; an answer that fails leaves the last good one in use.
-async fn resolve_trunks(hosts: Vec<(String, u16)>, out: mpsc::Sender<(usize, Vec<SocketAddr>)>) {
-    loop {
-        for (index, (host, port)) in hosts.iter().enumerate() {
-            match tokio::net::lookup_host((host.as_str(), *port)).await {
-                Ok(addresses) => {
-                    let addresses: Vec<SocketAddr> = addresses.take(ADDRESSES_MAX).collect();
-                    if !addresses.is_empty() && out.send((index, addresses)).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    metric::count(Metric::DnsFailures);
-                    warn!(host, %error, "trunk host name not found; its last known address stays in use");
-                }
-            }
-        }
-        tokio::time::sleep(RESOLVE_EVERY).await;
     }
 }
 
