@@ -5,7 +5,7 @@
 //!     ▲                ▲  ▲         │           │            │
 //!     │ moved          │  └─────────┘ declined  │ outcome    │ talked too short
 //!     └────────────────┴──────── retry ◄────────┴────────────┘
-//! any but the last column: cancelled · expired · failed · blocked
+//! any but the last column: cancelled · expired · failed · blocked; asked for at once, and served on the site meanwhile
 //! ```
 //! A call-back is a row: it is changed here, kept by the store, and dialled by whoever holds its lease. Nothing in this
 //! file knows a clock; the calendar in which a retry may fall is an argument.
@@ -133,6 +133,8 @@ pub enum CallbackState {
     Connected,
     /// They talked. Last.
     Completed,
+    /// He talked with an agent on the site before his turn came. Last.
+    Served,
     /// Called off. Last.
     Cancelled(CancelledBy),
     /// Its day is over. Last.
@@ -144,7 +146,7 @@ pub enum CallbackState {
 impl CallbackState {
     /// Nothing will happen any more.
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Completed | Self::Cancelled(_) | Self::Expired | Self::Failed(_))
+        matches!(self, Self::Completed | Self::Served | Self::Cancelled(_) | Self::Expired | Self::Failed(_))
     }
 
     /// The stable word for JSON, records and metrics.
@@ -155,7 +157,7 @@ impl CallbackState {
             Self::Offered => "offered",
             Self::Dialling => "dialling",
             Self::Connected => "connected",
-            Self::Completed => "completed",
+            Self::Completed | Self::Served => "completed",
             Self::Cancelled(_) => "cancelled",
             Self::Expired => "expired",
             Self::Failed(_) => "failed",
@@ -165,6 +167,7 @@ impl CallbackState {
     /// What the word leaves open: by whom, or why.
     pub const fn detail(self) -> Option<&'static str> {
         match self {
+            Self::Served => Some("served"),
             Self::Cancelled(by) => Some(by.code()),
             Self::Failed(why) => Some(why.code()),
             Self::Scheduled
@@ -186,6 +189,7 @@ impl CallbackState {
             Self::Dialling,
             Self::Connected,
             Self::Completed,
+            Self::Served,
             Self::Expired,
         ];
         let cancelled = CancelledBy::ALL.map(Self::Cancelled);
@@ -580,6 +584,7 @@ impl Callback {
             CallbackState::Scheduled
             | CallbackState::Queued
             | CallbackState::Completed
+            | CallbackState::Served
             | CallbackState::Cancelled(_)
             | CallbackState::Expired
             | CallbackState::Failed(_) => Ok(()),
@@ -656,6 +661,21 @@ impl Callback {
         self.0.state = CallbackState::Cancelled(by);
         self.0.agent = None;
         Ok(())
+    }
+
+    /// He talks with an agent on the site: what was to come as soon as possible has come. What he chose a time for stays,
+    /// and so does what the company wants of him; who talks in it already has it.
+    pub fn serve(&mut self) -> Result<(), OutOfTurn> {
+        let as_soon_as_possible = self.0.wish.wanted.is_none() && self.0.care.purpose == Purpose::Requested;
+        self.only_if(as_soon_as_possible && !self.0.state.is_over() && self.0.state != CallbackState::Connected)?;
+        self.0.state = CallbackState::Served;
+        self.0.agent = None;
+        Ok(())
+    }
+
+    /// His phone is being rung, or they talk.
+    pub const fn is_live(&self) -> bool {
+        matches!(self.0.state, CallbackState::Dialling | CallbackState::Connected)
     }
 
     fn only_if(&self, fits: bool) -> Result<(), OutOfTurn> {

@@ -17,6 +17,8 @@ pub struct CallCard {
     pub started_unix_ms: u64,
     /// Since when it stands there.
     pub since_unix_ms: u64,
+    /// A visitor's own call from the site: no call-back, and no call between phones.
+    pub is_talk: bool,
     /// The extension being called or talking; none behind a trunk.
     pub agent: Option<String>,
 }

@@ -38,6 +38,7 @@ impl LiveCall {
             tags: spec.tags.clone(),
             started_unix_ms: now.unix_ms,
             since_unix_ms: now.unix_ms,
+            is_talk: spec.plan == Plan::Talk,
             agent: candidates.first().cloned().flatten().or_else(|| extension(&spec.first.kind)),
         };
         let (caller, at) = (extension(&spec.first.kind), LegId(1));

@@ -131,6 +131,9 @@ impl Default for CallbackQuery {
     }
 }
 
+/// So many open call-backs of one web session are found.
+pub const OF_SESSION_MAX: usize = 64;
+
 /// How far [`CallbackBook::last_callbacks_to`] looks back.
 pub const LAST_TO: usize = 16;
 
@@ -198,6 +201,10 @@ pub trait CallbackBook: Send + Sync {
     /// first.
     fn last_callbacks_to(&self, tenant: TenantId, number: String) -> Answer<'_, Vec<KeptCallback>>;
 
+    /// The open call-backs that one web session asked for, [`OF_SESSION_MAX`] at most, the one asked for first first; of an
+    /// empty session none.
+    fn callbacks_of_session(&self, tenant: TenantId, session: String) -> Answer<'_, Vec<KeptCallback>>;
+
     /// How many are open, of one tenant or of all.
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64>;
 }
@@ -207,6 +214,11 @@ impl Lease {
     pub(crate) fn begun(node: NodeId, now_unix_ms: u64, hold: Duration) -> Self {
         Self { node, until_unix_ms: now_unix_ms.saturating_add(ms(hold)) }
     }
+}
+
+/// The session that a call-back is found by; none where the page said none.
+pub(crate) fn session(callback: &Callback) -> Option<&str> {
+    Some(callback.wish().tags.session.as_str()).filter(|session| !session.is_empty())
 }
 
 /// How long until a moment.

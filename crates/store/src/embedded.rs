@@ -346,6 +346,10 @@ impl CallbackBook for Embedded {
         Box::pin(self.ask(move |connection, counters| callbacks::last_to(connection, &tenant, &number, counters)))
     }
 
+    fn callbacks_of_session(&self, tenant: TenantId, session: String) -> Answer<'_, Vec<KeptCallback>> {
+        Box::pin(self.ask(move |connection, counters| callbacks::of_session(connection, &tenant, &session, counters)))
+    }
+
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
         Box::pin(self.ask(move |connection, _| callbacks::count_open(connection, tenant.as_ref())))
     }

@@ -32,6 +32,7 @@ use call::{CallId, CallRecord, TenantId};
 pub use self::redis::{LeaseClock, Redis, RedisOptions, shown_url};
 pub use callback::{
     Added, CallbackBook, CallbackQuery, Change, Changed, KeptCallback, LAST_TO, Lease, NewCallback, NodeId,
+    OF_SESSION_MAX,
 };
 pub use embedded::{Embedded, EmbeddedOptions};
 pub use error::StoreError;

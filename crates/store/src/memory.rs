@@ -238,6 +238,10 @@ impl CallbackBook for Memory {
         Box::pin(async move { self.with_book(|book| book.last_to(&tenant, &number)) })
     }
 
+    fn callbacks_of_session(&self, tenant: TenantId, session: String) -> Answer<'_, Vec<KeptCallback>> {
+        Box::pin(async move { self.with_book(|book| book.of_session(&tenant, &session)) })
+    }
+
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
         Box::pin(async move { self.with_book(|book| book.count_open(tenant.as_ref())) })
     }

@@ -298,6 +298,10 @@ impl CallbackBook for Redis {
         self.ask(move |session| async move { callbacks::last_to(&session, &tenant, &number).await })
     }
 
+    fn callbacks_of_session(&self, tenant: TenantId, session: String) -> Answer<'_, Vec<KeptCallback>> {
+        self.ask(move |link| async move { callbacks::of_session(&link, &tenant, &session).await })
+    }
+
     fn open_callbacks(&self, tenant: Option<TenantId>) -> Answer<'_, u64> {
         self.ask(|session| async move { callbacks::count_open(&session, tenant.as_ref()).await })
     }

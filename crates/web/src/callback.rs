@@ -129,7 +129,7 @@ pub struct CallbackView {
     /// Where it stands.
     #[schemars(extend("enum" = callback_states()))]
     pub state: &'static str,
-    /// By whom it was cancelled, or why it failed.
+    /// By whom it was cancelled, why it failed; or that he talked on the site before his turn came.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = Self::DETAILS))]
     pub detail: Option<&'static str>,
@@ -176,7 +176,7 @@ pub struct CallbackView {
 impl CallbackView {
     /// Every `detail` there is.
     pub const DETAILS: &'static [&'static str] =
-        &["visitor", "agent", "admin", "recipient", "bad-number", "not-reached", "not-allowed"];
+        &["served", "visitor", "agent", "admin", "recipient", "bad-number", "not-reached", "not-allowed"];
 }
 
 /// One try.

@@ -57,6 +57,8 @@ table! {
     SLOT_GONE = "slot_gone", 409;
     CLOSED = "closed", 409;
     KEY_TAKEN = "request-invalid", 422;
+    // The same visitor talks with somebody, or his phone is being rung.
+    IN_CALL = "in_call", 409, again after 60;
     // A budget of the one who asks, or of the number he asks for. It is the same word for each, and for a number that
     // somebody else has asked for already: which of them it was would tell a stranger about the number.
     TOO_MANY_REQUESTS = "too_many_requests", 429, again after 86_400;

@@ -191,6 +191,7 @@ const ASK: &[Refusal] = &[
     refusal::CONSENT_MISSING,
     refusal::EMAIL_INVALID,
     refusal::KEY_TAKEN,
+    refusal::IN_CALL,
     refusal::VERIFICATION_NEEDED,
     refusal::MEMORY_FULL,
     refusal::TOO_MANY_REQUESTS,

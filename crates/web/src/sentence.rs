@@ -178,6 +178,11 @@ const ROWS: &[Row] = &[
     row("when_invalid", "This is not a date and time.", "Ceci n’est pas une date et une heure."),
     row("tz_invalid", "This time zone does not exist.", "Ce fuseau horaire n’existe pas."),
     row(
+        "in_call",
+        "You are on the line with us already. Ask again once you have hung up.",
+        "Vous êtes déjà en ligne avec nous. Refaites votre demande après avoir raccroché.",
+    ),
+    row(
         "too_many_requests",
         "We cannot take this request just now. If you have already asked, we will call you; else please try again tomorrow.",
         "Nous ne pouvons pas prendre cette demande pour le moment. Si vous en avez déjà fait une, nous vous appellerons ; \
@@ -247,6 +252,11 @@ const ROWS: &[Row] = &[
     row("callback-dialling", "We are calling you now.", "Nous vous appelons maintenant."),
     row("callback-connected", "You are talking with an adviser.", "Vous êtes en ligne avec un conseiller."),
     row("callback-completed", "We have talked. Thank you.", "Nous nous sommes parlé. Merci."),
+    row(
+        "served-on-site",
+        "You have talked with us on the site, so nobody needs to call you any more.",
+        "Vous nous avez parlé sur le site : personne n’a plus besoin de vous rappeler.",
+    ),
     row("callback-cancelled", "This call-back was cancelled.", "Ce rappel a été annulé."),
     row(
         "callback-expired",

@@ -176,7 +176,9 @@ impl Callback {
 
     /// He has been spoken to: one that waits is closed by it, of one that is talked on or was, it is said how it went.
     pub fn complete(&mut self, disposition: &str) -> Result<(), OutOfTurn> {
-        self.only_if(self.waits() || matches!(self.0.state, CallbackState::Connected | CallbackState::Completed))?;
+        let talked =
+            matches!(self.0.state, CallbackState::Connected | CallbackState::Completed | CallbackState::Served);
+        self.only_if(self.waits() || talked)?;
         self.0.care.disposition = Some(disposition.to_owned());
         if self.waits() {
             self.0.state = CallbackState::Completed;

@@ -60,6 +60,37 @@ impl Bench {
 }
 
 #[test]
+fn who_talks_on_the_site_is_called_no_more_as_soon_as_possible_but_still_at_the_time_he_chose() {
+    let mut waiting = Bench::new();
+    let serve = |callback: &Callback| {
+        let mut served = callback.clone();
+        served.serve().map(|()| served)
+    };
+    let served = serve(&waiting.callback).unwrap();
+    assert_eq!(
+        (served.state(), served.state().code(), served.state().detail()),
+        (CallbackState::Served, "completed", Some("served"))
+    );
+    assert!(served.state().is_over() && serve(&served).is_err());
+    waiting.attempt(Outcome::Busy);
+    assert!(serve(&waiting.callback).is_ok(), "the next try too");
+    let mut ringing = Bench::new().callback;
+    ringing.come_due(T0, &RetryRules::default()).unwrap();
+    ringing.offer("1001").unwrap();
+    assert_eq!(serve(&ringing).map(|served| served.parts().agent.clone()), Ok(None));
+    ringing.dial(CallId::new(1), T0, AttemptLegs::default()).unwrap();
+    assert!(serve(&ringing).is_ok() && ringing.is_live());
+    ringing.connect("1001").unwrap();
+    assert!(serve(&ringing).is_err() && ringing.is_live(), "they talk");
+
+    let paris = crate::Zone::named("Europe/Paris").unwrap();
+    let chosen = Callback::new(CallbackId::new(2), Wish { wanted: Wanted::at(T0, &paris), ..wish(T0) });
+    assert!(serve(&chosen).is_err());
+    let company = Callback::new(CallbackId::new(3), wish(T0)).for_purpose(Purpose::FollowUp);
+    assert!(serve(&company).is_err());
+}
+
+#[test]
 fn the_record_names_the_agent_who_spoke_and_not_the_one_it_was_offered_to() {
     let talked = |agent: &str, outcome: Outcome| {
         let Bench { mut callback, rules, now } = Bench::new();

@@ -152,6 +152,7 @@ fn lines(figures: &Figures) -> Vec<(&'static str, String)> {
     vec![
         ("asked", format!("{}, {} still open", figures.asked, figures.open)),
         ("completed", figures.completed_share().to_string()),
+        ("served on the site", figures.served().to_string()),
         ("reached at first try", figures.first_try.to_string()),
         ("tries per completion", figures.tries_per_completion().map_or_else(|| "-".to_owned(), |n| format!("{n:.2}"))),
         ("delay", delay),
@@ -193,6 +194,7 @@ fn fields(figures: &Figures) -> Vec<Field> {
         ("open", json!(figures.open)),
         ("completed", json!(figures.completed_share().part)),
         ("completed_share", json!(figures.completed_share().ratio())),
+        ("served_on_site", json!(figures.served())),
         ("first_try_reached", json!(figures.first_try.part)),
         ("first_try_share", json!(figures.first_try.ratio())),
         ("tries", json!(figures.in_doubt.whole)),

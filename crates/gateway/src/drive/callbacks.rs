@@ -29,6 +29,7 @@ mod forecast;
 mod hand;
 mod office;
 mod seats;
+mod served;
 pub(crate) mod shield;
 #[cfg(test)]
 mod tests;

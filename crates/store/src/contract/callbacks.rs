@@ -134,10 +134,42 @@ fn the_last_call_backs_to_a_number_are_found_of_one_tenant_and_the_newest_first(
 }
 
 #[test]
+fn what_one_session_asked_for_is_found_while_it_is_open() {
+    on_every_home(|home| async move {
+        let of = |id: u128, session: &str| {
+            let new = new_callback(id, 5_000);
+            let mut parts = new.callback.parts().clone();
+            session.clone_into(&mut parts.wish.tags.session);
+            NewCallback { callback: Callback::from_parts(parts), ..new }
+        };
+        for (id, session) in [(2, "mine"), (1, "mine"), (3, "his"), (4, ""), (5, "mine"), (6, "a:b")] {
+            home.add_callback(of(id, session)).await.unwrap();
+        }
+        let found = async |session: &str| home.callbacks_of_session("shop".into(), session.to_owned()).await.unwrap();
+        assert_eq!(ids(&found("mine").await), [1, 2, 5]);
+        assert_eq!((ids(&found("his").await), ids(&found("a:b").await)), (vec![3], vec![6]));
+        for nobody in ["", "b", "nobody"] {
+            assert_eq!(ids(&found(nobody).await), [0; 0], "{nobody:?}");
+        }
+        assert_eq!(home.callbacks_of_session("other".into(), "mine".to_owned()).await, Ok(Vec::new()));
+        // Held or not, changed or not, until it is over.
+        assert_eq!(lease(&home, A, 6_000).await.len(), 6);
+        let first = found("mine").await.remove(0);
+        assert_eq!(first.lease.map(|lease| lease.node), Some(A));
+        let queued =
+            change(&home, &first, true, |callback| callback.come_due(6_000, &RetryRules::default()).unwrap()).await;
+        assert_eq!(found("mine").await[0], queued);
+        change(&home, &queued, false, |callback| callback.cancel(CancelledBy::Visitor).unwrap()).await;
+        assert_eq!(ids(&found("mine").await), [2, 5]);
+    });
+}
+
+#[test]
 fn every_state_reads_back() {
     on_every_home(|home| async move {
         let over = [
             CallbackState::Completed,
+            CallbackState::Served,
             CallbackState::Expired,
             CallbackState::Cancelled(CancelledBy::Recipient),
             CallbackState::Failed(desk::FailReason::NotReached),

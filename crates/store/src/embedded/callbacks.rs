@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::writer::Written;
 use super::{seats, to_column};
-use crate::callback::{LAST_TO, lease_after, wake};
+use crate::callback::{LAST_TO, OF_SESSION_MAX, lease_after, session, wake};
 use crate::callback_row::{self, VERSION};
 use crate::counters::Counters;
 use crate::{
@@ -33,6 +33,7 @@ const LEFT: &str = "lease_node IS NOT NULL AND wake_unix_ms IS NOT NULL
     AND lease_node BETWEEN ?1 AND ?2 AND lease_node <> ?3 ORDER BY id";
 const TO_NUMBER: &str = "SELECT COUNT(*) FROM callbacks WHERE number = ?1 AND asked_unix_ms >= ?2";
 const LAST: &str = "number = ?1 ORDER BY asked_unix_ms DESC LIMIT ?2";
+const OF_SESSION: &str = "tenant = ?1 AND session = ?2 AND is_open ORDER BY asked_unix_ms LIMIT ?3";
 const OPEN_OF: &str = "SELECT open FROM callbacks_open_of WHERE tenant = ?1";
 /// One row a tenant.
 const OPEN: &str = "SELECT COALESCE(SUM(open), 0) FROM callbacks_open_of";
@@ -60,8 +61,8 @@ pub(super) fn add(connection: &Connection, new: &NewCallback, counters: &Counter
     }
     let kept = KeptCallback { callback: new.callback.clone(), manage: new.manage, version: 1, lease: None };
     let sql = "INSERT INTO callbacks (id, tenant, queue, number, request_key, manage, asked_unix_ms,
-            promised_unix_ms, is_open, wake_unix_ms, lease_node, lease_until_unix_ms, change, version, row)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL, ?11, ?12, ?13)";
+            promised_unix_ms, is_open, wake_unix_ms, lease_node, lease_until_unix_ms, change, version, row, session)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL, ?11, ?12, ?13, ?14)";
     let callback = &kept.callback;
     connection.prepare_cached(sql)?.execute(rusqlite::params![
         callback.id().to_string(),
@@ -77,6 +78,7 @@ pub(super) fn add(connection: &Connection, new: &NewCallback, counters: &Counter
         to_column(kept.version),
         VERSION,
         encode(callback)?,
+        session(callback),
     ])?;
     Ok((1, Added::New(kept)))
 }
@@ -284,6 +286,22 @@ pub(super) fn last_to(
     Ok(found)
 }
 
+/// The open ones that this session asked for.
+pub(super) fn of_session(
+    connection: &Connection,
+    tenant: &TenantId,
+    session: &str,
+    counters: &Counters,
+) -> Result<Vec<KeptCallback>, StoreError> {
+    let mut statement = connection.prepare_cached(&select(OF_SESSION))?;
+    let mut rows = statement.query((&tenant.0, session, to_column(OF_SESSION_MAX as u64)))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(kept(row, counters)?);
+    }
+    Ok(found)
+}
+
 /// How many are open.
 pub(super) fn count_open(connection: &Connection, tenant: Option<&TenantId>) -> Result<u64, StoreError> {
     let count = match tenant {
@@ -360,6 +378,7 @@ mod tests {
             ),
             (TO_NUMBER.to_owned(), "callbacks_to (number=? AND asked_unix_ms>?)"),
             (select(LAST), "callbacks_to (number=?)"),
+            (select(OF_SESSION), "callbacks_session (tenant=? AND session=?)"),
         ] {
             let plan = plan(&sql);
             assert_eq!(plan.len(), 1, "{sql}: {plan:?}");

@@ -16,7 +16,7 @@ pub(crate) struct Step {
 
 /// Every step ever taken, the oldest first; version n is the schema after n steps. A step that was
 /// released is never edited: add one.
-pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS, MESSAGES, SHIELD, COUNTS, HOLDS, PAUSES];
+pub(crate) const STEPS: &[Step] = &[CALLS, CALLBACKS, MESSAGES, SHIELD, COUNTS, HOLDS, PAUSES, SESSIONS];
 
 const CALLS: Step = Step {
     name: "calls",
@@ -161,6 +161,15 @@ const PAUSES: Step = Step {
             at_unix_ms INTEGER NOT NULL,
             PRIMARY KEY (tenant, queue)
         ) STRICT, WITHOUT ROWID;",
+};
+
+const SESSIONS: Step = Step {
+    name: "sessions",
+    // Written once: a call-back keeps the session that asked for it, so no change of a row touches this index.
+    sql: "
+        ALTER TABLE callbacks ADD session TEXT;
+        UPDATE callbacks SET session = NULLIF(row ->> '$.tags.session', '') WHERE is_open AND json_valid(row);
+        CREATE INDEX callbacks_session ON callbacks (tenant, session, asked_unix_ms) WHERE session IS NOT NULL;",
 };
 
 /// Brings the file to the newest schema; one transaction, so that a crash leaves the old one whole.

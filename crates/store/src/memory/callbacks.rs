@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use call::{QueueId, TenantId};
 use desk::{Callback, CallbackId};
 
-use crate::callback::{LAST_TO, lease_after, wake};
+use crate::callback::{LAST_TO, OF_SESSION_MAX, lease_after, session, wake};
 use crate::{Added, CallbackQuery, Change, Changed, HoldId, KeptCallback, Lease, NewCallback, NewHold, StoreError};
 
 /// At most so many are kept; those that are over make room, the oldest first.
@@ -191,6 +191,13 @@ impl Book {
             (number.to_owned(), 0, CallbackId::new(0))..=(number.to_owned(), u64::MAX, CallbackId::new(u128::MAX));
         let last = self.numbers.range(all).rev().take(LAST_TO).filter_map(|(.., id)| self.kept.get(id));
         last.filter(|kept| kept.callback.tenant() == tenant).cloned().collect()
+    }
+
+    /// The plainest way: the whole book is looked through.
+    pub(super) fn of_session(&self, tenant: &TenantId, wanted: &str) -> Vec<KeptCallback> {
+        let all = self.asked.iter().filter_map(|(_, id)| self.kept.get(id));
+        let own = all.filter(|kept| kept.callback.tenant() == tenant && session(&kept.callback) == Some(wanted));
+        own.filter(|kept| !kept.callback.state().is_over()).take(OF_SESSION_MAX).cloned().collect()
     }
 
     pub(super) fn count_open(&self, tenant: Option<&TenantId>) -> u64 {

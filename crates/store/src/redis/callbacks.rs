@@ -13,7 +13,7 @@ use super::link::Session;
 use super::row;
 use super::seats::Seat;
 use super::{LeaseClock, PAGE, Written, damaged, newest};
-use crate::callback::{LAST_TO, keeps_lease, ms, wake};
+use crate::callback::{LAST_TO, OF_SESSION_MAX, keeps_lease, ms, session as session_of, wake};
 use crate::{
     Added, CallbackQuery, Change, Changed, KeptCallback, Lease, Moved, NewCallback, NodeId, SeatClaim, StoreError,
 };
@@ -66,6 +66,8 @@ struct Found {
     open: [String; 2],
     number: String,
     promised: String,
+    /// Empty where the page said no session.
+    session: String,
 }
 
 impl Found {
@@ -79,6 +81,7 @@ impl Found {
             open: [key(&["open"]), key(&["open", tenant])],
             number: key(&["number", number]),
             promised: key(&["promised", tenant, &callback.queue().0]),
+            session: session_of(callback).map_or_else(String::new, |session| key(&["session", tenant, session])),
         }
     }
 }
@@ -152,6 +155,7 @@ fn added(new: &NewCallback, seat: Option<&Seat>, max_callbacks: u64) -> Result<S
     script.key(request.map_or_else(String::new, |request| key(&["request", tenant, request])));
     script.key(found.waiting).key(found.wake).key(&found.asked).key(&found.open).key(found.number).key(found.promised);
     Seat::keys(seat, tenant, &mut script);
+    script.key(found.session);
     script.arg(callback.id().to_string()).arg(u8::from(is_over)).arg(wake(callback, None).unwrap_or(0));
     script.arg(wish.asked_unix_ms).arg(wish.promised_unix_ms).arg(max_callbacks).arg(prefix("callback"));
     Seat::args(seat, &mut script);
@@ -220,6 +224,7 @@ async fn change_with(session: &Session, change: &Change, seat: Option<&mut Seat>
     let mut script = CHANGE.key(found.hash);
     script.key(found.waiting).key(found.wake).key(&found.open).key(found.promised);
     Seat::keys(seat.as_deref(), &callback.tenant().0, &mut script);
+    script.key(found.session);
     script.arg(callback.id().to_string()).arg(change.version).arg(u8::from(keeps_lease(callback, change.held)));
     script.arg(u8::from(callback.state().is_over())).arg(wake(callback, None).unwrap_or(0));
     script.arg(callback.wish().asked_unix_ms).arg(callback.wish().promised_unix_ms);
@@ -393,6 +398,23 @@ pub(super) async fn last_to(
     let ids: Vec<String> = session.command(&newest(&key(&["number", number]), (None, None), LAST_TO)).await?;
     let mut found = read(session, &ids).await?;
     found.retain(|kept| kept.callback.tenant() == tenant);
+    Ok(found)
+}
+
+/// The open ones that this session asked for.
+pub(super) async fn of_session(
+    session: &Session,
+    tenant: &TenantId,
+    wanted: &str,
+) -> Result<Vec<KeptCallback>, StoreError> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<String> = session.command(redis::cmd("SMEMBERS").arg(key(&["session", &tenant.0, wanted]))).await?;
+    let mut found = read(session, &ids).await?;
+    found.retain(|kept| !kept.callback.state().is_over());
+    found.sort_by_key(|kept| (kept.callback.wish().asked_unix_ms, kept.callback.id()));
+    found.truncate(OF_SESSION_MAX);
     Ok(found)
 }
 

@@ -5,6 +5,7 @@
 //! wake         by time  when an open one must be looked at       open, open:TENANT    by asked  those that are not over
 //! asked, asked:TENANT, number:NUMBER              by asked  all  promised:TENANT:QUEUE  by promised  open ones
 //! waiting:TENANT:NUMBER  the open one of a number                request:TENANT:KEY   what a request made
+//! session:TENANT:SESSION  set  the open ones that a web session asked for
 //! holds:TENANT  hash    held seats: queue, start, until, holder, source      hold:ID             its tenant, expires
 //! call:ID      hash     row, version of its form, ended or not   calls, calls:TENANT  by start  those that have ended
 //! calling:PROCESS  set  its open calls       processes  set      process:PROCESS      its heartbeat, expires

@@ -76,9 +76,9 @@ export function told(view, now_ms, reader, say) {
     case 'offered':
     case 'dialling':
     case 'connected':
-    case 'completed':
     case 'expired':
       return plain(state);
+    case 'completed':
     case 'cancelled':
     case 'failed':
       return plain(say(`${state}.${detail}`) === '' ? state : `${state}.${detail}`);

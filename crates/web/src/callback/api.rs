@@ -409,7 +409,11 @@ fn answer_view(edge: &Edge, caller: &Caller, view: Result<CallbackView, Refusal>
 
 /// The body of a call-back, with its state in words.
 pub(crate) fn view_json(view: &CallbackView, lang: Lang) -> impl Serialize {
-    ViewJson { view, sentence: sentence::sentence(&format!("callback-{}", view.state), lang) }
+    let code = match view.detail {
+        Some("served") => "served-on-site".to_owned(),
+        Some(_) | None => format!("callback-{}", view.state),
+    };
+    ViewJson { view, sentence: sentence::sentence(&code, lang) }
 }
 
 /// Which call-back, and the visitor's key to it.

@@ -98,8 +98,14 @@ impl Figures {
         self.ends.get(&(state.code(), state.detail())).copied().unwrap_or(0)
     }
 
+    /// Those that are over, but for those who talked on the site before anybody had to call.
     fn over(&self) -> usize {
-        self.ends.values().sum()
+        self.ends.values().sum::<usize>() - self.served()
+    }
+
+    /// Who talked on the site before his turn came.
+    pub(super) fn served(&self) -> usize {
+        self.ended(CallbackState::Served)
     }
 
     pub(super) fn cancelled(&self, by: CancelledBy) -> usize {

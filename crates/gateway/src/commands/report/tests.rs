@@ -7,7 +7,7 @@ use crate::commands::book::tests::{Book, T0};
 
 const MINUTE: u64 = 60_000;
 
-/// Nine call-backs: two reached at once, one at the second try, one for a chosen time, one in doubt and still open, and
+/// Ten call-backs: one that was served on the site, two reached at once, one at the second try, one for a chosen time, one in doubt and still open, and
 /// four that came to nothing in four ways.
 fn book() -> Book {
     let book = Book::new();
@@ -29,6 +29,8 @@ fn book() -> Book {
     let late = book.asked(8, T0);
     let rules = RetryRules::default();
     book.changed(late, |callback: &mut Callback| callback.come_due(T0 + 25 * 60 * MINUTE, &rules).unwrap());
+    let served = book.asked(10, T0);
+    book.changed(served, |callback| callback.serve().unwrap());
     let refused = book.asked(9, T0);
     book.in_vain(refused, T0 + MINUTE, "1001", Outcome::Declined);
     book
@@ -44,8 +46,9 @@ fn every_figure_is_that_of_the_book() {
     let queues = figures(&book);
     let told: BTreeMap<&str, String> = queues.values().flat_map(lines).collect();
     for (what, expected) in [
-        ("asked", "9, 1 still open"),
+        ("asked", "10, 1 still open"),
         ("completed", "4 of 8 (50.0 %)"),
+        ("served on the site", "1"),
         ("reached at first try", "3 of 7 (42.9 %)"),
         ("tries per completion", "1.25"),
         // 17 s, 8:07 and 20:07 after asking.
@@ -79,7 +82,8 @@ fn programs_read_the_same() {
     let queue = &object["queues"][0];
     assert_eq!((&queue["tenant"], &queue["queue"]), (&json!("shop"), &json!("support")));
     for (name, expected) in [
-        ("asked", json!(9)),
+        ("asked", json!(10)),
+        ("served_on_site", json!(1)),
         ("completed_share", json!(0.5)),
         ("delay_p50_ms", json!(487_000)),
         ("punctuality_p99_ms", json!(183_000)),
@@ -97,7 +101,7 @@ fn programs_read_the_same() {
     assert_eq!(head.split(',').count(), line.split(',').count());
     assert_eq!(
         (cells["tenant"], cells["asked"], cells["delay_p50_ms"], cells["in_doubt"]),
-        ("shop", "9", "487000", "1")
+        ("shop", "10", "487000", "1")
     );
 }
 

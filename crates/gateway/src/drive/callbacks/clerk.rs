@@ -120,7 +120,11 @@ impl Clerk {
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Word>) {
         // Agents come and go: whoever waits may have his turn.
         let mut desks = JoinSet::new();
+        let mut tenants = std::collections::BTreeSet::new();
         for line in self.callbacks.lines.iter() {
+            if tenants.insert(line.tenant.clone()) {
+                desks.spawn(self.callbacks.clone().watch_talks(line.tenant.clone(), line.context.desk.clone()));
+            }
             let (mut view, words) = (line.context.desk.watch(), self.callbacks.words.clone());
             desks.spawn(async move {
                 while view.changed().await.is_ok() {

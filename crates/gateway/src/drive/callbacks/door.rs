@@ -127,6 +127,7 @@ impl Callbacks {
             When::Asap => (now, None, self.wait_now(line)),
             When::At(wanted) => (wanted.unix_ms, Some(wanted), None),
         };
+        self.check_not_in_call(line, &ask.session.id).await?;
         self.check_budgets(line, number.e164(), now).await?;
         self.check_shield(line, number.e164(), &ask.session.id, (now, promised_unix_ms)).await?;
         let session = ask.session;
@@ -163,7 +164,9 @@ impl Callbacks {
         let (kept, again) = self.add(new, line).await?;
         info!(callback = %kept.callback.id(), number = %number.masked(), again, "a call-back is promised");
         self.look();
-        Ok(self.made(&kept, again))
+        let mut made = self.made(&kept, again);
+        self.serve_if_talking(line, &kept.callback.wish().tags.session, &mut made).await;
+        Ok(made)
     }
 
     /// Where he is written to; nothing is kept of an address nobody writes to.
@@ -323,7 +326,7 @@ impl Callbacks {
     }
 
     /// Changes it as it stands now, also when its holder changes it at the same moment.
-    async fn change(
+    pub(super) async fn change(
         &self,
         kept: KeptCallback,
         edit: impl Fn(&mut Callback) -> Result<(), OutOfTurn>,
@@ -478,6 +481,8 @@ mod tests {
     #[test]
     fn the_api_has_every_word_of_the_desk() {
         let ended = CancelledBy::ALL.into_iter().map(CancelledBy::code);
+        let served = CallbackState::Served.detail().into_iter();
+        let ended = served.chain(ended);
         let details: Vec<&str> = ended.chain(FailReason::ALL.into_iter().map(FailReason::code)).collect();
         assert_eq!(details, CallbackView::DETAILS);
         assert_eq!(Outcome::ALL.map(Outcome::code), AttemptView::OUTCOMES);

@@ -124,7 +124,7 @@ fn is_written(event: Event, state: CallbackState) -> bool {
 pub(crate) fn reached(state: CallbackState) -> Option<Event> {
     match state {
         CallbackState::Connected => Some(Event::Connected),
-        CallbackState::Completed => Some(Event::Completed),
+        CallbackState::Completed | CallbackState::Served => Some(Event::Completed),
         CallbackState::Cancelled(_) => Some(Event::Cancelled),
         CallbackState::Expired => Some(Event::Expired),
         CallbackState::Failed(_) => Some(Event::Failed),

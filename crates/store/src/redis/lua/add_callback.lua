@@ -1,6 +1,6 @@
 -- Keeps a new call-back, unless the same request came before or the number has an open one at this tenant.
 -- KEYS: its hash, request (may be empty), waiting, wake, asked, asked of tenant, open, open of tenant, number, promised,
---   holds of tenant, own hold
+--   holds of tenant, own hold, session (may be empty)
 -- ARGV: id, is it over, wake, asked, promised, most that may be kept, prefix of hashes, then of the seat it claims: time
 --   (empty: the server's), queue, from (empty: it claims none), to, own hold, seats as the caller saw them; then fields
 --   and values
@@ -44,5 +44,6 @@ if ARGV[2] == '0' then
   redis.call('ZADD', KEYS[7], ARGV[4], ARGV[1])
   redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
   redis.call('ZADD', KEYS[10], ARGV[5], ARGV[1])
+  if KEYS[13] ~= '' then redis.call('SADD', KEYS[13], ARGV[1]) end
 end
 return { 'new', {} }

@@ -1,5 +1,6 @@
 -- Keeps a change, if it was made from the newest version.
--- KEYS: its hash, waiting, wake, open, open of tenant, promised, holds of tenant, own hold
+-- KEYS: its hash, waiting, wake, open, open of tenant, promised, holds of tenant, own hold,
+--   session (may be empty)
 -- ARGV: id, version it was made from, does its lease go on, is it over, due, asked, promised, then of the seat it claims:
 --   time (empty: the server's), queue, from (empty: it claims none), to, own hold, seats as the caller saw them; then
 --   fields and values, its queue first
@@ -41,7 +42,9 @@ if ARGV[4] == '0' then
   redis.call('ZADD', KEYS[5], ARGV[6], ARGV[1])
   redis.call('ZADD', KEYS[6], ARGV[7], ARGV[1])
   redis.call('SET', KEYS[2], ARGV[1])
+  if KEYS[9] ~= '' then redis.call('SADD', KEYS[9], ARGV[1]) end
 else
+  if KEYS[9] ~= '' then redis.call('SREM', KEYS[9], ARGV[1]) end
   for index = 3, 6 do redis.call('ZREM', KEYS[index], ARGV[1]) end
   -- A change of one that was over already: the number may have another by now.
   if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end

@@ -77,6 +77,7 @@ test('every state and every ending has its words, and an ending says what to do 
     [{ state: 'cancelled', detail: 'agent' }, /^Our team cancelled/, /ask again/],
     [{ state: 'cancelled', detail: 'admin' }, /^Our team cancelled/, /ask again/],
     [{ state: 'cancelled', detail: 'recipient' }, /turned down/, /mistake, ask again/],
+    [{ state: 'completed', detail: 'served' }, /^You have talked with us on the site/, /nobody needs to call you/],
     [{ state: 'expired' }, /in time/, /choose another time/],
     [{ state: 'failed', detail: 'bad-number' }, /cannot be reached/, /check the number/],
     [{ state: 'failed', detail: 'not-reached' }, /did not reach you/, /choose a time/],
