@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Answer;
 
-/// A queue that is paused: it takes requests, and calls nobody.
+/// A queue that is paused: it calls nobody.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pause {
     /// Whose.

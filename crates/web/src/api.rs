@@ -125,6 +125,9 @@ pub(crate) struct AvailabilityAnswer {
     /// The same in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     sentence: Option<&'static str>,
+    /// `callback_reason` in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback_sentence: Option<&'static str>,
     #[serde(flatten)]
     callback: CallbackOffer,
 }
@@ -168,7 +171,8 @@ fn available(
     let found = edge.backend.availability(&tenant, &queue).ok_or(QUEUE_UNKNOWN)?;
     let sentence = found.reason.map(|code| sentence(code, caller.lang));
     let callback = edge.backend.callback_offer(&tenant, &queue);
-    Ok(AvailabilityAnswer { talk_now: found.talk_now, reason: found.reason, sentence, callback })
+    let callback_sentence = callback.callback_reason.map(|code| self::sentence(code, caller.lang));
+    Ok(AvailabilityAnswer { talk_now: found.talk_now, reason: found.reason, sentence, callback_sentence, callback })
 }
 
 /// `OPTIONS`: the preflight of a listed origin.

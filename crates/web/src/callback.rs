@@ -232,6 +232,10 @@ pub struct CallbackOffer {
     pub callback: bool,
     /// As soon as possible is possible.
     pub callback_now: bool,
+    /// Else why not, if it is not the hour: a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = Self::REASONS))]
+    pub callback_reason: Option<&'static str>,
     /// When it opens, if it is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
@@ -241,6 +245,11 @@ pub struct CallbackOffer {
     pub wait: Option<WaitView>,
     /// It confirms by mail to whoever gives an address.
     pub email: bool,
+}
+
+impl CallbackOffer {
+    /// Every `callback_reason` there is.
+    pub const REASONS: &'static [&'static str] = &["paused", "asap_full"];
 }
 
 /// Which slots a page wants to show.

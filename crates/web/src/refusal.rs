@@ -57,6 +57,9 @@ table! {
     SLOT_GONE = "slot_gone", 409;
     CLOSED = "closed", 409;
     KEY_TAKEN = "request-invalid", 422;
+    // Not at once; at a chosen time.
+    PAUSED = "paused", 409, again after 600;
+    ASAP_FULL = "asap_full", 409, again after 600;
     // The same visitor talks with somebody, or his phone is being rung.
     IN_CALL = "in_call", 409, again after 60;
     // A budget of the one who asks, or of the number he asks for. It is the same word for each, and for a number that

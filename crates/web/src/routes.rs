@@ -192,6 +192,8 @@ const ASK: &[Refusal] = &[
     refusal::EMAIL_INVALID,
     refusal::KEY_TAKEN,
     refusal::IN_CALL,
+    refusal::PAUSED,
+    refusal::ASAP_FULL,
     refusal::VERIFICATION_NEEDED,
     refusal::MEMORY_FULL,
     refusal::TOO_MANY_REQUESTS,
@@ -208,7 +210,7 @@ fn change(view: &'static str) -> Operation {
         .writes_either::<ViewJson<'_>, StaffView>(200, view)
         .refuses(refusal::WHEN)
         .refuses(refusal::SLOT)
-        .refuses(&[refusal::GONE])
+        .refuses(&[refusal::GONE, refusal::PAUSED, refusal::ASAP_FULL])
         .refuses(staff::CHANGED)
 }
 

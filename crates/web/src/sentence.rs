@@ -178,6 +178,16 @@ const ROWS: &[Row] = &[
     row("when_invalid", "This is not a date and time.", "Ceci n’est pas une date et une heure."),
     row("tz_invalid", "This time zone does not exist.", "Ce fuseau horaire n’existe pas."),
     row(
+        "paused",
+        "We are not calling anybody back just now, but you can choose a time.",
+        "Nous ne rappelons personne pour l’instant, mais vous pouvez choisir une heure.",
+    ),
+    row(
+        "asap_full",
+        "Too many people are waiting for a call just now, but you can choose a time.",
+        "Trop de personnes attendent un rappel pour l’instant, mais vous pouvez choisir une heure.",
+    ),
+    row(
         "in_call",
         "You are on the line with us already. Ask again once you have hung up.",
         "Vous êtes déjà en ligne avec nous. Refaites votre demande après avoir raccroché.",

@@ -98,7 +98,7 @@ pub(super) enum CallbackCommand {
         #[command(flatten)]
         gateway: Gateway,
     },
-    /// Let a queue call nobody until it is resumed; it still takes requests, and who is being called is
+    /// Let a queue call nobody until it is resumed; visitors may still choose a time, and who is being called is
     Pause {
         /// As QUEUE or TENANT/QUEUE
         queue: String,

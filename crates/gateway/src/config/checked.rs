@@ -370,6 +370,10 @@ pub struct QueueCallback {
     pub per_session_per_day_max: u64,
     /// Call-backs this tenant may be asked for in a day.
     pub asks_per_day_max: u64,
+    /// Visitors may ask to be called at once also while the queue is paused.
+    pub asap_while_paused: bool,
+    /// Nobody is offered a call at once who would probably wait longer; `None`: however long it takes.
+    pub wait_max: Option<Duration>,
     /// The slots a visitor may choose from.
     pub slots: desk::Slots,
     /// Whose turn it is among those who wait.

@@ -172,6 +172,8 @@ pub(super) struct Callback {
     pub(super) lead_minutes: Key<i64>,
     pub(super) horizon_days: Key<i64>,
     pub(super) asap_before_close_minutes: Key<i64>,
+    pub(super) asap_while_paused: Key<bool>,
+    pub(super) wait_max_minutes: Key<i64>,
     pub(super) order: Key<String>,
     pub(super) head_start_minutes: Key<i64>,
     pub(super) soon_minutes: Key<i64>,

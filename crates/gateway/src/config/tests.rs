@@ -575,6 +575,7 @@ fn whose_turn_it_is_can_be_chosen() {
         ("order = \"fiffo\"", "no order is called `fiffo`"),
         ("soon_minutes = 20", "`late_minutes` is less than `soon_minutes`"),
         ("ceiling_minutes = 0", "`ceiling_minutes` is 0, which is out of range"),
+        ("wait_max_minutes = 0", "`wait_max_minutes` is 0, which is out of range"),
         ("asap_before_close_minutes = 241", "`asap_before_close_minutes` is 241, which is out of range"),
     ] {
         assert!(said(lines).contains(expected), "{lines}: {}", said(lines));

@@ -7,7 +7,7 @@ import { askJson, fetchToken } from './signal.js';
 import { Trouble } from './trouble.js';
 
 /** @typedef {{ p50_s: number, p90_s: number }} Wait */
-/** What the gateway says of call-backs, of its availability. @typedef {{ callback: boolean, callback_now: boolean, opens_at?: string, wait?: Wait, email?: boolean }} Offer */
+/** What the gateway says of call-backs, of its availability. @typedef {{ callback: boolean, callback_now: boolean, opens_at?: string, callback_sentence?: string, wait?: Wait, email?: boolean }} Offer */
 /** @typedef {{ start: string, end: string, seats_left: number }} Slot */
 /** @typedef {{ zone: string, tz: string, now: string, slots: Slot[], more_from?: string }} Slots */
 /** @typedef {{ id: string, manage_token: string, page_url: string, ics_url: string, events_url: string, state: string, asap: boolean, promised_at: string, tz: string, number: string, wait?: Wait }} Answer */
@@ -41,7 +41,7 @@ export function guessCountry(said, ...tags) {
 
 /** What the answer about availability says of call-backs. @param {any} answer @returns {Offer} */
 export function offerOf(answer) {
-  return { callback: answer?.callback === true, callback_now: answer?.callback_now === true, opens_at: answer?.opens_at, wait: answer?.wait, email: answer?.email === true };
+  return { callback: answer?.callback === true, callback_now: answer?.callback_now === true, opens_at: answer?.opens_at, callback_sentence: answer?.callback_sentence, wait: answer?.wait, email: answer?.email === true };
 }
 
 /**

@@ -18,7 +18,7 @@ const OF_NUMBER = /^(number_|country_not_served$)/;
 /** Refusals that another address may mend. */
 const OF_EMAIL = 'email_invalid';
 /** Refusals that another time may mend. */
-const OF_TIME = /^(slot_|when_invalid$|tz_invalid$|closed$|capacity_full$)/;
+const OF_TIME = /^(slot_|when_invalid$|tz_invalid$|closed$|paused$|asap_full$|capacity_full$)/;
 
 export class CallbackView {
   /** @param {import('./talk.js').Talk} talk */

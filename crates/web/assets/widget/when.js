@@ -167,14 +167,14 @@ export class WhenPicker {
 
   #said() {
     const { say, reader } = this;
-    const { callback_now, opens_at } = this.offer;
+    const { callback_now, opens_at, callback_sentence } = this.offer;
     const opens = opens_at === undefined ? '' : whenWords(opens_at, Date.now(), reader, say);
     if (this.state === 'loading') return say('loading');
     if (this.state === 'failed') return say('slotsFailed');
     if (this.lost !== '') return this.lost;
     if (this.state === 'read' && this.#days().length === 0) return [say('none'), opens && say('opens', { when: opens })].filter(Boolean).join(' ');
     if (callback_now) return '';
-    return opens ? say('closedUntil', { when: opens }) : say('closedNow');
+    return opens ? say('closedUntil', { when: opens }) : callback_sentence ?? say('closedNow');
   }
 
   /** Days as chips; the same nodes stay while the days do, so that the focus does. */

@@ -102,7 +102,7 @@ fn ordering() -> Vec<Route> {
         post(
             "/v1/queues/{id}/pause",
             queues::pause,
-            order("pauseQueue", "Call nobody for now", "It still takes requests. Who is being called is."),
+            order("pauseQueue", "Call nobody for now", "Visitors may still choose a time. Who is being called is."),
         ),
         post("/v1/queues/{id}/resume", queues::resume, order("resumeQueue", "Call again", "")),
         post(

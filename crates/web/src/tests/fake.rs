@@ -208,7 +208,8 @@ impl Backend for Fake {
     }
 
     fn callback_offer(&self, _: &str, queue: &str) -> CallbackOffer {
-        CallbackOffer { callback: queue == "support", email: true, ..CallbackOffer::default() }
+        let callback_reason = (queue == "paused").then_some("paused");
+        CallbackOffer { callback: queue == "support", callback_reason, email: true, ..CallbackOffer::default() }
     }
 
     fn slots(&self, ask: SlotsAsk) -> BoxFuture<'_, Result<SlotsView, Refusal>> {
@@ -356,7 +357,7 @@ impl Backend for Fake {
     }
 
     fn queue_exists(&self, tenant: &str, queue: &str) -> bool {
-        tenant == "shop" && ["support", "nobody", "broken", "endless", "slow"].contains(&queue)
+        tenant == "shop" && ["support", "nobody", "paused", "broken", "endless", "slow"].contains(&queue)
     }
 
     fn healthz(&self) -> Health {

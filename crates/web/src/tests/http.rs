@@ -205,6 +205,9 @@ async fn availability_says_whether_to_offer_a_talk() {
     let reply = house.get(&path("nobody")).await;
     assert_eq!((&reply.json()["talk_now"], &reply.json()["reason"]), (&json!(false), &json!("no-agent")));
     assert_eq!(reply.header("access-control-allow-origin"), None);
+    let reply = house.get(&path("paused")).await.json();
+    assert_eq!(reply["callback_reason"], "paused");
+    assert_eq!(reply["callback_sentence"], crate::sentence("paused", crate::Lang::En));
     assert_eq!(house.get("/v1/availability").await.code(), "request-invalid");
     let reply = house.ask("GET", &path("support"), &[("origin", "https://bank.fr")], "").await;
     assert_eq!(reply.code(), "origin-refused");

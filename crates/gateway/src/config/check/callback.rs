@@ -45,6 +45,10 @@ impl Checker<'_> {
         let dial_prefix = self.dial_prefix(callback);
         let caller_id = self.caller_id(file, callback);
         let slots = self.slots(callback, hours);
+        let wait_max = callback.wait_max_minutes.is_some().then(|| {
+            let minutes = self.number(&callback.wait_max_minutes, "wait_max_minutes", 60, 1..=1_440).unsigned_abs();
+            Duration::from_secs(minutes * 60)
+        });
         let retry = RetryRules {
             attempts_max: u8::try_from(self.number(&callback.attempts_max, "attempts_max", 3, 1..=10)).unwrap_or(3),
             window: Duration::from_secs(
@@ -74,6 +78,8 @@ impl Checker<'_> {
             asks_per_day_max: self
                 .number(&callback.asks_per_day_max, "asks_per_day_max", 2_000, 1..=10_000_000)
                 .unsigned_abs(),
+            asap_while_paused: callback.asap_while_paused.as_ref().is_some_and(|key| *key.get_ref()),
+            wait_max,
             slots: slots?,
             order: self.order(callback),
             retry,

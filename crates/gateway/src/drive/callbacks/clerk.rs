@@ -1,6 +1,6 @@
 //! The clerk: takes what is due, knows whose turn it is, holds on to what this node has in hand.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use desk::{CallbackId, CallbackState, CallbackTurn, LastAgent, LeftBehind, Refusal, Waiting};
@@ -44,6 +44,8 @@ pub(super) struct Clerk {
     held: HashMap<CallbackId, Held>,
     renew_at: Instant,
     look_at: Instant,
+    /// How many of each tenant are open, by the last count.
+    open_of: BTreeMap<String, u64>,
     line_up_at: Instant,
     /// What the process before this one held has been asked for.
     reclaimed: bool,
@@ -106,6 +108,7 @@ impl Clerk {
             held: HashMap::new(),
             renew_at: now + RENEW_EVERY,
             look_at: now,
+            open_of: BTreeMap::new(),
             line_up_at: now,
             reclaimed: false,
             pauses_at: now,
@@ -120,7 +123,7 @@ impl Clerk {
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Word>) {
         // Agents come and go: whoever waits may have his turn.
         let mut desks = JoinSet::new();
-        let mut tenants = std::collections::BTreeSet::new();
+        let mut tenants = BTreeSet::new();
         for line in self.callbacks.lines.iter() {
             if tenants.insert(line.tenant.clone()) {
                 desks.spawn(self.callbacks.clone().watch_talks(line.tenant.clone(), line.context.desk.clone()));
@@ -268,8 +271,15 @@ impl Clerk {
         }
     }
 
-    /// How many wait in the whole book.
+    /// How many wait in the whole book, and of each tenant.
     async fn count_open(&mut self) {
+        let tenants: BTreeSet<String> = self.callbacks.lines.iter().map(|line| line.tenant.clone()).collect();
+        for tenant in tenants {
+            match self.callbacks.home.open_callbacks(Some(tenant.as_str().into())).await {
+                Ok(open) => drop(self.open_of.insert(tenant, open)),
+                Err(error) => return self.book_fails(&error),
+            }
+        }
         match self.callbacks.home.open_callbacks(None).await {
             Ok(open) => metric::gauge_set(Metric::CallbacksOpen, count(open)),
             Err(error) => self.book_fails(&error),
@@ -614,7 +624,10 @@ impl Clerk {
                 Held::InHand { .. } | Held::Waiting { .. } => None,
             };
             let in_hand_since_unix_ms = self.held.values().filter_map(since).collect();
-            self.callbacks.line_ups.show(at, LineUp { before, in_hand_since_unix_ms });
+            let line = self.callbacks.lines.get(at);
+            let is_full = line
+                .is_some_and(|line| self.open_of.get(&line.tenant).is_some_and(|open| *open >= line.config.open_max));
+            self.callbacks.line_ups.show(at, LineUp { before, in_hand_since_unix_ms, is_full });
         }
     }
 

@@ -42,14 +42,23 @@ impl Callbacks {
         let Some(line) = self.line(tenant, queue) else { return CallbackOffer::default() };
         let now = clock::unix_ms();
         let stopped = self.shield.stopped_until(line, now).is_some();
-        let callback_now = line.config.slots.may_ask_now(now) && !stopped;
+        let is_full = self.is_full(line);
+        let no_asap = self.no_asap(line).filter(|_| !stopped && line.config.slots.may_ask_now(now));
+        let callback_now = line.config.slots.may_ask_now(now) && !stopped && no_asap.is_none() && !is_full;
         let opens_at = line
             .hours
             .as_ref()
-            .filter(|_| !callback_now && !stopped)
+            .filter(|_| !callback_now && !stopped && no_asap.is_none() && !is_full)
             .and_then(|hours| hours.next_opening(now).and_then(|at| hours.zone().rfc3339(at)));
         let wait = callback_now.then(|| self.wait_now(line)).flatten().map(forecast::shown);
-        CallbackOffer { callback: true, callback_now, opens_at, wait, email: self.messages.are_mailed() }
+        CallbackOffer {
+            callback: !is_full,
+            callback_now,
+            callback_reason: no_asap.map(|refusal| refusal.code),
+            opens_at,
+            wait,
+            email: self.messages.are_mailed(),
+        }
     }
 
     /// The slots a visitor may choose from.
@@ -124,7 +133,10 @@ impl Callbacks {
         let hold = hold_id(ask.hold.as_deref());
         let when = when(line, &ask.when, &ask.tz, now, hold)?;
         let (promised_unix_ms, wanted, told) = match when {
-            When::Asap => (now, None, self.wait_now(line)),
+            When::Asap => match self.no_asap(line) {
+                None => (now, None, self.wait_now(line)),
+                Some(refusal) => return Err(refusal),
+            },
             When::At(wanted) => (wanted.unix_ms, Some(wanted), None),
         };
         self.check_not_in_call(line, &ask.session.id).await?;
@@ -287,6 +299,9 @@ impl Callbacks {
         let now = clock::unix_ms();
         let hold = hold_id(to.hold.as_deref());
         let when = when(line, &to.when, &to.tz, now, hold)?;
+        if let (When::Asap, Some(refusal)) = (&when, self.no_asap(line)) {
+            return Err(refusal);
+        }
         let seat = matches!(when, When::At(_)).then(|| line.seat(hold, now));
         let edit = |callback: &mut Callback| match &when {
             When::Asap => callback.reschedule(now, None),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use desk::{CallbackId, CallbackState, Load, Wait};
 use store::KeptCallback;
-use web::WaitView;
+use web::{Refusal, WaitView, refusal};
 
 use super::{Callbacks, Line};
 use crate::clock;
@@ -19,6 +19,8 @@ pub(super) struct LineUp {
     pub(super) before: HashMap<CallbackId, usize>,
     /// Since when the others are in hand.
     pub(super) in_hand_since_unix_ms: Vec<u64>,
+    /// So many of the tenant are open that one more is refused.
+    pub(super) is_full: bool,
 }
 
 /// The line-up of each queue: written by the clerk, read at the door.
@@ -52,6 +54,22 @@ impl Callbacks {
         }
         // What another node holds comes after all that wait here, for want of better knowledge.
         self.wait(line, |line_up| Some(line_up.before.get(&callback.id()).copied().unwrap_or(line_up.before.len())))
+    }
+
+    /// Whether one more would be refused, by the clerk's last count.
+    pub(super) fn is_full(&self, line: &Line) -> bool {
+        let at = self.lines.iter().position(|known| std::ptr::eq(known, line));
+        let line_up = at.and_then(|at| self.line_ups.0.get(at));
+        line_up.is_some_and(|line_up| line_up.lock().unwrap_or_else(PoisonError::into_inner).is_full)
+    }
+
+    /// Why nobody is taken as soon as possible, though it is the hour: the queue is paused, or too many wait.
+    pub(super) fn no_asap(&self, line: &Line) -> Option<Refusal> {
+        if self.pause_of(line).is_some() {
+            return (!line.config.asap_while_paused).then_some(refusal::PAUSED);
+        }
+        let longest = line.config.wait_max?;
+        self.wait_now(line).is_some_and(|wait| wait.p90 > longest).then_some(refusal::ASAP_FULL)
     }
 
     fn wait(&self, line: &Line, before: impl FnOnce(&LineUp) -> Option<usize>) -> Option<Wait> {

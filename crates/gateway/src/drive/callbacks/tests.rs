@@ -57,6 +57,11 @@ fn configured() -> Config {
 
 /// Call-backs of a house without phones: nobody is ever called.
 pub(super) fn house(home: &Arc<dyn Home>) -> Callbacks {
+    house_with(home, |_| {})
+}
+
+/// The same, its queue set up otherwise.
+pub(super) fn house_with(home: &Arc<dyn Home>, set_up: impl FnOnce(&mut QueueCallback)) -> Callbacks {
     let config = configured();
     let queue = Queue {
         id: QueueId::from("support"),
@@ -93,7 +98,8 @@ pub(super) fn house(home: &Arc<dyn Home>) -> Callbacks {
             tag_keys: Vec::new(),
         }),
     };
-    let callback = config.queues[0].callback.clone().unwrap();
+    let mut callback = config.queues[0].callback.clone().unwrap();
+    set_up(&mut callback);
     let line = Line {
         tenant: "shop".to_owned(),
         queue: "support".to_owned(),

@@ -9,8 +9,9 @@ use jiff::{Timestamp, ToSpan, Zoned};
 use store::{Home, Memory};
 use web::{QueueAct, QueueAsk, StaffQuery};
 
-use super::super::tests::{ask_of, both, house, posted, slot};
+use super::super::tests::{ask_of, both, house, house_with, posted, slot};
 use super::*;
+use crate::drive::callbacks::forecast::LineUp;
 
 fn admin() -> Worker {
     Worker { staff: Staff::Admin, tenants: vec!["shop".to_owned()] }
@@ -238,7 +239,7 @@ async fn a_queue_is_emptied_only_when_that_is_meant_and_each_visitor_is_told() {
 #[tokio::test]
 async fn a_paused_queue_asks_nobody_until_it_is_resumed() {
     let home: Arc<dyn Home> = Arc::new(Memory::default());
-    let callbacks = house(&home);
+    let callbacks = house_with(&home, |callback| callback.asap_while_paused = true);
     let would = callbacks.staff_queue(&admin(), order(QueueAct::Pause, true)).await.unwrap();
     assert!(!would.paused);
     let paused = callbacks.staff_queue(&admin(), order(QueueAct::Pause, false)).await.unwrap();
@@ -263,4 +264,60 @@ async fn a_paused_queue_asks_nobody_until_it_is_resumed() {
     let resumed = callbacks.staff_queue(&admin(), order(QueueAct::Resume, false)).await.unwrap();
     assert!(!resumed.paused);
     version(waits + 1).await;
+}
+
+#[tokio::test]
+async fn a_paused_queue_takes_chosen_times_and_nobody_as_soon_as_possible() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let callbacks = house(&home);
+    let offer = || callbacks.offer("shop", "support");
+    assert_eq!((offer().callback, offer().callback_now, offer().callback_reason), (true, true, None));
+    let before = callbacks.ask(ask_of(1, &slot(&callbacks, 0).await, None)).await.unwrap();
+    callbacks.staff_queue(&admin(), order(QueueAct::Pause, false)).await.unwrap();
+    let paused = offer();
+    assert_eq!((paused.callback, paused.callback_now, paused.callback_reason), (true, false, Some("paused")));
+    assert_eq!((paused.opens_at, paused.wait), (None, None));
+    assert_eq!(callbacks.ask(ask_of(2, "asap", None)).await.unwrap_err(), refusal::PAUSED);
+    let to = web::CallbackMove { when: "asap".to_owned(), tz: String::new(), hold: None };
+    assert_eq!(callbacks.reschedule(&before.view.id, &before.manage, &to).await.unwrap_err(), refusal::PAUSED);
+    callbacks.ask(ask_of(3, &slot(&callbacks, 1).await, None)).await.unwrap();
+    callbacks.staff_queue(&admin(), order(QueueAct::Resume, false)).await.unwrap();
+    assert!(offer().callback_now);
+    callbacks.ask(ask_of(2, "asap", None)).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_is_offered_what_would_be_refused_or_take_too_long() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let slow = house_with(&home, |callback| callback.wait_max = Some(Duration::ZERO));
+    let offer = slow.offer("shop", "support");
+    assert_eq!((offer.callback, offer.callback_now, offer.callback_reason), (true, true, None), "he goes at once");
+    // The desk has said who works once its task has run.
+    let busy = || {
+        let in_hand_since_unix_ms = vec![clock::unix_ms(); slow.lines[0].config.at_once_max];
+        slow.line_ups.show(0, LineUp { in_hand_since_unix_ms, ..LineUp::default() });
+        slow.offer("shop", "support")
+    };
+    for _ in 0..3_000 {
+        if busy().callback_reason.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let offer = busy();
+    assert_eq!((offer.callback, offer.callback_now, offer.callback_reason), (true, false, Some("asap_full")));
+    let asked = slow.ask(ask_of(2, "asap", None));
+    busy();
+    assert_eq!(asked.await.unwrap_err(), refusal::ASAP_FULL);
+
+    let full = house_with(&home, |callback| callback.open_max = 1);
+    full.ask(ask_of(3, &slot(&full, 0).await, None)).await.unwrap();
+    for _ in 0..3_000 {
+        if !full.offer("shop", "support").callback {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let offer = full.offer("shop", "support");
+    assert_eq!((offer.callback, offer.callback_now, offer.opens_at), (false, false, None));
 }
