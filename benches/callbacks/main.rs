@@ -50,6 +50,9 @@ struct Options {
     /// Where the file is kept meanwhile; taken away at the end
     #[arg(long, default_value = "target/callbacks-bench")]
     folder: PathBuf,
+    /// Begin with the file that is there, and leave it: two programs are held against each other on copies of one
+    #[arg(long)]
+    keep: bool,
     /// Where the figures are added
     #[arg(long, default_value = "target/callbacks.csv")]
     csv: PathBuf,
@@ -58,7 +61,9 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     let measured = run(&options);
-    let _not_there = std::fs::remove_dir_all(&options.folder);
+    if !options.keep {
+        let _not_there = std::fs::remove_dir_all(&options.folder);
+    }
     match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -69,7 +74,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    let _fresh = std::fs::remove_dir_all(&options.folder);
+    if !options.keep {
+        let _fresh = std::fs::remove_dir_all(&options.folder);
+    }
     std::fs::create_dir_all(&options.folder).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     let mut steps = Vec::new();
@@ -97,6 +104,7 @@ fn embedded(runtime: &tokio::runtime::Runtime, options: &Options, path: &Path, r
     let open = || Embedded::open(path, EmbeddedOptions::default()).map_err(|error| error.to_string());
     let home: Arc<dyn Home> = Arc::new(open()?);
     let (known, _) = runtime.block_on(load::count(&home))?;
+    let rows = rows.max(known);
     let (other_before, filling) = (figures::cpu_of_others()?, Instant::now());
     runtime.block_on(Load { home: Arc::clone(&home), first: known, rows }.fill())?;
     let mut figures = Figures { home: "sqlite", rows, fill_s: filling.elapsed().as_secs_f64(), ..Figures::default() };

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod calls;
+mod due;
 mod fold;
 mod outbox;
 mod pauses;
@@ -32,9 +33,10 @@ use crate::{
     StoreHealth, Suppression, Suppressions, Tallies, Tally,
 };
 use calls::Row;
-use fold::{Folding, Rule};
+use due::Due;
+use fold::Rule;
 use reader::{Question, question};
-use writer::{Job, Written, job};
+use writer::{Job, Owner, Written, job};
 
 /// Questions that may wait for the reader.
 const QUESTIONS_MAX: usize = 64;
@@ -68,6 +70,10 @@ pub struct Embedded {
     questions: Option<mpsc::Sender<Question>>,
     counters: Arc<Counters>,
     threads: Vec<JoinHandle<()>>,
+    /// Known to the owner of the file.
+    due: Option<Arc<Due>>,
+    /// The file itself, for its flushes (fold.rs): closed when no connection is left.
+    file: Option<Arc<File>>,
     /// Held while the store is open; the system frees it even after a kill -9.
     lock: Option<File>,
 }
@@ -89,10 +95,15 @@ impl Embedded {
         if left > 0 {
             tracing::info!(left, "call-backs were in hand when the last process ended: they are taken over");
         }
-        let (folding, folder) = fold::beside(path, &mut connection, Rule::USUAL)?;
-        let mut store = Self::writing(path, connection, options, Some(folding))?;
+        let file = Arc::new(File::open(path).map_err(|error| disk(path, &error))?);
+        let (folding, folder) = fold::beside(path, Arc::clone(&file), &mut connection, Rule::USUAL)?;
+        let due = Arc::new(Due::unknown());
+        due.look(&connection);
+        let owner = Owner { folding, due: Arc::clone(&due) };
+        let mut store = Self::writing(path, connection, options, Some(owner))?;
+        store.due = Some(due);
         store.threads.push(spawn("store-folder", move || folder.run())?);
-        store.lock = Some(lock);
+        (store.file, store.lock) = (Some(file), Some(lock));
         Ok(store)
     }
 
@@ -114,12 +125,12 @@ impl Embedded {
         path: &Path,
         connection: Connection,
         options: EmbeddedOptions,
-        folding: Option<Folding>,
+        owner: Option<Owner>,
     ) -> Result<Self, StoreError> {
         let mut store = Self::reading(path)?;
         let (jobs, inbox) = mpsc::channel(options.max_waiting.max(1));
         let counters = Arc::clone(&store.counters);
-        let work = move || writer::run(connection, inbox, folding.as_ref(), &counters);
+        let work = move || writer::run(connection, inbox, owner.as_ref(), &counters);
         store.threads.push(spawn("store-writer", work)?);
         store.jobs = Some(jobs);
         Ok(store)
@@ -147,7 +158,15 @@ impl Embedded {
         let counters = Arc::new(Counters::default());
         let seen = Arc::clone(&counters);
         let thread = spawn("store-reader", move || reader::run(&connection, inbox, &seen))?;
-        Ok(Self { jobs: None, questions: Some(questions), counters, threads: vec![thread], lock: None })
+        Ok(Self {
+            jobs: None,
+            questions: Some(questions),
+            counters,
+            threads: vec![thread],
+            due: None,
+            file: None,
+            lock: None,
+        })
     }
 
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -198,6 +217,7 @@ impl Drop for Embedded {
                 tracing::error!("a thread of the store has panicked");
             }
         }
+        self.file = None;
         // Only now may another process have the file.
         self.lock = None;
     }
@@ -323,7 +343,11 @@ impl CallbackBook for Embedded {
     }
 
     fn next_callback(&self, now_unix_ms: u64) -> Answer<'_, Option<Duration>> {
-        Box::pin(self.ask(move |connection, _| Ok(callbacks::next(connection)?.map(|at| wait_until(at, now_unix_ms)))))
+        let wait = move |at: Option<u64>| at.map(|at| wait_until(at, now_unix_ms));
+        match self.due.as_deref().and_then(Due::known) {
+            Some(at) => Box::pin(std::future::ready(Ok(wait(at)))),
+            None => Box::pin(self.ask(move |connection, _| callbacks::next(connection).map(wait))),
+        }
     }
 
     fn taken_seats(&self, query: SeatQuery) -> Answer<'_, Taken> {

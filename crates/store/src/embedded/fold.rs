@@ -7,13 +7,19 @@
 //! ```text
 //! writer   commit ── commit ── commit ── commit ── commit ─┬─ the last pages ── commit: the log begins anew
 //!                        │ `fold_from` pages more          │
-//! folder                 └─► fold ── what came meanwhile ──┘ from `anew_from` pages on
+//! folder                 └─► fold, flush ── what came meanwhile ──┘ from `anew_from` pages on
 //! ```
 //! Folding waits for nobody and nobody waits for it (`PASSIVE`). But the log only begins anew when all of it is folded at
 //! the start of a commit, and under steady load the folder is always a commit behind: so that the log does not grow for
 //! ever, the writer folds the very last pages itself, between two commits. A question that reads for long still keeps the
 //! log growing meanwhile: its pages are those of the moment it was asked.
+//!
+//! **Little and often.** SQLite flushes the file only when it has folded all of the log, which is what the writer does: the
+//! pages of a thousand commits before would reach the disk all at once, and with them whoever promises just then. So the
+//! folder flushes the file after every round, and a round is small: the disk serves the flush of a commit after the pages
+//! that are on their way to it. SQLite relies on none of these flushes.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,8 +44,8 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Every 4 MB, and anew from 32 MB on.
-    pub(super) const USUAL: Self = Self { fold_from: 1_000, anew_from: 8_192, last: 256 };
+    /// Every half MB, and anew from 32 MB on.
+    pub(super) const USUAL: Self = Self { fold_from: 128, anew_from: 8_192, last: 32 };
 }
 
 /// How often the folder takes what came meanwhile before it leaves the rest to the writer, however much it is.
@@ -60,13 +66,21 @@ pub(super) struct Folding(Arc<Log>);
 /// The folder's end.
 pub(super) struct Folder {
     connection: Connection,
+    /// To flush it. Whoever closes it takes from this process all locks on the file, SQLite's too (POSIX): the store
+    /// keeps it until its last connection is closed.
+    file: Arc<File>,
     log: Arc<Log>,
     more: Receiver<()>,
     rule: Rule,
 }
 
-/// Takes folding out of the commits of `writer`.
-pub(super) fn beside(path: &Path, writer: &mut Connection, rule: Rule) -> Result<(Folding, Folder), StoreError> {
+/// Takes folding out of the commits of `writer`; `file` is the one it writes to.
+pub(super) fn beside(
+    path: &Path,
+    file: Arc<File>,
+    writer: &mut Connection,
+    rule: Rule,
+) -> Result<(Folding, Folder), StoreError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_LIMIT)?;
     let (log, (wake, more)) = (Arc::new(Log::default()), sync_channel(1));
@@ -83,7 +97,7 @@ pub(super) fn beside(path: &Path, writer: &mut Connection, rule: Rule) -> Result
         }
         Ok(())
     }))?;
-    Ok((Folding(Arc::clone(&log)), Folder { connection, log, more, rule }))
+    Ok((Folding(Arc::clone(&log)), Folder { connection, file, log, more, rule }))
 }
 
 impl Folding {
@@ -102,6 +116,9 @@ impl Folder {
             let mut rest = 0;
             for _ in 0..ROUNDS {
                 let Some(done) = fold(&self.connection) else { break };
+                if let Err(error) = self.file.sync_data() {
+                    tracing::debug!(%error, "SQLite will hear of it when it flushes the file itself");
+                }
                 rest = self.log.pages.load(Ordering::Relaxed).saturating_sub(done);
                 if rest <= self.rule.last {
                     break;
@@ -160,7 +177,7 @@ mod tests {
             let path = place.file("calls.db");
             let mut writer = to_write(&path).unwrap();
             writer.execute_batch("CREATE TABLE notes (number INTEGER PRIMARY KEY, text TEXT)").unwrap();
-            let (folding, folder) = beside(&path, &mut writer, rule).unwrap();
+            let (folding, folder) = beside(&path, Arc::new(File::open(&path).unwrap()), &mut writer, rule).unwrap();
             Self { writer, folding, folder: std::thread::spawn(move || folder.run()), path, _place: place }
         }
 

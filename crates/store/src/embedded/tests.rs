@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::contract::callbacks::new_callback;
 use crate::contract::{open_call, record};
 
 /// A folder of its own, gone at the end of the test.
@@ -302,4 +303,33 @@ fn writers_that_come_together_share_a_commit() {
     println!("{WRITERS} writers: {} rows in {} commits, {rows_per_s:.0} rows/s", health.rows, health.commits);
     assert_eq!(u128::from(health.rows), WRITERS * EACH);
     assert!(health.commits * 4 < health.rows, "{} rows took {} commits", health.rows, health.commits);
+}
+
+#[test]
+fn the_next_due_is_known_while_a_long_listing_is_read() {
+    let bench = Bench::new(EmbeddedOptions::default());
+    let next = |store: &Embedded| bench.runtime.block_on(store.next_callback(1_000)).unwrap();
+    assert_eq!(next(&bench.store), None);
+    bench.runtime.block_on(async {
+        // The reader reads until it is told that it is enough.
+        let (enough, told) = std::sync::mpsc::channel::<()>();
+        let long = bench.store.ask(move |_, _| Ok(told.recv().is_ok()));
+        let asked = async {
+            let added = bench.store.add_callback(new_callback(1, 5_000)).await;
+            assert!(matches!(added, Ok(crate::Added::New(_))), "{added:?}");
+            let wait = bench.store.next_callback(1_000).await;
+            enough.send(()).unwrap();
+            wait
+        };
+        let (listed, wait) = tokio::join!(long, asked);
+        assert_eq!((listed, wait), (Ok(true), Ok(Some(Duration::from_secs(4)))));
+    });
+    // What another process reads is asked of the file, and so is what a new owner begins with.
+    let path = bench.folder.file("calls.db");
+    let reader = Embedded::open_reader(&path).unwrap();
+    assert_eq!(next(&reader), Some(Duration::from_secs(4)));
+    let Bench { store, runtime, folder: _folder } = bench;
+    drop(store);
+    let owner = Embedded::open(&path, EmbeddedOptions::default()).unwrap();
+    assert_eq!(runtime.block_on(owner.next_callback(2_000)), Ok(Some(Duration::from_secs(3))));
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use super::due::Due;
 use super::fold::Folding;
 use crate::StoreError;
 use crate::counters::Counters;
@@ -60,11 +61,17 @@ impl<T: Send, F: Fn(&Connection, &Counters) -> Written<T> + Send> Job for Task<T
     }
 }
 
+/// What the writer of the file's owner does beside.
+pub(super) struct Owner {
+    pub(super) folding: Folding,
+    pub(super) due: Arc<Due>,
+}
+
 /// Runs until the last sender is gone and the queue is empty.
 pub(super) fn run(
     mut connection: Connection,
     mut jobs: mpsc::Receiver<Box<dyn Job>>,
-    folding: Option<&Folding>,
+    owner: Option<&Owner>,
     counters: &Arc<Counters>,
 ) {
     while let Some(first) = jobs.blocking_recv() {
@@ -75,12 +82,15 @@ pub(super) fn run(
             batch.push(job);
         }
         let outcomes = commit_all(&mut connection, &mut batch, counters);
+        if let Some(owner) = owner {
+            owner.due.look(&connection);
+        }
         for (job, outcome) in batch.into_iter().zip(outcomes) {
             counters.note(&outcome);
             job.answer(outcome.map(|_rows| ()));
         }
-        if let Some(folding) = folding {
-            folding.end_log(&connection);
+        if let Some(owner) = owner {
+            owner.folding.end_log(&connection);
         }
     }
 }
