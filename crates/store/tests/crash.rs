@@ -212,6 +212,13 @@ fn eprintln_seed(seed: u64) {
 
 #[test]
 fn a_call_open_at_the_kill_is_closed_as_interrupted_at_the_next_start() {
+    // Between its word and its end it goes on working, so a kill may find no call open: then another is killed.
+    let left_open = (0..20).any(|_| killed_with_a_call_open());
+    assert!(left_open, "no kill found a call open");
+}
+
+/// Kills one that has just opened a call; true if that left a call open.
+fn killed_with_a_call_open() -> bool {
     let (folder, runtime) = (Folder::new("one"), runtime());
     let mut victim = Victim::start(&folder.file(), 0);
     let (is_open, id) = victim.answer().unwrap();
@@ -222,10 +229,11 @@ fn a_call_open_at_the_kill_is_closed_as_interrupted_at_the_next_start() {
     assert!(runtime.block_on(reader.health()).unwrap().ok);
     drop(reader);
     let store = reopen(&folder.file());
-    assert!(runtime.block_on(store.close_interrupted(RESTARTED_UNIX_MS)).unwrap() >= 1);
+    let closed = runtime.block_on(store.close_interrupted(RESTARTED_UNIX_MS)).unwrap();
     let found = runtime.block_on(store.call(CallId::new(id))).unwrap().unwrap();
-    assert!(found == record(id) || found.interrupted);
+    assert!(found == record(id) || (found.interrupted && closed > 0));
     assert_eq!(found.tags, spec(id).tags);
+    closed > 0
 }
 
 #[test]
