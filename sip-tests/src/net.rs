@@ -289,7 +289,7 @@ impl Net {
                     self.fly(self.now + Duration::from_millis(delay_ms), sent.clone());
                 }
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let delay_ms = self.rng.random_range(self.weather.delay_ms.clone());
                 let way = (sent.flow.local, sent.flow.remote);
                 let arrival = self.now + Duration::from_millis(delay_ms);
@@ -314,7 +314,7 @@ impl Net {
         let flow = Flow { local: sent.flow.remote, remote: sent.flow.local, ..sent.flow };
         match flow.transport {
             Transport::Udp => self.nodes[at].endpoint.handle_datagram(flow, &sent.bytes, self.now),
-            Transport::Tcp => self.nodes[at].endpoint.handle_stream(flow, &sent.bytes, self.now),
+            Transport::Tcp | Transport::Tls => self.nodes[at].endpoint.handle_stream(flow, &sent.bytes, self.now),
         }
         self.drain(at);
     }

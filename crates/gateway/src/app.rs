@@ -36,7 +36,7 @@ use crate::drive::media::MediaHandle;
 use crate::drive::media::worker::{self, WorkerConfig};
 use crate::drive::messages::{self, Messages, Round};
 use crate::drive::sip::driver::{DriverConfig, PhonePresence, SipDriver};
-use crate::drive::sip::sockets::Sockets;
+use crate::drive::sip::sockets::{Certificates, Sockets};
 use crate::drive::sip::trunks::transport;
 use crate::drive::sip::{Incoming, ORDERS_MAX, SipHandle};
 use crate::drive::web::{House, TenantDoor};
@@ -79,6 +79,8 @@ pub enum StartError {
     },
     /// The store could not be opened.
     Store(String),
+    /// A certificate for SIP cannot be used: which key, why.
+    Certificate(String),
     /// Messages cannot be sent.
     Messages(String),
     /// Threads or the runtime could not be had.
@@ -109,6 +111,7 @@ impl fmt::Display for StartError {
                 write!(f, "{what} {address} cannot be opened ({error}): change {key}")
             }
             Self::Store(why) => write!(f, "the store cannot be opened: {why}"),
+            Self::Certificate(why) => write!(f, "a certificate for SIP cannot be used: {why}"),
             Self::Messages(why) => write!(f, "messages cannot be sent: {why}; see [mail] and [tenant.webhook]"),
             Self::Runtime(error) => write!(f, "the system gives no threads: {error}"),
             Self::Ended(room) => {
@@ -388,12 +391,10 @@ struct Signalling {
 
 async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, StartError> {
     let listen: Vec<_> = config.sip.listen.iter().map(|(kind, address)| (transport(*kind), *address)).collect();
-    let (sockets, bound, inbound) = Sockets::bind(&listen).await.map_err(|(address, error)| StartError::Listen {
-        what: "sip",
-        address,
-        key: "[sip] listen",
-        error,
-    })?;
+    let certificates = Certificates::read(config).map_err(StartError::Certificate)?;
+    let bind = Sockets::bind(&listen, certificates).await;
+    let (sockets, bound, inbound) =
+        bind.map_err(|(address, error)| StartError::Listen { what: "sip", address, key: "[sip] listen", error })?;
     let mut endpoint_config = EndpointConfig::new(locals(&bound, config), &config.sip.realm, rand::rng().random());
     if config.sip.digest_sha256 {
         endpoint_config.algorithms = vec![Algorithm::Sha256, Algorithm::Md5];

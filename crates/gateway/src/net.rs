@@ -2,3 +2,4 @@
 
 pub(crate) mod addresses;
 pub(crate) mod ports;
+pub(crate) mod tls;

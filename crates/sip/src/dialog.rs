@@ -167,7 +167,8 @@ impl Dialog {
             && !self.pinned
             && !leads_nowhere(ip, remote.ip())
         {
-            self.flow.remote = SocketAddr::new(ip, self.remote_target.port_or_default());
+            self.flow.remote =
+                SocketAddr::new(ip, self.remote_target.port.unwrap_or_else(|| self.flow.transport.default_port()));
         }
     }
 
@@ -191,18 +192,22 @@ pub(crate) fn next_hop(uri: &Uri, last: Flow, locals: &[Local]) -> Flow {
     if !uri.is_sip() || leads_nowhere(ip, last.remote.ip()) {
         return last;
     }
+    // What began encrypted goes on encrypted, and to the one whose certificate was looked at: an address in a
+    // contact has no name to be held against.
+    if last.transport == Transport::Tls {
+        return last;
+    }
     let remote = SocketAddr::new(ip, uri.port_or_default());
-    let transport = match uri.transport() {
-        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        Some(name) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
-        // TLS and others are not ours: whatever carried the last message has to do.
-        Some(_) => return last,
+    let transport = match uri.transport().map(Transport::of_param) {
+        Some(Some(transport @ (Transport::Udp | Transport::Tcp))) => transport,
+        // Whatever carried the last message has to do.
+        Some(Some(Transport::Tls) | None) => return last,
         None if ip == last.remote.ip() => last.transport,
         None => Transport::Udp,
     };
     if transport == last.transport {
         // RFC 5923: the connection at hand serves requests of both directions.
-        if transport == Transport::Tcp && ip == last.remote.ip() {
+        if transport.is_reliable() && ip == last.remote.ip() {
             return last;
         }
         return Flow { transport, local: last.local, remote };

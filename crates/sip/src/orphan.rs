@@ -101,7 +101,7 @@ impl FromStr for Orphan {
 fn read_part(part: &str) -> Option<(Transport, SocketAddr, Request)> {
     let (hop, message) = part.split_once("\r\n")?;
     let (transport, address) = hop.split_once(' ')?;
-    let transport = [Transport::Udp, Transport::Tcp].into_iter().find(|known| known.as_str() == transport)?;
+    let transport = Transport::ALL.into_iter().find(|known| known.as_str() == transport)?;
     match parse_datagram(message.as_bytes(), &Limits::default()) {
         Ok(Message::Request(request)) => Some((transport, address.parse().ok()?, request)),
         Ok(Message::Response(_)) | Err(_) => None,

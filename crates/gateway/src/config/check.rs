@@ -19,6 +19,7 @@ mod messages;
 mod net;
 mod people;
 mod shield;
+mod tls;
 mod trunk;
 
 /// What reading found so far, and what it may read.

@@ -59,6 +59,8 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream by TLS.
+    Tls,
 }
 
 impl Transport {
@@ -67,6 +69,15 @@ impl Transport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
+
+    /// The port where none is written.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
         }
     }
 }
@@ -90,6 +101,32 @@ pub struct Sip {
     pub digest_sha256: bool,
     /// Whether the sound of agents' own phones is encrypted.
     pub srtp: SrtpPolicy,
+    /// What the `tls:` listeners show. Present whenever there is one.
+    pub tls: Option<TlsFiles>,
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and its authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// SHA-256 of a public key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pin(pub [u8; 32]);
+
+/// How a trunk by TLS is known, and how it knows us.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TrunkTls {
+    /// Authorities that are believed instead of the machine's own.
+    pub ca_file: Option<PathBuf>,
+    /// The keys that are believed, and then no others.
+    pub pins: Vec<Pin>,
+    /// What we show.
+    pub own: Option<TlsFiles>,
 }
 
 /// `[media]`
@@ -242,6 +279,8 @@ pub struct Trunk {
     pub port: Option<u16>,
     /// How to reach it.
     pub transport: Transport,
+    /// Certificates, where that is by TLS.
+    pub tls: TrunkTls,
     /// Send REGISTER and stay registered.
     pub register: bool,
     /// Lifetime asked for in REGISTER; the registrar may grant less.

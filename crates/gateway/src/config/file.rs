@@ -50,6 +50,8 @@ pub(super) struct Sip {
     pub(super) realm: Key<String>,
     pub(super) digest_sha256: Key<bool>,
     pub(super) srtp: Key<String>,
+    pub(super) tls_certificate_file: Key<String>,
+    pub(super) tls_key_file: Key<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -110,6 +112,10 @@ pub(super) struct Mail {
 pub(super) struct Trunk {
     pub(super) name: Key<String>,
     pub(super) uri: Key<String>,
+    pub(super) tls_ca_file: Key<String>,
+    pub(super) tls_pin_sha256: Key<Vec<Spanned<String>>>,
+    pub(super) tls_certificate_file: Key<String>,
+    pub(super) tls_key_file: Key<String>,
     pub(super) register: Key<bool>,
     pub(super) register_expires_s: Key<i64>,
     pub(super) session_expires_s: Key<i64>,

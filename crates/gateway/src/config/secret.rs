@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::io::Read;
+use std::path::Path;
+
+use super::checked::TlsFiles;
+use crate::net::tls;
 
 /// Reads what a `*_file` or `*_env` key names. A trait so that the commented example file can be checked in a test
 /// without its files.
@@ -10,6 +14,10 @@ pub(super) trait SecretSource {
     fn file(&self, path: &str) -> Result<String, String>;
     /// The value of the variable.
     fn env(&self, name: &str) -> Result<String, String>;
+    /// Whether these can be read and belong together; else a sentence that names the key.
+    fn certificate(&self, files: &TlsFiles) -> Result<(), String>;
+    /// Whether there are certificates of authorities in it.
+    fn authorities(&self, file: &Path) -> Result<(), String>;
 }
 
 /// The machine's own files and environment.
@@ -33,5 +41,13 @@ impl SecretSource for Machine {
 
     fn env(&self, name: &str) -> Result<String, String> {
         std::env::var(name).map_err(|error| error.to_string())
+    }
+
+    fn certificate(&self, files: &TlsFiles) -> Result<(), String> {
+        tls::Own::new(files).map(drop)
+    }
+
+    fn authorities(&self, file: &Path) -> Result<(), String> {
+        tls::roots(Some(file)).map(drop)
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::value::Error as ValueError;
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::checked::{Codec, Event, HeaderPolicy, QueueTarget, Seat, Transport};
+use super::checked::{Codec, Event, HeaderPolicy, QueueTarget, Seat, TlsFiles, Transport};
 use super::secret::SecretSource;
 use super::{DEMO, DemoPlace, Examined, Severity, demo, demo_text, examine_text, file, glance, render};
 
@@ -32,6 +33,14 @@ impl SecretSource for Secrets {
 
     fn env(&self, name: &str) -> Result<String, String> {
         if name == "UNSET" { Err("environment variable not found".to_owned()) } else { Ok(format!("secret of {name}")) }
+    }
+
+    fn certificate(&self, files: &TlsFiles) -> Result<(), String> {
+        if files.key.ends_with("missing") { Err("tls_key_file missing cannot be read".to_owned()) } else { Ok(()) }
+    }
+
+    fn authorities(&self, file: &Path) -> Result<(), String> {
+        if file.ends_with("missing") { Err("tls_ca_file missing cannot be read".to_owned()) } else { Ok(()) }
     }
 }
 
@@ -160,7 +169,18 @@ fn listeners_are_checked() {
         ("[http]\npublic_url = \"http://a.example\"", "~2:14 the address of the pages is not on https"),
         ("[sip]\nlisten = []", "no SIP listener"),
         ("[sip]\nlisten = [\"0.0.0.0:5060\"]", "write \"udp:0.0.0.0:5060\" or \"tcp:0.0.0.0:5060\""),
-        ("[sip]\nlisten = [\"tls:0.0.0.0:5061\"]", "SIP over tls is not in this version"),
+        ("[sip]\nlisten = [\"tls:0.0.0.0:5061\"]", "2:10 a `tls:` listener needs a certificate"),
+        ("[sip]\nlisten = [\"sctp:0.0.0.0:5060\"]", "SIP over sctp is not in this version"),
+        ("[sip]\ntls_certificate_file = \"a\"", "a certificate without its key"),
+        ("[sip]\ntls_key_file = \"a\"", "a key without its certificate"),
+        (
+            "[sip]\ntls_certificate_file = \"a\"\ntls_key_file = \"b\"",
+            "~2:24 without a `tls:` listener this has no effect",
+        ),
+        (
+            "[sip]\nlisten = [\"tls:0.0.0.0:5061\"]\ntls_certificate_file = \"a\"\ntls_key_file = \"missing\"",
+            "3:24 tls_key_file missing cannot be read",
+        ),
         ("[sip]\nlisten = [\"udp:0.0.0.0:5060\", \"udp:0.0.0.0:5060\"]", "2:31 `udp:0.0.0.0:5060` stands here twice"),
         ("[sip]\nrealm = \"a\\\"b\"", "not a realm"),
     ] {
@@ -327,8 +347,12 @@ fn trunks_are_checked() {
     for (lines, expected) in [
         ("", "1:1 `uri` is missing"),
         ("uri = \"10.0.0.5\"", "write \"sip:10.0.0.5\""),
-        ("uri = \"sips:10.0.0.5\"", "SIP over TLS is not in this version"),
-        ("uri = \"sip:10.0.0.5;transport=tls\"", "SIP over `tls` is not in this version"),
+        ("uri = \"sips:10.0.0.5;transport=udp\"", "`sips:` is never over UDP"),
+        ("uri = \"sip:10.0.0.5;transport=sctp\"", "SIP over `sctp` is not in this version"),
+        ("uri = \"sip:10.0.0.5\"\ntls_ca_file = \"ca\"", "~4:15 without `sips:` or `;transport=tls` in `uri`"),
+        ("uri = \"sips:10.0.0.5\"\ntls_ca_file = \"missing\"", "4:15 tls_ca_file missing cannot be read"),
+        ("uri = \"sips:10.0.0.5\"\ntls_certificate_file = \"a\"", "a certificate without its key"),
+        ("uri = \"sips:10.0.0.5\"\ntls_pin_sha256 = [\"abc\"]", "`abc` is no SHA-256 of a public key"),
         ("uri = \"sip:600@10.0.0.5\"", "a trunk's address has no user"),
         ("uri = \"sip:10.0.0.5\"\nregister = true", "to register, the trunk needs a `username`"),
         ("uri = \"sip:10.0.0.5\"\nregister = true\nusername = \"u\"", "to register, the trunk needs a password"),
@@ -356,6 +380,21 @@ fn trunks_are_checked() {
     assert_eq!((pbx.host.as_str(), pbx.port, pbx.transport), ("pbx.example", Some(5070), Transport::Tcp));
     assert_eq!(pbx.headers, HeaderPolicy { user_to_user: false, x_headers: false, display_name: false });
     assert_eq!(pbx.codecs, [Codec::Pcmu]);
+    let pin = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
+    let hex = "ba:78:16:bf:8f:01:cf:ea:41:41:40:de:5d:ae:22:23:b0:03:61:a3:96:17:7a:9c:b4:10:ff:61:f2:00:15:ad";
+    let text = format!(
+        "{}\n{SMALL}",
+        trunk(&format!(
+            "uri = \"sips:pbx.example\"\ntls_pin_sha256 = [\"sha256//{pin}\", \"{hex}\"]\n\
+             tls_certificate_file = \"a\"\ntls_key_file = \"b\""
+        ))
+    );
+    let config = examine(&text).config.unwrap();
+    let pbx = &config.trunks[0];
+    assert_eq!((pbx.transport, pbx.tls.pins.len()), (Transport::Tls, 2));
+    assert_eq!(pbx.tls.pins[0], pbx.tls.pins[1]);
+    assert_eq!(pbx.tls.pins[0].to_string(), pin);
+    assert_eq!(pbx.tls.own, Some(TlsFiles { certificate: "a".into(), key: "b".into() }));
     assert_eq!(pbx.extensions, sip::Extensions::USUAL);
     for (word, rule) in [("off", sip::Reliable::Off), ("required", sip::Reliable::Required)] {
         let text = format!("{}\n{SMALL}", trunk(&format!("uri = \"sip:10.0.0.5\"\nreliable_provisional = \"{word}\"")));
@@ -675,7 +714,7 @@ fn a_glance_needs_no_secret() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!((glance.http_listen.port(), glance.store_url.as_str()), (8080, "sqlite:data/passerelle.db"));
     assert_eq!(super::glance(None).unwrap().store_url, "sqlite:data/demo.db");
-    assert!(super::glance(Some(std::path::Path::new("/nonexistent"))).is_err());
+    assert!(super::glance(Some(Path::new("/nonexistent"))).is_err());
 }
 
 /// The example with every `#key = value` in force.

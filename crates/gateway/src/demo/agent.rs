@@ -20,12 +20,12 @@ use tracing::{debug, info, warn};
 
 use crate::app::{ECHO, StartError};
 use crate::clock;
-use crate::config::checked::{Codec, HeaderPolicy, Secret, Transport as ConfigTransport, Trunk};
+use crate::config::checked::{Codec, HeaderPolicy, Secret, Transport as ConfigTransport, Trunk, TrunkTls};
 use crate::drive::call::CallInput;
 use crate::drive::call::legs::Phone;
 use crate::drive::media::{BridgeOrder, MediaHandle, MediaNotice, MediaSession};
 use crate::drive::sip::driver::{DriverConfig, SipDriver};
-use crate::drive::sip::sockets::Sockets;
+use crate::drive::sip::sockets::{Certificates, Sockets};
 use crate::drive::sip::{Incoming, LegSink, ORDERS_MAX, SipHandle, SipNotice};
 
 /// What it says, 16 kHz mono, 16 bit little-endian.
@@ -90,8 +90,9 @@ async fn serve(
     trunks: Vec<Trunk>,
     media: MediaHandle,
 ) -> Result<EchoAgent, StartError> {
+    let bind = Sockets::bind(&[listen], Certificates::default()).await;
     let (sockets, bound, inbound) =
-        Sockets::bind(&[listen]).await.map_err(|(address, error)| StartError::Listen { what, address, key, error })?;
+        bind.map_err(|(address, error)| StartError::Listen { what, address, key, error })?;
     let locals = bound
         .iter()
         .map(|(transport, bound)| Local { transport: *transport, bound: *bound, advertised: None })
@@ -132,7 +133,9 @@ fn registration(kind: Transport, registrar: SocketAddr, password: &str) -> Trunk
         transport: match kind {
             Transport::Udp => ConfigTransport::Udp,
             Transport::Tcp => ConfigTransport::Tcp,
+            Transport::Tls => ConfigTransport::Tls,
         },
+        tls: TrunkTls::default(),
         register: true,
         register_expires: REGISTER_EVERY,
         username: Some(ECHO.to_owned()),

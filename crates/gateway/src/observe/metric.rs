@@ -152,6 +152,8 @@ metrics! {
     SipSendErrors = "sip_send_errors_total", Kind::Counter, None;
     /// SIP connections refused, there being enough.
     SipConnectionsRefused = "sip_connections_refused_total", Kind::Counter, None;
+    /// Encrypted SIP connections that did not come about or broke off, by why, as wrong_name or unknown_issuer.
+    SipTlsRefused = "sip_tls_refused_total", Kind::Counter, Some("reason");
     /// SIP connections that failed while being accepted.
     SipAcceptErrors = "sip_accept_errors_total", Kind::Counter, None;
     /// Names of PBXs that could not be looked up.

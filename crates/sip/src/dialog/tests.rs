@@ -116,3 +116,11 @@ fn requests_out_of_order_are_told_apart() {
     request.headers.set(HeaderName::CSeq, "9 INVITE");
     assert!(dialog.accept(&request, at), "gaps are allowed");
 }
+
+#[test]
+fn a_dialog_by_tls_stays_on_its_connection_whatever_the_contact_says() {
+    let mut dialog = dialog(&[("Contact", "<sip:x@203.0.113.9;transport=udp>")], "203.0.113.5:5061");
+    dialog.flow.transport = Transport::Tls;
+    let local = |transport| Local { transport, bound: dialog.flow.local, advertised: None };
+    assert_eq!(dialog.next_hop(&Transport::ALL.map(local)), dialog.flow);
+}

@@ -18,6 +18,8 @@ pub enum Transport {
     Udp,
     /// A stream: repeats nothing but a 2xx to INVITE.
     Tcp,
+    /// A stream that nobody else reads. Who the far end is was looked at by the driver.
+    Tls,
 }
 
 impl Transport {
@@ -26,14 +28,41 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 
-    /// Whether the transport itself repeats what is lost.
+    /// As in the `transport` parameter of a URI, in either case.
+    pub fn of_param(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|transport| transport.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
+
+    /// Whether the transport itself repeats what is lost. Those that do are connections.
     pub fn is_reliable(self) -> bool {
         match self {
             Self::Udp => false,
-            Self::Tcp => true,
+            Self::Tcp | Self::Tls => true,
+        }
+    }
+
+    /// What goes into the `transport` parameter of our Contact. RFC 3261 §26.2.2 deprecates `transport=tls` for
+    /// `sips:`, which many a PBX does not know; all write and read the parameter.
+    pub(crate) fn contact_param(self) -> Option<&'static str> {
+        match self {
+            Self::Udp => None,
+            Self::Tcp => Some("tcp"),
+            Self::Tls => Some("tls"),
+        }
+    }
+
+    /// The port where none is written (RFC 3261 §19.1.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
         }
     }
 }
@@ -46,7 +75,7 @@ impl fmt::Display for Transport {
 
 /// One path to a peer.
 ///
-/// Over UDP, `local` is the bound address of one of [`EndpointConfig::locals`]. Over TCP a flow is one
+/// Over UDP, `local` is the bound address of one of [`EndpointConfig::locals`]. Over TCP and TLS a flow is one
 /// connection and `local` is always the *listening* address: for a connection that came in, `remote` is the
 /// far end's port; for one the endpoint wants opened, a [`Transmit`] carries the wanted remote. The driver opens
 /// it where no such connection exists and goes on naming it by that very flow.

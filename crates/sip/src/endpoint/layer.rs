@@ -6,14 +6,14 @@ mod server;
 pub(crate) use client::{Answer, Outcome, cancel_of};
 pub(crate) use server::Arrival;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::config::{EndpointConfig, Flow, Local, Target, Transmit, Transport};
+use super::config::{EndpointConfig, Flow, Local, Target, Transmit};
 use super::event::{CallRef, OrphanRef, ProbeRef, Refusal, RegistrationRef, SipEvent};
 use crate::error::SipError;
 use crate::timer::TimerTable;
@@ -93,6 +93,10 @@ pub(crate) struct Layer {
     merges: BTreeMap<MergeKey, ServerId>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<SipEvent>,
+    /// Connections that octets have come by.
+    pub(crate) heard: BTreeSet<Flow>,
+    /// Connections that we wanted: sent to before anything came. Their remote address listens.
+    pub(crate) opened: BTreeSet<Flow>,
     dropped: u64,
     next_id: u64,
 }
@@ -113,6 +117,8 @@ impl Layer {
             merges: BTreeMap::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
+            heard: BTreeSet::new(),
+            opened: BTreeSet::new(),
             dropped: 0,
             next_id: 0,
         }
@@ -149,6 +155,9 @@ impl Layer {
     // Queues.
 
     pub(crate) fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
+        if flow.transport.is_reliable() && !self.heard.contains(&flow) {
+            self.opened.insert(flow);
+        }
         if self.transmits.len() < MAX_TRANSMITS {
             self.transmits.push_back(Transmit { flow, bytes });
         } else {
@@ -209,8 +218,8 @@ impl Layer {
         let address = self.advertised(flow);
         let mut uri = Uri::sip(None, Host::from(address), Some(address.port()));
         uri.user = user.map(str::to_owned);
-        if flow.transport == Transport::Tcp {
-            uri.params.set("transport", Some("tcp"));
+        if let Some(transport) = flow.transport.contact_param() {
+            uri.params.set("transport", Some(transport));
         }
         NameAddr::new(uri)
     }

@@ -18,6 +18,7 @@ impl Endpoint {
             }
             let framer = StreamFramer::new(self.layer.config.limits.clone());
             self.streams.insert(flow, framer);
+            self.layer.heard.insert(flow);
         }
         let mut bytes = bytes;
         let mut progressed = false;
@@ -105,15 +106,21 @@ impl Endpoint {
     pub(crate) fn stream_gone(&mut self, flow: Flow, now: Instant) {
         self.streams.remove(&flow);
         self.layer.timers.cancel_all(Owner::Stream(flow));
+        self.layer.heard.remove(&flow);
+        // One of our own making is made anew by whatever is sent next.
+        let remade = self.layer.opened.contains(&flow);
         self.flow_broken(flow, now);
         self.unbind_flow(flow);
-        let dialogs = self.calls.values_mut().filter_map(|call| call.dialog.as_mut());
-        dialogs.filter(|dialog| dialog.flow == flow).for_each(Dialog::flow_lost);
+        if !remade {
+            let dialogs = self.calls.values_mut().filter_map(|call| call.dialog.as_mut());
+            dialogs.filter(|dialog| dialog.flow == flow).for_each(Dialog::flow_lost);
+        }
         self.registration_flow_lost(flow, now);
     }
 
     /// Nothing can be sent by this flow just now.
     pub(crate) fn flow_broken(&mut self, flow: Flow, now: Instant) {
+        self.layer.opened.remove(&flow);
         let (outcomes, calls) = self.layer.break_flow(flow, now);
         for call in calls {
             self.invitation_lost(call, now);

@@ -102,7 +102,8 @@ impl Checker<'_> {
         }
         let digest_sha256 = sip.digest_sha256.as_ref().is_some_and(|key| *key.get_ref());
         let srtp = self.srtp(&sip.srtp);
-        Sip { listen, public_ip, realm: realm.to_owned(), digest_sha256, srtp }
+        let tls = self.sip_tls(sip, listen.iter().any(|(transport, _)| *transport == Transport::Tls));
+        Sip { listen, public_ip, realm: realm.to_owned(), digest_sha256, srtp, tls }
     }
 
     /// `udp:0.0.0.0:5060`
@@ -111,8 +112,9 @@ impl Checker<'_> {
         let (transport, address) = match typed.split_once(':') {
             Some(("udp", rest)) => (Transport::Udp, rest),
             Some(("tcp", rest)) => (Transport::Tcp, rest),
-            Some((other @ ("tls" | "ws" | "wss" | "sctp"), _)) => {
-                self.error(item, &format!("SIP over {other} is not in this version"), "write udp:… or tcp:…");
+            Some(("tls", rest)) => (Transport::Tls, rest),
+            Some((other @ ("ws" | "wss" | "sctp"), _)) => {
+                self.error(item, &format!("SIP over {other} is not in this version"), "write udp:…, tcp:… or tls:…");
                 return None;
             }
             Some(_) | None => {
@@ -239,8 +241,12 @@ impl Checker<'_> {
                     Some("the browser legs")
                 }
                 Transport::Udp if meet(address.ip(), rtp_ip) && media.rtp_ports.contains(&port) => Some("RTP"),
-                Transport::Tcp if meet(address.ip(), http.listen.ip()) && port == http.listen.port() => Some("HTTP"),
-                Transport::Udp | Transport::Tcp => None,
+                Transport::Tcp | Transport::Tls
+                    if meet(address.ip(), http.listen.ip()) && port == http.listen.port() =>
+                {
+                    Some("HTTP")
+                }
+                Transport::Udp | Transport::Tcp | Transport::Tls => None,
             };
             if let Some(other) = clash.filter(|_| port != 0) {
                 self.problems.push(

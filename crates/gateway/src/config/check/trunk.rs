@@ -53,6 +53,7 @@ impl Checker<'_> {
                 host: place.host,
                 port: place.port,
                 transport: place.transport,
+                tls: self.trunk_tls(trunk, place.transport),
                 register,
                 register_expires: if register { expires } else { Duration::ZERO },
                 username,
@@ -155,7 +156,7 @@ impl Checker<'_> {
         numbers
     }
 
-    /// `sip:HOST[:PORT][;transport=udp|tcp]`
+    /// `sip:HOST[:PORT][;transport=udp|tcp|tls]`, `sips:HOST[:PORT]`
     fn place(&mut self, key: &Spanned<String>) -> Option<Place> {
         let typed = key.get_ref();
         let uri = match sip::Uri::from_str(typed) {
@@ -171,15 +172,7 @@ impl Checker<'_> {
             }
         };
         match &uri.scheme {
-            sip::Scheme::Sip => {}
-            sip::Scheme::Sips => {
-                self.error(
-                    key,
-                    "SIP over TLS is not in this version",
-                    "write \"sip:…;transport=tcp\", inside a network you trust",
-                );
-                return None;
-            }
+            sip::Scheme::Sip | sip::Scheme::Sips => {}
             sip::Scheme::Tel | sip::Scheme::Other(_) => {
                 self.error(key, &format!("`{typed}` does not say where the PBX is"), "write \"sip:10.0.0.5\"");
                 return None;
@@ -189,14 +182,22 @@ impl Checker<'_> {
             let help = "leave it out here: `username` logs in, and the queue's `dial` says whom to call";
             self.error(key, "a trunk's address has no user", help);
         }
+        let is_sips = uri.scheme == sip::Scheme::Sips;
         let transport = match uri.transport().map(str::to_ascii_lowercase).as_deref() {
-            None | Some("udp") => Transport::Udp,
+            // RFC 3261 §19.1.4: `sips:` over TCP is TLS.
+            None | Some("tcp") if is_sips => Transport::Tls,
+            Some("tls") => Transport::Tls,
+            None | Some("udp") if !is_sips => Transport::Udp,
             Some("tcp") => Transport::Tcp,
+            None | Some("udp") => {
+                self.error(key, "`sips:` is never over UDP", "leave ;transport out");
+                Transport::Tls
+            }
             Some(other) => {
                 self.error(
                     key,
                     &format!("SIP over `{other}` is not in this version"),
-                    "write ;transport=udp or ;transport=tcp",
+                    "write ;transport=udp, ;transport=tcp or ;transport=tls",
                 );
                 Transport::Udp
             }

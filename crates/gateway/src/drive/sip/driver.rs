@@ -119,7 +119,10 @@ impl SipDriver {
                     None => break,
                 },
                 () = sleep_until(due) => self.endpoint.handle_timeout(clock::now()),
-                Some((index, addresses)) = resolved.recv() => self.trunks.resolved(index, addresses, &mut self.endpoint),
+                Some((index, addresses)) = resolved.recv() => {
+                    let addresses = self.sockets.trunk_at(self.trunks.name(index), addresses);
+                    self.trunks.resolved(index, addresses, &mut self.endpoint);
+                }
                 input = inbound.recv() => {
                     let Some(input) = input else { break };
                     self.handle_inbound(input);

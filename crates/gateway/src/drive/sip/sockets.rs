@@ -1,17 +1,22 @@
-//! The sockets of SIP: UDP and TCP, each read by a small task that feeds the driver's bounded inbox.
+//! The sockets of SIP: UDP, TCP and TLS, each read by a small task that feeds the driver's bounded inbox.
+
+mod certificates;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use certificates::Certificates;
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sip::endpoint::{Flow, Transport};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::observe::metric::{self, Metric};
 
@@ -24,14 +29,6 @@ const CONNECTIONS_MAX: usize = 2_000;
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
 /// Connections of our own making, beyond those.
 const OWN_CONNECTIONS_MAX: usize = 500;
-/// How long a connection attempt may take before the next step (RFC 3263 §4.3 wants the next target soon).
-const CONNECT_LIMIT: Duration = Duration::from_secs(4);
-/// A connection that says nothing for so long is closed; a phone's keep-alive comes every two minutes at most.
-const IDLE_LIMIT: Duration = Duration::from_secs(600);
-/// A connection that has never said anything is closed after so long.
-const FIRST_WORD_LIMIT: Duration = Duration::from_secs(30);
-/// How long a peer may leave a message of ours unread before its connection is closed.
-const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// Largest datagram taken.
 const DATAGRAM_BYTES: usize = 65_535;
 
@@ -48,6 +45,7 @@ pub(crate) enum Inbound {
 pub(crate) struct Sockets {
     udp: Vec<(SocketAddr, Arc<UdpSocket>)>,
     connections: HashMap<Flow, mpsc::Sender<Vec<u8>>>,
+    certificates: Certificates,
     inbox: mpsc::Sender<Inbound>,
     tasks: JoinSet<()>,
 }
@@ -56,18 +54,22 @@ impl Sockets {
     /// Binds what the configuration lists. The error names the socket that could not be had.
     pub(crate) async fn bind(
         listen: &[(Transport, SocketAddr)],
+        certificates: Certificates,
     ) -> Result<(Self, Vec<(Transport, SocketAddr)>, mpsc::Receiver<Inbound>), (SocketAddr, io::Error)> {
         let (inbox, outbox) = mpsc::channel(INBOX_MAX);
-        let mut sockets = Self { udp: Vec::new(), connections: HashMap::new(), inbox, tasks: JoinSet::new() };
+        let connections = HashMap::new();
+        let mut sockets = Self { udp: Vec::new(), connections, certificates, inbox, tasks: JoinSet::new() };
         let mut bound = Vec::new();
         for (transport, address) in listen {
             let at = match transport {
                 Transport::Udp => sockets.listen_udp(*address).await,
-                Transport::Tcp => sockets.listen_tcp(*address).await,
+                Transport::Tcp | Transport::Tls => sockets.listen_stream(*transport, *address).await,
             }
             .map_err(|error| (*address, error))?;
             bound.push((*transport, at));
         }
+        bound.extend(sockets.certificates.callers(&bound));
+        sockets.tasks.spawn(sockets.certificates.clone().watch());
         Ok((sockets, bound, outbox))
     }
 
@@ -80,19 +82,28 @@ impl Sockets {
         Ok(local)
     }
 
-    async fn listen_tcp(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+    async fn listen_stream(&mut self, transport: Transport, address: SocketAddr) -> io::Result<SocketAddr> {
+        let tls = match (transport, self.certificates.acceptor()) {
+            (Transport::Tls, None) => return Err(io::Error::other("there is no certificate for it")),
+            (Transport::Tls, Some(acceptor)) => Some(acceptor),
+            (Transport::Udp | Transport::Tcp, _) => None,
+        };
         let listener = TcpListener::bind(address).await?;
         let local = listener.local_addr()?;
-        let inbox = self.inbox.clone();
-        self.tasks.spawn(accept_tcp(listener, local, inbox));
+        self.tasks.spawn(stream::accept(listener, (transport, local), tls, self.inbox.clone()));
         Ok(local)
     }
 
-    /// Sends one message. A TCP flow without a connection gets one.
+    /// The addresses a trunk has now: who answers there by TLS must be that trunk. Gives those it can use.
+    pub(crate) fn trunk_at(&mut self, trunk: &str, addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        self.certificates.trunk_at(trunk, addresses)
+    }
+
+    /// Sends one message. A stream flow without a connection gets one.
     pub(crate) fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
         match flow.transport {
             Transport::Udp => self.send_udp(flow, &bytes),
-            Transport::Tcp => self.send_tcp(flow, bytes),
+            Transport::Tcp | Transport::Tls => self.send_stream(flow, bytes),
         }
     }
 
@@ -118,7 +129,7 @@ impl Sockets {
         }
     }
 
-    fn send_tcp(&mut self, flow: Flow, bytes: Vec<u8>) {
+    fn send_stream(&mut self, flow: Flow, bytes: Vec<u8>) {
         let writer = match self.connections.get(&flow) {
             Some(writer) if !writer.is_closed() => writer.clone(),
             // What peers opened may take their share, not ours: a trunk can be reached whatever strangers hold.
@@ -128,9 +139,16 @@ impl Sockets {
                 return;
             }
             _ => {
+                let peer = self.certificates.peer_at(flow.remote);
+                if flow.transport == Transport::Tls && peer.is_none() {
+                    // Nobody says whose certificate to expect there.
+                    debug!(remote = %flow.remote, "no trunk is reached by tls at this address");
+                    self.say_failed(flow);
+                    return;
+                }
                 let (writer, queue) = mpsc::channel(WRITES_MAX);
                 self.connections.insert(flow, writer.clone());
-                self.tasks.spawn(connect_tcp(flow, queue, self.inbox.clone()));
+                self.tasks.spawn(stream::connect(flow, peer, queue, self.inbox.clone()));
                 writer
             }
         };
@@ -195,76 +213,4 @@ async fn read_udp(socket: Arc<UdpSocket>, local: SocketAddr, inbox: mpsc::Sender
             Err(error) => debug!(%error, %local, "sip udp"),
         }
     }
-}
-
-async fn accept_tcp(listener: TcpListener, local: SocketAddr, inbox: mpsc::Sender<Inbound>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, remote)) => {
-                    let flow = Flow { transport: Transport::Tcp, local, remote };
-                    let (writer, queue) = mpsc::channel(WRITES_MAX);
-                    if inbox.send(Inbound::Opened { flow, writer }).await.is_err() {
-                        return;
-                    }
-                    connections.spawn(run_connection(stream, flow, queue, inbox.clone(), FIRST_WORD_LIMIT));
-                }
-                Err(error) => {
-                    // Out of descriptors: the listener lives on and tries again (SECURITY S16).
-                    warn!(%error, "sip tcp accept");
-                    metric::count(Metric::SipAcceptErrors);
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-async fn connect_tcp(flow: Flow, queue: mpsc::Receiver<Vec<u8>>, inbox: mpsc::Sender<Inbound>) {
-    match tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(flow.remote)).await {
-        Ok(Ok(stream)) => run_connection(stream, flow, queue, inbox, IDLE_LIMIT).await,
-        Ok(Err(error)) => {
-            debug!(remote = %flow.remote, %error, "sip tcp connect");
-            let _driver_gone = inbox.send(Inbound::Failed { flow }).await;
-        }
-        Err(_) => {
-            debug!(remote = %flow.remote, "sip tcp connect timed out");
-            let _driver_gone = inbox.send(Inbound::Failed { flow }).await;
-        }
-    }
-}
-
-/// Reads and writes one connection until either side has enough.
-async fn run_connection(
-    stream: TcpStream,
-    flow: Flow,
-    mut queue: mpsc::Receiver<Vec<u8>>,
-    inbox: mpsc::Sender<Inbound>,
-    first_word: Duration,
-) {
-    let _latency_is_best_effort = stream.set_nodelay(true);
-    let (mut reader, mut writer) = stream.into_split();
-    let mut buffer = vec![0_u8; 16 * 1_024];
-    let mut patience = first_word;
-    loop {
-        tokio::select! {
-            message = queue.recv() => match message {
-                Some(bytes) => match tokio::time::timeout(WRITE_LIMIT, writer.write_all(&bytes)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) | Err(_) => break,
-                },
-                None => break,
-            },
-            read = tokio::time::timeout(patience, reader.read(&mut buffer)) => match read {
-                Ok(Ok(length)) if length > 0 => {
-                    patience = IDLE_LIMIT;
-                    if inbox.send(Inbound::Stream { flow, bytes: buffer[..length].to_vec() }).await.is_err() { return }
-                }
-                Ok(Ok(_) | Err(_)) | Err(_) => break,
-            },
-        }
-    }
-    let _driver_gone = inbox.send(Inbound::Closed { flow }).await;
 }

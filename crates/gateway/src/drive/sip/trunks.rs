@@ -64,6 +64,10 @@ impl Trunks {
         self.entries.iter().map(|entry| address_of(&entry.trunk)).collect()
     }
 
+    pub(super) fn name(&self, index: usize) -> &str {
+        self.entries.get(index).map_or("", |entry| entry.trunk.name.as_str())
+    }
+
     /// What a trunk is asked for beyond a plain call.
     pub(super) fn extensions(&self, name: &str) -> Extensions {
         let entry = self.entries.iter().find(|entry| entry.trunk.name == *name);
@@ -238,6 +242,7 @@ fn trunk_uri(trunk: &Trunk, user: Option<&str>) -> String {
     let transport = match trunk.transport {
         crate::config::checked::Transport::Udp => "",
         crate::config::checked::Transport::Tcp => ";transport=tcp",
+        crate::config::checked::Transport::Tls => ";transport=tls",
     };
     format!("sip:{user}{host}{port}{transport}")
 }
@@ -280,12 +285,13 @@ pub(crate) fn transport(transport: crate::config::checked::Transport) -> Transpo
     match transport {
         crate::config::checked::Transport::Udp => Transport::Udp,
         crate::config::checked::Transport::Tcp => Transport::Tcp,
+        crate::config::checked::Transport::Tls => Transport::Tls,
     }
 }
 
 /// Host and port to look up for a trunk.
 fn address_of(trunk: &Trunk) -> (String, u16) {
-    (trunk.host.trim_matches(['[', ']']).to_owned(), trunk.port.unwrap_or(5060))
+    (trunk.host.trim_matches(['[', ']']).to_owned(), trunk.port.unwrap_or_else(|| trunk.transport.default_port()))
 }
 
 /// Looks the trunks' names up now and every minute; an answer that fails leaves the last good one in use.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{ClientId, Layer, Owner, User};
 use crate::dialog::Dialog;
-use crate::endpoint::config::{Flow, Transmit};
+use crate::endpoint::config::{Flow, Transmit, Transport};
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::timer::Timer;
 use crate::transaction::client_invite::ClientInvite;
@@ -93,7 +93,12 @@ impl Layer {
 
     pub(crate) fn via(&self, flow: Flow, branch: &str) -> Via {
         let address = self.advertised(flow);
-        Via::new(flow.transport.as_str(), Host::from(address), Some(address.port()), branch)
+        let mut via = Via::new(flow.transport.as_str(), Host::from(address), Some(address.port()), branch);
+        if flow.transport == Transport::Tls {
+            // RFC 5923 §6: requests to this sent-by may come back over this very connection.
+            via.params.set("alias", None);
+        }
+        via
     }
 
     /// Sends a request with a branch of its own and waits for the answer.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{Layer, Owner, ServerId};
-use crate::endpoint::config::{Flow, Transmit, Transport};
+use crate::endpoint::config::{Flow, Transmit};
 use crate::endpoint::event::CallRef;
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::timer::Timer;
@@ -245,7 +245,7 @@ impl Layer {
 /// Where the answer to a request goes: always the address it came from (SECURITY S17: nobody can point us at
 /// a third one), and its port where `rport` asked for it or the transport is a stream (§18.2.2, RFC 3581 §4).
 fn reply_to(request: &Request, flow: Flow) -> Flow {
-    if flow.transport == Transport::Tcp {
+    if flow.transport.is_reliable() {
         return flow;
     }
     match request.via() {

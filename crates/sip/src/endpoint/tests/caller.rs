@@ -366,7 +366,7 @@ fn every_kind_of_request_is_proven_over_udp_and_over_a_stream() {
         call.target.local = usize::from(transport == Transport::Tcp);
         let receive = |bench: &mut Bench, response: &Response| match transport {
             Transport::Udp => bench.receive(response),
-            Transport::Tcp => bench.receive_stream(PEER, response),
+            Transport::Tcp | Transport::Tls => bench.receive_stream(PEER, response),
         };
         let proven = |bench: &mut Bench, method: &Method| {
             let mut requests = bench.sent().into_iter().filter_map(|(_, sent)| match parse(&sent.bytes) {

@@ -1,0 +1,83 @@
+//! Real sockets on loopback: TLS both ways, and to nobody who is not expected.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::checked::{TlsFiles, TrunkTls};
+use crate::net::tls::tests::{Authority, Folder, for_name, trunk};
+use crate::net::tls::{Own, Peer, server};
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn showing(files: &TlsFiles) -> Certificates {
+    let own = Own::new(files).unwrap();
+    let config = server(&own).unwrap();
+    Certificates { own: Some((own, config)), ..Certificates::default() }
+}
+
+async fn next(inbox: &mut mpsc::Receiver<Inbound>) -> Inbound {
+    tokio::time::timeout(Duration::from_secs(30), inbox.recv()).await.unwrap().unwrap()
+}
+
+async fn heard(inbox: &mut mpsc::Receiver<Inbound>) -> (Flow, Vec<u8>) {
+    match next(inbox).await {
+        Inbound::Stream { flow, bytes } => (flow, bytes),
+        Inbound::Failed { flow } | Inbound::Closed { flow } => panic!("{flow} failed"),
+        Inbound::Opened { flow, .. } | Inbound::Datagram { flow, .. } => panic!("{flow} is not expected"),
+    }
+}
+
+#[tokio::test]
+async fn a_trunk_by_tls_is_called_by_name_and_answers_over_the_same_connection() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let pbx = showing(&folder.files("pbx", &authority.sign(for_name("pbx.test"))));
+    let (mut pbx, pbx_at, mut pbx_hears) = Sockets::bind(&[(Transport::Tls, loopback(0))], pbx).await.unwrap();
+    let tls = TrunkTls { ca_file: Some(folder.authority(&authority)), ..TrunkTls::default() };
+    let peers = ["pbx.test", "other.test"].map(|host| Arc::new(Peer::new(&trunk(host, host, tls.clone())).unwrap()));
+    let calling = Certificates { peers: peers.to_vec(), ..Certificates::default() };
+    let listen = [(Transport::Udp, loopback(0))];
+    let (mut ours, bound, mut we_hear) = Sockets::bind(&listen, calling).await.unwrap();
+    // Nothing listens for TLS here; the flow has a name all the same.
+    assert_eq!(bound[1], (Transport::Tls, loopback(5061)));
+    let flow = Flow { transport: Transport::Tls, local: bound[1].1, remote: pbx_at[0].1 };
+    ours.send(flow, b"too early".to_vec());
+    assert!(matches!(next(&mut we_hear).await, Inbound::Failed { flow: failed } if failed == flow));
+    assert_eq!(ours.trunk_at("pbx.test", vec![flow.remote]), [flow.remote]);
+    assert_eq!(ours.trunk_at("other.test", vec![flow.remote, loopback(9)]), [loopback(9)], "one far end, one name");
+    ours.send(flow, b"OPTIONS".to_vec());
+    let Inbound::Opened { flow: theirs, writer } = next(&mut pbx_hears).await else { panic!("no connection") };
+    pbx.opened(theirs, writer);
+    assert_eq!(heard(&mut pbx_hears).await, (theirs, b"OPTIONS".to_vec()));
+    pbx.send(theirs, b"200 OK".to_vec());
+    assert_eq!(heard(&mut we_hear).await, (flow, b"200 OK".to_vec()));
+    // Moved: the address is nobody's now, and the connection in use stays.
+    ours.trunk_at("pbx.test", Vec::new());
+    pbx.closed(theirs);
+    assert!(matches!(next(&mut we_hear).await, Inbound::Closed { flow: closed } if closed == flow));
+    ours.closed(flow);
+    ours.send(flow, b"OPTIONS".to_vec());
+    assert!(matches!(next(&mut we_hear).await, Inbound::Failed { .. }));
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_and_plain_text_end_without_a_word_to_the_endpoint() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let pbx = showing(&folder.files("pbx", &authority.sign(for_name("pbx.test"))));
+    let (_pbx, at, mut hears) = Sockets::bind(&[(Transport::Tls, loopback(0))], pbx).await.unwrap();
+    let stream = tokio::net::TcpStream::connect(at[0].1).await.unwrap();
+    stream.writable().await.unwrap();
+    stream.try_write(b"OPTIONS sip:a SIP/2.0\r\n\r\n").unwrap();
+    assert!(matches!(next(&mut hears).await, Inbound::Opened { .. }));
+    assert!(matches!(next(&mut hears).await, Inbound::Closed { .. }));
+    let _silent = tokio::net::TcpStream::connect(at[0].1).await.unwrap();
+    assert!(matches!(next(&mut hears).await, Inbound::Opened { .. }));
+    assert!(matches!(next(&mut hears).await, Inbound::Closed { .. }));
+}
+
+#[tokio::test]
+async fn a_tls_listener_without_a_certificate_is_no_listener() {
+    let bound = Sockets::bind(&[(Transport::Tls, loopback(0))], Certificates::default()).await;
+    assert!(bound.is_err());
+}
