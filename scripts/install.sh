@@ -2,12 +2,12 @@
 # install.sh build|test: installs the Debian packages a task needs and this machine lacks. Says which; root only for that.
 set -euo pipefail
 
-# command=package: when the command is there, however it came, the package is not asked for.
+# command=package, or file=package: when the command is there, however it came, the package is not asked for.
 case ${1:-} in
   build) wanted="cc=gcc c++=g++ make=make cmake=cmake" ;;
   test) wanted="cc=gcc c++=g++ make=make cmake=cmake chromium=chromium baresip=baresip-core sipp=sip-tester
                 kamailio=kamailio node=nodejs npm=npm openssl=openssl redis-server=redis-server aiosmtpd=python3-aiosmtpd
-                faketime=faketime" ;;
+                faketime=faketime /usr/lib/*/kamailio/modules/tls.so=kamailio-tls-modules" ;;
   *) sed -n '2p' "$0"; exit 2 ;;
 esac
 
@@ -17,9 +17,12 @@ if ! command -v cargo >/dev/null; then
 fi
 
 missing=()
+set -f
 for pair in $wanted; do
+  [[ $pair == /* ]] && compgen -G "${pair%%=*}" >/dev/null && continue
   PATH="$PATH:/usr/sbin" command -v "${pair%%=*}" >/dev/null || missing+=("${pair##*=}")
 done
+set +f
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null; then

@@ -26,7 +26,38 @@ impl Kamailio {
     /// # Errors
     /// With what it said when it does not come up.
     pub fn start(folder: &Path, address: IpAddr) -> Result<Self, String> {
-        Self::run(folder, address, &config(address))
+        Self::run(folder, address, &config(address, ""))
+    }
+
+    /// Has it TLS?
+    #[must_use]
+    pub fn has_tls() -> bool {
+        let modules = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+        modules.into_iter().any(|machine| machine.path().join("kamailio/modules/tls.so").exists())
+    }
+
+    /// The same, and on port 5061 by TLS: with the certificate `pbx.pem` of the folder `keys`, and for those alone who
+    /// show one that its `ca.pem` has signed.
+    ///
+    /// # Errors
+    /// With what it said when it does not come up.
+    pub fn start_tls(folder: &Path, address: IpAddr, keys: &Path) -> Result<Self, String> {
+        let keys = keys.display();
+        // RFC 5923: who names an alias in his Via is answered and asked over the connection he made.
+        let tls = format!(
+            r#"enable_tls=yes
+tcp_accept_aliases=yes
+listen=tls:{address}:5061
+loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "certificate", "{keys}/pbx.pem")
+modparam("tls", "private_key", "{keys}/pbx.key")
+modparam("tls", "ca_list", "{keys}/ca.pem")
+modparam("tls", "verify_certificate", 1)
+modparam("tls", "require_certificate", 1)
+"#
+        );
+        Self::run(folder, address, &config(address, &tls))
     }
 
     /// Starts one that passes every call on to port 5060 of another address and stays in its path: a carrier's border.
@@ -74,7 +105,7 @@ const WITHIN_CALLS: &str = r#"  if (!mf_process_maxfwd_header("10")) { sl_send_r
   }
 "#;
 
-fn config(address: IpAddr) -> String {
+fn config(address: IpAddr, more: &str) -> String {
     format!(
         r#"#!KAMAILIO
 debug=2
@@ -96,7 +127,7 @@ loadmodule "siputils.so"
 loadmodule "sanity.so"
 loadmodule "auth.so"
 loadmodule "xlog.so"
-modparam("rr", "enable_full_lr", 1)
+{more}modparam("rr", "enable_full_lr", 1)
 modparam("usrloc", "db_mode", 0)
 modparam("registrar", "max_expires", 120)
 modparam("auth", "qop", "auth")

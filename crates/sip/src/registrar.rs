@@ -51,11 +51,6 @@ impl Registrar {
         entries.iter().rev().map(|entry| entry.binding.clone()).collect()
     }
 
-    /// Whether somebody registered by this flow.
-    pub(crate) fn has_flow(&self, flow: Flow) -> bool {
-        self.users.values().flatten().any(|entry| entry.binding.flow == flow)
-    }
-
     fn remove(&mut self, id: u64) -> Option<(String, Entry)> {
         let user = self.owners.remove(&id)?;
         let entries = self.users.get_mut(&user)?;
@@ -263,8 +258,9 @@ impl Endpoint {
         if known.is_none() {
             self.make_room(user);
         } else {
-            self.registrar.remove(id);
+            self.release(id);
         }
+        *self.layer.phones.entry(flow).or_default() += 1;
         let entry = Entry {
             id,
             binding: binding.clone(),
@@ -302,8 +298,21 @@ impl Endpoint {
         response
     }
 
+    fn release(&mut self, id: u64) -> Option<(String, Entry)> {
+        let (user, entry) = self.registrar.remove(id)?;
+        let flow = entry.binding.flow;
+        let left = self.layer.phones.get_mut(&flow).map(|count| {
+            *count = count.saturating_sub(1);
+            *count
+        });
+        if left == Some(0) {
+            self.layer.phones.remove(&flow);
+        }
+        Some((user, entry))
+    }
+
     fn unbind(&mut self, id: u64, why: UnboundWhy) {
-        if let Some((user, _)) = self.registrar.remove(id) {
+        if let Some((user, _)) = self.release(id) {
             self.layer.timers.cancel_all(Owner::Binding(id));
             self.layer.report(SipEvent::Unbound { user, why });
         }

@@ -90,6 +90,10 @@ pub enum Timer {
     Binding,
     /// A call left by a dead process: its BYE follows its CANCEL, or it is given up.
     Orphan,
+    /// A connection that we opened is asked for a sign of life (RFC 5626 §4.4.1).
+    Ping,
+    /// That sign did not come: 10 s (RFC 5626 §4.4.1).
+    Pong,
     /// A stream connection that has been silent too long, or stuck within a message, is closed.
     Idle,
 }

@@ -69,6 +69,8 @@ impl Input {
             | Timer::RegisterRetry
             | Timer::Binding
             | Timer::Orphan
+            | Timer::Ping
+            | Timer::Pong
             | Timer::Idle => None,
         }
     }

@@ -263,6 +263,7 @@ impl World {
             | SipEvent::Probed { .. }
             | SipEvent::OrphanEnded { .. }
             | SipEvent::Refused { .. }
+            | SipEvent::Large { .. }
             | SipEvent::Close { .. } => {}
         }
     }
@@ -368,6 +369,7 @@ fn call_of(event: &SipEvent) -> Option<CallRef> {
         | SipEvent::Probed { .. }
         | SipEvent::OrphanEnded { .. }
         | SipEvent::Refused { .. }
+        | SipEvent::Large { .. }
         | SipEvent::Close { .. } => None,
     }
 }

@@ -150,6 +150,8 @@ metrics! {
     SipNoticesLost = "sip_notices_lost_total", Kind::Counter, None;
     /// SIP messages that could not be sent.
     SipSendErrors = "sip_send_errors_total", Kind::Counter, None;
+    /// SIP requests too large for a datagram, by how they went: TCP, or UDP where no connection can be had.
+    SipRequestsLarge = "sip_requests_large_total", Kind::Counter, Some("transport");
     /// SIP connections refused, there being enough.
     SipConnectionsRefused = "sip_connections_refused_total", Kind::Counter, None;
     /// Encrypted SIP connections that did not come about or broke off, by why, as wrong_name or unknown_issuer.

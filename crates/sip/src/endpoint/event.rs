@@ -135,6 +135,8 @@ pub enum Refusal {
     TooManyConnections,
     /// The connection is closed: silent for too long or stuck within a message.
     IdleConnection,
+    /// The connection is closed: it has swallowed a keep-alive.
+    DeadConnection,
     /// Dropped: an internal queue was full.
     QueueFull,
 }
@@ -162,6 +164,7 @@ impl Refusal {
             Self::StrayAck => "stray-ack",
             Self::TooManyConnections => "too-many-connections",
             Self::IdleConnection => "idle-connection",
+            Self::DeadConnection => "dead-connection",
             Self::QueueFull => "queue-full",
         }
     }
@@ -323,6 +326,12 @@ pub enum SipEvent {
         /// Why.
         why: Refusal,
         /// The path it came by.
+        flow: Flow,
+    },
+    /// A request of ours is too large for a datagram, and goes this way: over TCP, or as a datagram after all where no
+    /// connection can be had.
+    Large {
+        /// The way it goes.
         flow: Flow,
     },
     /// The driver closes this stream connection: its octets can no longer be told apart, or it idled.

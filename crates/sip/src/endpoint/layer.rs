@@ -1,6 +1,7 @@
 //! The transaction layer: keeps messages and machines, carries out their steps, owns timers and queues.
 
 mod client;
+mod large;
 mod server;
 
 pub(crate) use client::{Answer, Outcome, cancel_of};
@@ -97,6 +98,10 @@ pub(crate) struct Layer {
     pub(crate) heard: BTreeSet<Flow>,
     /// Connections that we wanted: sent to before anything came. Their remote address listens.
     pub(crate) opened: BTreeSet<Flow>,
+    /// Flows phones registered by, and how many bindings each has.
+    pub(crate) phones: BTreeMap<Flow, usize>,
+    /// Far ends that took no connection for a large request, until when that is believed.
+    no_stream: BTreeMap<SocketAddr, Instant>,
     dropped: u64,
     next_id: u64,
 }
@@ -119,6 +124,8 @@ impl Layer {
             events: VecDeque::new(),
             heard: BTreeSet::new(),
             opened: BTreeSet::new(),
+            phones: BTreeMap::new(),
+            no_stream: BTreeMap::new(),
             dropped: 0,
             next_id: 0,
         }
@@ -166,7 +173,10 @@ impl Layer {
     }
 
     pub(crate) fn report(&mut self, event: SipEvent) {
-        let spare = matches!(event, SipEvent::Refused { .. } | SipEvent::Progress { .. } | SipEvent::Info { .. });
+        let spare = matches!(
+            event,
+            SipEvent::Refused { .. } | SipEvent::Progress { .. } | SipEvent::Info { .. } | SipEvent::Large { .. }
+        );
         if spare && self.events.len() >= MAX_EVENTS {
             self.dropped += 1;
         } else {
@@ -229,6 +239,7 @@ impl Layer {
     pub(crate) fn break_flow(&mut self, flow: Flow, now: Instant) -> (Vec<Outcome>, Vec<CallRef>) {
         let clients: Vec<ClientId> =
             self.clients.iter().filter(|(_, client)| client.flow == flow).map(|(id, _)| *id).collect();
+        let clients: Vec<ClientId> = clients.into_iter().filter(|id| !self.fall_back(*id, now)).collect();
         let outcomes = clients.into_iter().filter_map(|id| self.drive_client(id, Input::Broken, None, now)).collect();
         let servers: Vec<ServerId> =
             self.servers.iter().filter(|(_, server)| server.reply_to == flow).map(|(id, _)| *id).collect();

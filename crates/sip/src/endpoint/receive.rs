@@ -273,7 +273,7 @@ impl Endpoint {
             Owner::Call(call) => self.fire_call(call, timer, now),
             Owner::Registration(registration) => self.fire_registration(registration, now),
             Owner::Binding(binding) => self.binding_lapsed(binding),
-            Owner::Stream(flow) => self.stream_idle(flow, now),
+            Owner::Stream(flow) => self.fire_stream(flow, timer, now),
             Owner::Orphan(orphan) => self.orphan_waited(orphan, now),
         }
     }
@@ -306,6 +306,8 @@ impl Endpoint {
             | Timer::RegisterRetry
             | Timer::Binding
             | Timer::Orphan
+            | Timer::Ping
+            | Timer::Pong
             | Timer::Idle => {}
         }
     }

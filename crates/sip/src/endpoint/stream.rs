@@ -1,6 +1,8 @@
 //! Stream connections: framing, keep-alives, idling, and what breaks with them (RFC 3261 §18, RFC 5626 §4.4.1).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
 
 use super::event::{Refusal, SipEvent};
 use super::layer::Owner;
@@ -8,6 +10,12 @@ use super::{Endpoint, Flow};
 use crate::dialog::Dialog;
 use crate::timer::Timer;
 use crate::wire::StreamFramer;
+
+/// Between a sign of life and the next ping. RFC 5626 §4.4.1 has minutes for it; with [`PONG_LIMIT`] these find a dead
+/// connection within 30 s.
+const PING_MS: std::ops::Range<u64> = 15_000..20_000;
+/// How long a pong may take (RFC 5626 §4.4.1).
+const PONG_LIMIT: Duration = Duration::from_secs(10);
 
 impl Endpoint {
     pub(crate) fn receive_stream(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
@@ -20,6 +28,7 @@ impl Endpoint {
             self.streams.insert(flow, framer);
             self.layer.heard.insert(flow);
         }
+        self.expect_ping(flow, now);
         let mut bytes = bytes;
         let mut progressed = false;
         let was_waiting = self.streams.get(&flow).is_some_and(StreamFramer::is_mid_message);
@@ -80,17 +89,61 @@ impl Endpoint {
         self.layer.timers.set(Owner::Stream(flow), Timer::Idle, now + limit);
     }
 
-    /// The deadline of a connection passed.
-    pub(crate) fn stream_idle(&mut self, flow: Flow, now: Instant) {
-        let stuck = self.streams.get(&flow).is_some_and(StreamFramer::is_mid_message);
-        let used = self.layer.uses(flow)
-            || self.registrar.has_flow(flow)
+    /// A timer of a connection.
+    pub(crate) fn fire_stream(&mut self, flow: Flow, timer: Timer, now: Instant) {
+        if timer == Timer::Ping {
+            self.ping(flow, now);
+        } else if timer == Timer::Pong {
+            self.pong_missing(flow, now);
+        } else {
+            self.stream_idle(flow, now);
+        }
+    }
+
+    /// Sets the next ping of a connection that we opened. The far end has just given a sign of life.
+    fn expect_ping(&mut self, flow: Flow, now: Instant) {
+        if self.layer.opened.contains(&flow) {
+            let wait = Duration::from_millis(self.layer.rng.random_range(PING_MS));
+            self.layer.timers.cancel(Owner::Stream(flow), Timer::Pong);
+            self.layer.timers.set(Owner::Stream(flow), Timer::Ping, now + wait);
+        }
+    }
+
+    fn ping(&mut self, flow: Flow, now: Instant) {
+        if !self.is_used(flow) {
+            return self.expect_ping(flow, now);
+        }
+        if let Some(framer) = self.streams.get_mut(&flow) {
+            framer.pinged();
+            self.layer.send(flow, b"\r\n\r\n".to_vec());
+            self.layer.timers.set(Owner::Stream(flow), Timer::Pong, now + PONG_LIMIT);
+        }
+    }
+
+    /// Not one octet came since the ping. Of a far end that never answered one this says nothing: there the kernel finds
+    /// out, for the ping itself wants to be acknowledged.
+    fn pong_missing(&mut self, flow: Flow, now: Instant) {
+        if self.streams.get(&flow).is_some_and(StreamFramer::answers_pings) {
+            self.layer.refuse(Refusal::DeadConnection, flow);
+            return self.close_stream(flow, now);
+        }
+        self.expect_ping(flow, now);
+    }
+
+    fn is_used(&self, flow: Flow) -> bool {
+        self.layer.uses(flow)
+            || self.layer.phones.contains_key(&flow)
             || self
                 .calls
                 .values()
                 .any(|call| call.flow == flow || call.dialog.as_ref().is_some_and(|dialog| dialog.flow == flow))
-            || self.registrations_use(flow);
-        if used && !stuck {
+            || self.registrations_use(flow)
+    }
+
+    /// The deadline of a connection passed.
+    fn stream_idle(&mut self, flow: Flow, now: Instant) {
+        let stuck = self.streams.get(&flow).is_some_and(StreamFramer::is_mid_message);
+        if self.is_used(flow) && !stuck {
             return self.watch_stream(flow, false, now);
         }
         self.layer.refuse(Refusal::IdleConnection, flow);

@@ -6,6 +6,7 @@ mod bounds;
 mod callee;
 mod caller;
 mod changes;
+mod large;
 mod reliable;
 mod sessions;
 mod streams;

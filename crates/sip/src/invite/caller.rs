@@ -35,7 +35,7 @@ impl Endpoint {
         let mut request = self.first_invite(&invite, &local_tag, flow)?;
         let session = Session::new(invite.extensions.session);
         session.ask(&mut request.headers);
-        let pinned = self.registrar.has_flow(flow);
+        let pinned = self.layer.phones.contains_key(&flow);
         let call = CallRef(self.layer.next_id());
         let call_id = request.call_id().unwrap_or_default().to_owned();
         let client = self.send_invite(&branch, call, request.clone(), flow, pinned, now);

@@ -314,3 +314,15 @@ fn an_account_that_proves_itself_may_call() {
     bench.events();
     bench.assert_empty();
 }
+
+#[test]
+fn a_phone_on_datagrams_gets_a_large_invite_as_one() {
+    let mut bench = bench();
+    Phone::new("1001", "secret").register(&mut bench, &[("Contact", CONTACT)]);
+    let binding = bench.endpoint.bindings("1001").remove(0);
+    let mut invite = invite();
+    invite.headers = vec![("X-Page".into(), "a".repeat(1_500))];
+    invite.target = binding.target;
+    bench.order(|endpoint, now| endpoint.invite(invite, now)).unwrap();
+    assert_eq!(bench.request().1, binding.flow);
+}

@@ -24,6 +24,10 @@ pub struct StreamFramer {
     /// CRLFs in a row between messages.
     crlf: u8,
     pongs: u8,
+    /// We sent a ping and wait for its pong.
+    pinged: bool,
+    /// The peer has answered a ping of ours.
+    ponged: bool,
     broken: bool,
 }
 
@@ -33,7 +37,18 @@ const MAX_PONGS: u8 = 8;
 impl StreamFramer {
     /// A framer for a new connection.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, buffer: Vec::new(), taken: 0, searched: 0, wanted: None, crlf: 0, pongs: 0, broken: false }
+        Self {
+            limits,
+            buffer: Vec::new(),
+            taken: 0,
+            searched: 0,
+            wanted: None,
+            crlf: 0,
+            pongs: 0,
+            pinged: false,
+            ponged: false,
+            broken: false,
+        }
     }
 
     /// Adds octets as they came, at most 64 kB at a time. An error means: close the connection.
@@ -95,6 +110,16 @@ impl StreamFramer {
         owed
     }
 
+    /// Two CRLF were sent to the peer: one CRLF between messages is its answer, and no half of a ping of its own.
+    pub const fn pinged(&mut self) {
+        self.pinged = true;
+    }
+
+    /// Whether the peer is one that answers pings: some know nothing of them.
+    pub const fn answers_pings(&self) -> bool {
+        self.ponged
+    }
+
     /// Whether octets of an unfinished message wait for the rest.
     pub fn is_mid_message(&self) -> bool {
         self.buffer.len() > self.taken
@@ -111,6 +136,11 @@ impl StreamFramer {
     fn skip_empty_lines(&mut self) {
         while self.wanted.is_none() && self.searched == 0 {
             match self.buffer.get(self.taken..) {
+                // An odd number of them: one is the pong.
+                Some(pending) if self.pinged && self.crlf == 0 && empty_lines(pending) % 2 == 1 => {
+                    self.taken += 2;
+                    (self.pinged, self.ponged) = (false, true);
+                }
                 Some([b'\r', b'\n', ..]) => {
                     self.taken += 2;
                     self.crlf += 1;
@@ -164,4 +194,9 @@ impl StreamFramer {
             ..ParseError::bare(reason)
         }
     }
+}
+
+/// How many CRLF stand in front.
+fn empty_lines(pending: &[u8]) -> usize {
+    pending.chunks(2).take_while(|pair| *pair == b"\r\n").count()
 }

@@ -322,3 +322,20 @@ fn a_stream_never_holds_more_than_its_bound() {
     assert!(framer.next().is_none());
     assert_eq!(std::iter::from_fn(|| framer.poll_pong().then_some(())).count(), 8, "a flood of pings earns few pongs");
 }
+
+#[test]
+fn a_pong_is_told_from_a_ping_of_the_peer() {
+    let mut framer = StreamFramer::new(Limits::default());
+    let mut hear = |ping: bool, octets: &[u8]| {
+        if ping {
+            framer.pinged();
+        }
+        framer.push(octets).unwrap();
+        assert!(framer.next().is_none());
+        (std::iter::from_fn(|| framer.poll_pong().then_some(())).count(), framer.answers_pings())
+    };
+    assert_eq!(hear(true, b"\r\n\r\n"), (1, false), "a ping of its own");
+    assert_eq!(hear(false, b"\r\n"), (0, true), "the pong");
+    assert_eq!(hear(true, b"\r\n\r\n\r\n"), (1, true), "both at once");
+    assert_eq!(hear(false, b"\r\n\r\n"), (1, true), "and no half of one is left");
+}

@@ -466,6 +466,7 @@ impl SipDriver {
                 metric::count_with(Metric::SipRefused, why.code());
                 debug!(%flow, reason = why.code(), "sip message refused");
             }
+            SipEvent::Large { flow } => metric::count_with(Metric::SipRequestsLarge, flow.transport.as_str()),
             SipEvent::Close { flow } => self.sockets.closed(flow),
         }
     }

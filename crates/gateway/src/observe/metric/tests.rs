@@ -31,7 +31,20 @@ fn buckets_rise() {
 
 #[test]
 fn labels_name_no_person() {
-    let allowed = ["version", "cause", "reason", "trunk", "event", "check", "outcome", "state", "by", "came", "queue"];
+    let allowed = [
+        "version",
+        "cause",
+        "reason",
+        "trunk",
+        "event",
+        "check",
+        "outcome",
+        "state",
+        "by",
+        "came",
+        "queue",
+        "transport",
+    ];
     assert!(Metric::ALL.iter().filter_map(|metric| metric.label()).all(|label| allowed.contains(&label)));
 }
 

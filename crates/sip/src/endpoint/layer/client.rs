@@ -56,6 +56,8 @@ pub(crate) struct Client {
     pub(crate) pinned: bool,
     /// From this moment on it is not sent again.
     pub(crate) not_after: Option<Instant>,
+    /// Where it goes if the connection it was put on for its size does not come about.
+    pub(super) fallback: Option<Flow>,
     /// Its call is gone; timer B ends it whatever comes.
     abandoned: bool,
 }
@@ -158,16 +160,44 @@ impl Layer {
         user: User,
         now: Instant,
     ) -> ClientId {
-        let pace = self.pace(flow);
-        let machine = if request.method == Method::Invite {
-            ClientMachine::Invite(ClientInvite::new(pace))
-        } else {
-            ClientMachine::Other(ClientOther::new(pace))
-        };
-        let id = self.insert_client(machine, request, branch, flow, user);
+        let (request, by, fallback) = self.fit(request, branch, flow, now);
+        let machine = self.machine(&request.method, by);
+        let id = self.insert_client(machine, request, branch, by, user);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.fallback = fallback;
+        }
         let outcome = self.drive_client(id, Input::Request, None, now);
         debug_assert!(outcome.is_none(), "a request just sent has no answer");
         id
+    }
+
+    fn machine(&self, method: &Method, flow: Flow) -> ClientMachine {
+        let pace = self.pace(flow);
+        if *method == Method::Invite {
+            ClientMachine::Invite(ClientInvite::new(pace))
+        } else {
+            ClientMachine::Other(ClientOther::new(pace))
+        }
+    }
+
+    /// The connection a large request was put on did not come about: it goes as a datagram after all, which may be
+    /// fragmented. `false`: there is no such way back.
+    pub(super) fn fall_back(&mut self, id: ClientId, now: Instant) -> bool {
+        let Some(client) = self.clients.get(&id) else { return false };
+        let Some(flow) = client.fallback.filter(|_| client.not_after.is_none_or(|limit| now < limit)) else {
+            return false;
+        };
+        let (method, branch) = (client.request.method.clone(), client.key.branch.clone());
+        let (machine, via) = (self.machine(&method, flow), self.via(flow, &branch));
+        let Some(client) = self.clients.get_mut(&id) else { return false };
+        client.request.headers.set_first_via(&via);
+        client.bytes = client.request.encode();
+        (client.flow, client.machine, client.fallback) = (flow, machine, None);
+        self.timers.cancel_all(Owner::Client(id));
+        self.no_stream(flow, now);
+        let outcome = self.drive_client(id, Input::Request, None, now);
+        debug_assert!(outcome.is_none(), "a request just sent has no answer");
+        true
     }
 
     fn insert_client(
@@ -192,6 +222,7 @@ impl Layer {
             dialog: None,
             pinned: false,
             not_after: None,
+            fallback: None,
             abandoned: false,
         };
         self.clients.insert(id, client);
@@ -262,6 +293,10 @@ impl Layer {
         now: Instant,
     ) -> Result<Option<Outcome>, ()> {
         let id = ClientKey::of_response(&response).ok().and_then(|key| self.client_keys.get(&key).copied()).ok_or(())?;
+        if let Some(client) = self.clients.get_mut(&id) {
+            // It has arrived.
+            client.fallback = None;
+        }
         let input = Input::of_status(response.status);
         let mut outcome = self.drive_client(id, input, Some(response), now);
         if let Some(outcome) = &mut outcome {

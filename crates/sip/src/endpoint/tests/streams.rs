@@ -127,3 +127,79 @@ fn connections_are_counted_and_bounded() {
     assert_eq!(bench.events().len(), 2);
     assert_eq!(bench.refusals, [Refusal::TooManyConnections; 2]);
 }
+
+/// A registration over a connection of our own making; what answers at the moments of its pings.
+fn registered(bench: &mut Bench) {
+    let wish = RegistrationConfig {
+        registrar: "sip:pbx.test".parse().unwrap(),
+        target: Target { transport: Transport::Tcp, address: PEER.parse().unwrap(), local: 1 },
+        aor: "sip:passerelle@pbx.test".parse().unwrap(),
+        credentials: None,
+        expires_s: 3_600,
+        local: 1,
+    };
+    bench.order(|endpoint, now| endpoint.register(wish, now));
+    let (request, flow) = bench.request();
+    assert_eq!(flow, tcp(PEER));
+    bench.receive_stream(PEER, &reply(&request, 200, "theirs"));
+    bench.events();
+}
+
+/// The moment of the one ping sent since the last look.
+fn pinged(bench: &mut Bench) -> u64 {
+    let sent = bench.sent();
+    assert_eq!(sent.len(), 1, "{:?}", sent.iter().map(|(_, sent)| title(&sent.bytes)).collect::<Vec<_>>());
+    assert_eq!((sent[0].1.flow, sent[0].1.bytes.as_slice()), (tcp(PEER), b"\r\n\r\n".as_slice()));
+    sent[0].0
+}
+
+#[test]
+fn a_connection_that_swallows_a_ping_is_noticed_within_30_s_and_made_anew() {
+    let mut bench = Bench::new();
+    registered(&mut bench);
+    bench.run_until_ms(20_000);
+    let first = pinged(&mut bench);
+    assert!((15_000..20_000).contains(&first), "{first}");
+    bench.receive_stream(PEER, b"\r\n".as_slice());
+    assert!(bench.sent().is_empty(), "a pong is no ping");
+    let answered = bench.now_ms();
+    // From here on it swallows everything.
+    bench.run_until_ms(answered + 30_000);
+    let seen = bench.events();
+    assert!(matches!(seen.as_slice(), [SipEvent::Close { flow }, ..] if *flow == tcp(PEER)), "{seen:?}");
+    assert_eq!(bench.refusals, [Refusal::DeadConnection]);
+    bench.run_until_ms(answered + 32_000);
+    let sent: Vec<Vec<u8>> = bench.sent().into_iter().map(|(_, sent)| sent.bytes).collect();
+    assert!(sent.first().is_some_and(|ping| ping == b"\r\n\r\n"), "{sent:?}");
+    assert!(sent.last().is_some_and(|last| last.starts_with(b"REGISTER ")), "{sent:?}");
+}
+
+#[test]
+fn a_peer_that_knows_no_pings_keeps_its_connection() {
+    let mut bench = Bench::new();
+    registered(&mut bench);
+    bench.run_until_ms(300_000);
+    assert!(bench.events().is_empty());
+    let pings = bench.sent().len();
+    assert!((9..=13).contains(&pings), "{pings} in five minutes, each 10 s and 15 to 20 s after the one before");
+}
+
+#[test]
+fn requests_of_a_call_take_the_connection_that_is_made_anew() {
+    let mut bench = Bench::new();
+    let mut invite = invite();
+    invite.target = Target { transport: Transport::Tcp, address: PEER.parse().unwrap(), local: 1 };
+    let call = bench.order(|endpoint, now| endpoint.invite(invite, now)).unwrap();
+    let (request, _) = bench.request();
+    let mut answer = answered(&request, "theirs");
+    // Where nobody from outside can come.
+    answer.headers.set(HeaderName::Contact, "<sip:600@198.51.100.200:40000;transport=tcp>");
+    bench.receive_stream(PEER, &answer);
+    bench.sent();
+    bench.events();
+    bench.order(|endpoint, now| endpoint.handle_stream_closed(tcp(PEER), now));
+    assert!(bench.events().is_empty(), "a call does not end with a connection");
+    bench.order(|endpoint, now| endpoint.hang_up(call, None, now));
+    let (bye, flow) = bench.request();
+    assert_eq!((bye.method, flow.transport), (Method::Bye, Transport::Tcp));
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip::endpoint::{Flow, Transport};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -29,6 +30,11 @@ const IDLE_LIMIT: Duration = Duration::from_secs(600);
 const FIRST_WORD_LIMIT: Duration = Duration::from_secs(30);
 /// How long a peer may leave a message of ours unread before its connection is closed.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// How long the kernel may wait for the acknowledgement of what was written to a trunk, a ping at least each 20 s: a far
+/// end that is gone without a word is noticed within 30 s, also one that knows no pings (RFC 5482).
+const TRUNK_SILENT_LIMIT: Duration = Duration::from_secs(10);
+/// The same for a phone, which may be changing from one network to the next.
+const PHONE_SILENT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Accepts until the driver is gone.
 pub(super) async fn accept(
@@ -43,6 +49,7 @@ pub(super) async fn accept(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, remote)) => {
+                    prepare(&stream, PHONE_SILENT_LIMIT);
                     let flow = Flow { transport, local, remote };
                     let (writer, queue) = mpsc::channel(WRITES_MAX);
                     if inbox.send(Inbound::Opened { flow, writer }).await.is_err() {
@@ -142,8 +149,16 @@ async fn dial(flow: Flow) -> io::Result<TcpStream> {
         socket.bind(SocketAddr::new(flow.local.ip(), 0))?;
     }
     let stream = socket.connect(flow.remote).await?;
-    let _latency_is_best_effort = stream.set_nodelay(true);
+    prepare(&stream, TRUNK_SILENT_LIMIT);
     Ok(stream)
+}
+
+/// Both are for speed; without them a connection serves, too.
+fn prepare(stream: &TcpStream, silent_limit: Duration) {
+    let socket = SockRef::from(stream);
+    if let Err(error) = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_user_timeout(Some(silent_limit))) {
+        debug!(%error, "sip connection left as it is");
+    }
 }
 
 /// Reads and writes one connection until either side has enough.
