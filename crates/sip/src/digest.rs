@@ -1,6 +1,7 @@
-//! Digest authentication, both sides: MD5, SHA-256, SHA-512/256, qop auth (RFC 7616, RFC 8760).
+//! Digest authentication, both sides: MD5, SHA-256, SHA-512/256 (RFC 7616, RFC 8760).
 //!
-//! Left out on purpose: `auth-int` (a B2BUA changes bodies), `-sess`, `userhash` (RFC.md).
+//! As a client: qop auth and auth-int, with or without `-sess`. As a server: qop auth alone, for a proxy on the way may
+//! change a body. Left out on purpose: `userhash` (RFC.md).
 
 mod nonces;
 #[cfg(test)]
@@ -17,14 +18,14 @@ use crate::headers::to_hex;
 use crate::message::{HeaderName, Headers, Method};
 use crate::values::{quote, split_list, unquote};
 
-/// A hash of RFC 8760.
+/// A hash of RFC 8760, the weakest first.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Algorithm {
     /// For old PBXs.
     Md5,
-    /// The one to prefer.
+    /// What new phones know.
     Sha256,
-    /// SHA-512/256 of FIPS 180-4 (not SHA-512 cut short, as an example in RFC 7616 has it).
+    /// The strongest: SHA-512/256 of FIPS 180-4 (not SHA-512 cut short, as an example in RFC 7616 has it).
     Sha512_256,
 }
 
@@ -44,11 +45,11 @@ impl Algorithm {
     }
 
     /// Hash in lower-case hex.
-    fn hex(self, text: &str) -> String {
+    fn hex(self, text: impl AsRef<[u8]>) -> String {
         match self {
-            Self::Md5 => to_hex(&Md5::digest(text.as_bytes())),
-            Self::Sha256 => to_hex(&Sha256::digest(text.as_bytes())),
-            Self::Sha512_256 => to_hex(&Sha512_256::digest(text.as_bytes())),
+            Self::Md5 => to_hex(&Md5::digest(text)),
+            Self::Sha256 => to_hex(&Sha256::digest(text)),
+            Self::Sha512_256 => to_hex(&Sha512_256::digest(text)),
         }
     }
 }
@@ -110,6 +111,39 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// What a response protects.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Qop {
+    /// Nothing but the method and the URI, in the form of RFC 2069.
+    None,
+    /// The same, and each count once.
+    Auth,
+    /// The body as well.
+    AuthInt,
+}
+
+impl Qop {
+    /// The one to use of a list: `auth` where it is offered, as what passes a proxy that touches the body. `None`: there is
+    /// none that is known here.
+    fn of_list(list: &str) -> Option<Self> {
+        let offers = |wanted: &str| list.split(',').any(|qop| qop.trim().eq_ignore_ascii_case(wanted));
+        match (offers("auth"), offers("auth-int")) {
+            (true, _) => Some(Self::Auth),
+            (false, true) => Some(Self::AuthInt),
+            // Some old servers send an empty list; that is no qop.
+            (false, false) => list.trim().is_empty().then_some(Self::None),
+        }
+    }
+
+    fn token(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Auth => Some("auth"),
+            Self::AuthInt => Some("auth-int"),
+        }
+    }
+}
+
 /// A challenge (WWW-Authenticate, Proxy-Authenticate) this room can answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Challenge {
@@ -121,15 +155,17 @@ pub struct Challenge {
     pub opaque: Option<String>,
     /// Algorithm.
     pub algorithm: Algorithm,
-    /// Whether qop=auth is offered; without any qop the answer is that of RFC 2069.
-    pub qop_auth: bool,
+    /// `-sess`: the password is hashed once more with the nonces of both sides (RFC 7616 §3.4.2).
+    pub session: bool,
+    /// What the answer protects.
+    pub qop: Qop,
     /// The last answer was right but its nonce too old.
     pub stale: bool,
 }
 
 impl Challenge {
-    /// Every challenge of a response this room can answer, in order; unknown schemes, unknown algorithms and
-    /// `auth-int` alone are left out (RFC 8760 §2.4).
+    /// Every challenge of a response this room can answer, in order; unknown schemes, algorithms and qop are left
+    /// out (RFC 8760 §2.4).
     pub fn all(headers: &Headers, proxy: bool) -> Vec<Self> {
         let name = if proxy { HeaderName::ProxyAuthenticate } else { HeaderName::WwwAuthenticate };
         headers.all(&name).filter_map(Self::parse).collect()
@@ -137,61 +173,68 @@ impl Challenge {
 
     fn parse(value: &str) -> Option<Self> {
         let fields = Fields::parse(value)?;
-        let algorithm = match fields.get("algorithm") {
-            Some(text) => Algorithm::parse(&text)?,
-            None => Algorithm::Md5,
+        let named = fields.get("algorithm").unwrap_or_else(|| Algorithm::Md5.as_str().to_owned());
+        let (name, session) = match named.rsplit_once('-') {
+            Some((name, suffix)) if suffix.eq_ignore_ascii_case("sess") => (name, true),
+            Some(_) | None => (named.as_str(), false),
         };
-        let qop_auth = match fields.get("qop") {
-            Some(list) => {
-                let auth = list.split(',').any(|qop| qop.trim().eq_ignore_ascii_case("auth"));
-                // Some old servers send an empty list; that is no qop.
-                if !auth && !list.trim().is_empty() {
-                    return None;
-                }
-                auth
-            }
-            None => false,
-        };
+        let algorithm = Algorithm::parse(name)?;
+        let qop = Qop::of_list(&fields.get("qop").unwrap_or_default())?;
         Some(Self {
             realm: fields.get("realm")?,
             nonce: fields.get("nonce")?,
             opaque: fields.get("opaque"),
             algorithm,
-            qop_auth,
+            session,
+            qop,
             stale: fields.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
         })
     }
 }
 
-/// The value of Authorization or Proxy-Authorization for the topmost challenge that can be answered
-/// (RFC 8760 §2.4). `None`: no challenge for these credentials.
+/// The value of Authorization or Proxy-Authorization for the strongest challenge that can be answered: RFC 8760 §2.4 has
+/// the topmost unless local policy says otherwise, and a server that puts MD5 first says nothing for it. `None`: no
+/// challenge for these credentials.
 ///
 /// `uri` is the request URI as sent. `nc` begins at 1 for a nonce and grows by one each time it is used.
 pub fn answer(
     challenges: &[Challenge],
     credentials: &Credentials,
-    method: &Method,
+    (method, body): (&Method, &[u8]),
     uri: &str,
     nc: u32,
     cnonce: &str,
 ) -> Option<String> {
     let ours = |challenge: &&Challenge| credentials.realm.as_ref().is_none_or(|realm| *realm == challenge.realm);
-    let challenge = challenges.iter().find(ours)?;
+    let topmost = challenges.iter().find(ours)?;
+    // One realm, one password; of equals the topmost.
+    let same_realm = challenges.iter().rev().filter(|challenge| challenge.realm == topmost.realm);
+    let challenge = same_realm.max_by_key(|challenge| challenge.algorithm)?;
     let algorithm = challenge.algorithm;
-    let ha1 = algorithm.hex(&format!("{}:{}:{}", credentials.username, challenge.realm, credentials.password));
+    let mut ha1 = algorithm.hex(format!("{}:{}:{}", credentials.username, challenge.realm, credentials.password));
+    if challenge.session {
+        ha1 = algorithm.hex(format!("{ha1}:{}:{cnonce}", challenge.nonce));
+    }
     let count = format!("{nc:08x}");
-    let qop = challenge.qop_auth.then_some((count.as_str(), cnonce));
-    let response = response(algorithm, &ha1, &challenge.nonce, qop, method.as_str(), uri);
+    let asked = match challenge.qop {
+        Qop::AuthInt => format!("{method}:{uri}:{}", algorithm.hex(body)),
+        Qop::None | Qop::Auth => format!("{method}:{uri}"),
+    };
+    let qop = challenge.qop.token().map(|token| (count.as_str(), cnonce, token));
+    let response = response(algorithm, &ha1, &challenge.nonce, qop, &asked);
     let mut value = format!(
-        "Digest username={}, realm={}, nonce={}, uri={}, response=\"{response}\", algorithm={}",
+        "Digest username={}, realm={}, nonce={}, uri={}, response=\"{response}\", algorithm={}{}",
         quote(&credentials.username),
         quote(&challenge.realm),
         quote(&challenge.nonce),
         quote(uri),
         algorithm.as_str(),
+        if challenge.session { "-sess" } else { "" },
     );
-    if challenge.qop_auth {
-        value.push_str(&format!(", qop=auth, nc={count}, cnonce={}", quote(cnonce)));
+    match challenge.qop.token() {
+        Some(token) => value.push_str(&format!(", qop={token}, nc={count}, cnonce={}", quote(cnonce))),
+        None if challenge.session => value.push_str(&format!(", cnonce={}", quote(cnonce))),
+        None => {}
     }
     if let Some(opaque) = &challenge.opaque {
         value.push_str(&format!(", opaque={}", quote(opaque)));
@@ -199,20 +242,13 @@ pub fn answer(
     Some(value)
 }
 
-/// `response` of RFC 7616 §3.4.1. `qop` is the nonce count and the client's nonce of qop=auth; without it the
-/// form of RFC 2069.
-fn response(
-    algorithm: Algorithm,
-    ha1: &str,
-    nonce: &str,
-    qop: Option<(&str, &str)>,
-    method: &str,
-    uri: &str,
-) -> String {
-    let ha2 = algorithm.hex(&format!("{method}:{uri}"));
+/// `response` of RFC 7616 §3.4.1. `qop` is the nonce count, the client's nonce and the token; without it the form of
+/// RFC 2069. `asked` is A2: method, URI, and with auth-int the hash of the body.
+fn response(algorithm: Algorithm, ha1: &str, nonce: &str, qop: Option<(&str, &str, &str)>, asked: &str) -> String {
+    let ha2 = algorithm.hex(asked);
     match qop {
-        Some((nc, cnonce)) => algorithm.hex(&format!("{ha1}:{nonce}:{nc}:{cnonce}:auth:{ha2}")),
-        None => algorithm.hex(&format!("{ha1}:{nonce}:{ha2}")),
+        Some((nc, cnonce, qop)) => algorithm.hex(format!("{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{ha2}")),
+        None => algorithm.hex(format!("{ha1}:{nonce}:{ha2}")),
     }
 }
 

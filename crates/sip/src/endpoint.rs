@@ -193,6 +193,18 @@ impl Endpoint {
         self.end_call(call, reason, now);
     }
 
+    /// Whether a call of ours has heard nothing yet, not even 100.
+    pub fn is_unheard(&self, call: CallRef) -> bool {
+        self.is_call_unheard(call)
+    }
+
+    /// Leaves a call that has heard nothing, so that another target can be tried (RFC 3263 §4.3): its INVITE is not sent
+    /// again, a far end that wakes up late is told to stop, and no event follows. `false`, and nothing is done, when
+    /// something has been heard of it: then it may ring, and must not ring twice.
+    pub fn abandon(&mut self, call: CallRef) -> bool {
+        self.abandon_call(call)
+    }
+
     /// Offers a changed session: `ReofferAnswered` or `ReofferFailed` follows, unless the call ends first.
     pub fn reinvite(&mut self, call: CallRef, body: Vec<u8>, now: Instant) -> Result<(), SipError> {
         self.start_change(call, Method::Invite, body, now)
@@ -224,6 +236,16 @@ impl Endpoint {
     /// Asks a far end whether it lives.
     pub fn options(&mut self, target: Target, now: Instant) -> ProbeRef {
         self.start_probe(target, now)
+    }
+
+    /// Waits no longer for the answer to a probe.
+    pub fn forget_probe(&mut self, probe: ProbeRef) {
+        self.layer.drop_probe(probe);
+    }
+
+    /// Renews a registration now: its registrar may have forgotten it. One that is being renewed is left alone.
+    pub fn renew(&mut self, registration: RegistrationRef, now: Instant) {
+        self.renew_registration(registration, now);
     }
 
     /// Registers somewhere and keeps it up until `unregister`.

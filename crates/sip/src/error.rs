@@ -55,6 +55,10 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// The timer that ended it, where no answer did.
     pub timed_out: Option<Timer>,
+    /// The transport failed; no answer says this status.
+    pub broken: bool,
+    /// The far end never said a word, were it 100: of a call of ours, nothing can be ringing there that will not end.
+    pub unheard: bool,
 }
 
 impl Failure {
@@ -66,17 +70,40 @@ impl Failure {
             q850: Reason::q850(&response.headers),
             retry_after: retry_after(&response.headers),
             timed_out: None,
+            broken: false,
+            unheard: false,
         }
     }
 
     /// No answer in time: as a 408 (§8.1.3.1).
     pub(crate) fn timed_out(timer: Timer) -> Self {
-        Self { status: 408, phrase: "No answer".into(), q850: None, retry_after: None, timed_out: Some(timer) }
+        Self {
+            status: 408,
+            phrase: "No answer".into(),
+            q850: None,
+            retry_after: None,
+            timed_out: Some(timer),
+            broken: false,
+            unheard: false,
+        }
+    }
+
+    /// The connection broke after the far end had said something: what it does now is not known.
+    pub fn broken_late(&self) -> bool {
+        self.broken && !self.unheard
     }
 
     /// The transport failed: as a 503 (§8.1.3.1).
     pub(crate) fn transport() -> Self {
-        Self { status: 503, phrase: "Transport failed".into(), q850: None, retry_after: None, timed_out: None }
+        Self {
+            status: 503,
+            phrase: "Transport failed".into(),
+            q850: None,
+            retry_after: None,
+            timed_out: None,
+            broken: true,
+            unheard: false,
+        }
     }
 }
 

@@ -159,6 +159,8 @@ pub(crate) struct Call {
     pub(crate) client: Option<ClientId>,
     /// Callee: the INVITE transaction.
     pub(crate) server: Option<ServerId>,
+    /// Caller: the far end has said something, were it 100.
+    pub(crate) heard: bool,
     /// The path of the first INVITE.
     pub(crate) flow: Flow,
     pub(crate) pinned: bool,
@@ -219,6 +221,7 @@ impl Call {
             invite: None,
             client: None,
             server: None,
+            heard: false,
             flow,
             pinned,
             credentials: None,

@@ -12,6 +12,7 @@
 //! | `dialog`, `invite` | dialogs and calls: routes, order, ACK, CANCEL, BYE, re-INVITE and its glare, session timers, PRACK |
 //! | `orphan` | a dead process's call, ended from another one, and what became of it |
 //! | `registrar`, `registration` | who registers here; where we register |
+//! | `target` | where a trunk's requests go: RFC 3263, health of each target, which comes next, caps |
 //! | `timer`, `error` | named deadlines; refusals and failures |
 //!
 //! Nothing here reads a clock, a socket or the environment. What is kept of which RFC, and what is left out on
@@ -66,6 +67,7 @@ pub mod message;
 mod orphan;
 mod registrar;
 mod registration;
+pub mod target;
 pub mod timer;
 mod transaction;
 pub mod uri;

@@ -238,6 +238,15 @@ impl Endpoint {
         }
     }
 
+    /// The application wants it renewed now.
+    pub(crate) fn renew_registration(&mut self, id: RegistrationRef, now: Instant) {
+        let idle = |registration: &Registration| registration.client.is_none() && !registration.leaving;
+        if self.registrations.get(&id).is_some_and(idle) {
+            self.layer.timers.cancel_all(Owner::Registration(id));
+            self.send_register(id, now);
+        }
+    }
+
     /// A stream the registrar reaches us by closed: registered anew, soon.
     pub(crate) fn registration_flow_lost(&mut self, flow: Flow, now: Instant) {
         let lost: Vec<RegistrationRef> = self

@@ -99,7 +99,7 @@ fn look_at_response(response: &Response) {
     for proxy in [true, false] {
         let challenges = sip::digest::Challenge::all(&response.headers, proxy);
         let credentials = sip::digest::Credentials { username: "u".to_owned(), password: "p".to_owned(), realm: None };
-        let value = sip::digest::answer(&challenges, &credentials, &sip::Method::Invite, "sip:x", 1, "c");
+        let value = sip::digest::answer(&challenges, &credentials, (&sip::Method::Invite, b"v=0"), "sip:x", 1, "c");
         assert_eq!(value.is_some(), !challenges.is_empty());
     }
 }

@@ -132,9 +132,8 @@ impl Nonces {
             claim.algorithm,
             ha1,
             &claim.nonce,
-            claim.qop.as_ref().map(|(nc, cnonce, _)| (nc.as_str(), cnonce.as_str())),
-            method.as_str(),
-            &claim.uri,
+            claim.qop.as_ref().map(|(nc, cnonce, _)| (nc.as_str(), cnonce.as_str(), "auth")),
+            &format!("{method}:{}", claim.uri),
         );
         let right = same(expected.as_bytes(), claim.response.to_ascii_lowercase().as_bytes());
         let opened = self.open(&claim.nonce);

@@ -62,7 +62,7 @@ fn credentials(password: &str) -> Credentials {
 }
 
 fn answer_with(challenges: &[Challenge], password: &str, nc: u32) -> String {
-    answer(challenges, &credentials(password), &Method::Register, "sip:pbx.test", nc, "cn\"once").unwrap()
+    answer(challenges, &credentials(password), (&Method::Register, b""), "sip:pbx.test", nc, "cn\"once").unwrap()
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn nonces_are_remembered_up_to_a_bound_and_never_twice_good() {
 #[test]
 fn an_old_phone_without_qop_is_let_in_once() {
     let mut server = Server::new();
-    let old = Challenge { qop_auth: false, ..server.challenges(0)[1].clone() };
+    let old = Challenge { qop: Qop::None, ..server.challenges(0)[1].clone() };
     let value = answer_with(&[old], "se:cret", 1);
     assert!(!value.contains("nc="));
     assert_eq!(server.verify(&value, 0), Ok("1001".to_owned()));
@@ -191,7 +191,7 @@ fn only_the_named_realm_is_answered() {
     headers.push(HeaderName::ProxyAuthenticate, "Digest realm=\"evil\", nonce=\"n\"");
     let challenges = Challenge::all(&headers, true);
     assert_eq!(challenges.len(), 1);
-    assert_eq!(answer(&challenges, &credentials("x"), &Method::Bye, "sip:a", 1, "c"), None);
+    assert_eq!(answer(&challenges, &credentials("x"), (&Method::Bye, b""), "sip:a", 1, "c"), None);
     assert!(!format!("{:?}", credentials("planted")).contains("planted"));
     let secret = AccountSecret::new("u", "r", "p");
     assert!(!format!("{secret:?}").contains(secret.ha1(Algorithm::Md5)));
@@ -204,7 +204,7 @@ fn unknown_challenges_are_skipped() {
     for value in [
         "Bearer realm=\"pbx.test\"",
         "Digest realm=\"pbx.test\", nonce=\"1\", algorithm=SHA3-512",
-        "Digest realm=\"pbx.test\", nonce=\"2\", qop=\"auth-int\"",
+        "Digest realm=\"pbx.test\", nonce=\"2\", qop=\"auth-conf\"",
         "Digest realm=\"pbx.test\", algorithm=MD5",
         "digest  REALM = \"pbx.test\" , Nonce=\"a\\\"b\", qop=\"auth-int, auth\",algorithm=sha-512-256, opaque=\"\", stale=TRUE",
         "Digest realm=\"pbx.test\", nonce=\"5\"",
@@ -215,9 +215,49 @@ fn unknown_challenges_are_skipped() {
     assert_eq!(challenges.len(), 2);
     let first = &challenges[0];
     assert_eq!(
-        (first.nonce.as_str(), first.algorithm, first.qop_auth, first.stale),
-        ("a\"b", Algorithm::Sha512_256, true, true)
+        (first.nonce.as_str(), first.algorithm, first.qop, first.stale),
+        ("a\"b", Algorithm::Sha512_256, Qop::Auth, true)
     );
     let value = answer_with(&challenges, "p", 1);
     assert!(value.contains("nonce=\"a\\\"b\"") && value.contains("opaque=\"\"") && value.contains("nc=00000001"));
+}
+
+/// A server that names MD5 first gets the strongest of its realm all the same; another realm's challenge says nothing.
+#[test]
+fn the_strongest_of_the_realm_is_answered_wherever_it_stands() {
+    let mut headers = Headers::new();
+    for value in [
+        "Digest realm=\"pbx.test\", nonce=\"1\", qop=\"auth\", algorithm=MD5",
+        "Digest realm=\"pbx.test\", nonce=\"2\", qop=\"auth\", algorithm=SHA-256",
+        "Digest realm=\"other\", nonce=\"3\", qop=\"auth\", algorithm=SHA-512-256",
+        "Digest realm=\"pbx.test\", nonce=\"4\", qop=\"auth\", algorithm=SHA-256",
+    ] {
+        headers.push(HeaderName::WwwAuthenticate, value);
+    }
+    let value = answer_with(&Challenge::all(&headers, false), "p", 1);
+    assert!(value.contains("nonce=\"2\"") && value.contains("algorithm=SHA-256"), "{value}");
+}
+
+#[test]
+fn auth_int_covers_the_body_and_a_session_covers_both_nonces() {
+    let answers = |qop: &str, algorithm: &str, body: &[u8]| {
+        let mut headers = Headers::new();
+        let value = format!("Digest realm=\"pbx.test\", nonce=\"n\", qop=\"{qop}\", algorithm={algorithm}");
+        headers.push(HeaderName::WwwAuthenticate, &value);
+        let challenges = Challenge::all(&headers, false);
+        answer(&challenges, &credentials("p"), (&Method::Invite, body), "sip:a", 1, "c").unwrap()
+    };
+    for algorithm in ["MD5", "SHA-256", "SHA-512-256", "MD5-sess", "SHA-256-SESS"] {
+        let plain = answers("auth-int", algorithm, b"v=0");
+        assert!(plain.contains("qop=auth-int"), "{plain}");
+        assert_ne!(plain, answers("auth-int", algorithm, b"v=1"), "the body counts: {plain}");
+        assert_eq!(
+            answers("auth-int,auth", algorithm, b"v=0"),
+            answers("auth", algorithm, b"v=1"),
+            "auth where it may"
+        );
+    }
+    // Made with openssl: HA1 = MD5(MD5(1001:pbx.test:p):n:c), HA2 = MD5(INVITE:sip:a).
+    assert!(answers("auth", "MD5-sess", b"").contains("algorithm=MD5-sess"));
+    assert!(answers("auth", "MD5-sess", b"").contains("response=\"ccc09bc8af0e3648d5c5cd4d5cfef916\""));
 }

@@ -122,7 +122,7 @@ pub(crate) fn prove(
         return None;
     }
     let uri = request.uri.to_string();
-    let value = digest::answer(&challenges, credentials, &request.method, &uri, 1, cnonce)?;
+    let value = digest::answer(&challenges, credentials, (&request.method, &request.body), &uri, 1, cnonce)?;
     request.headers.remove(&name);
     request.headers.push(name, &value);
     let cseq = request.cseq().ok()?.number.saturating_add(1);

@@ -6,6 +6,7 @@ mod bounds;
 mod callee;
 mod caller;
 mod changes;
+mod failover;
 mod large;
 mod reliable;
 mod sessions;

@@ -142,6 +142,9 @@ impl Endpoint {
         };
         // An answer to an INVITE that was sent again with credentials says nothing new.
         let current = self.calls.get(&call_ref).is_some_and(|call| call.client == Some(outcome.client));
+        if let Some(call) = self.calls.get_mut(&call_ref) {
+            call.heard = true;
+        }
         match (response.status, current) {
             (100..=199, true) => self.invite_provisional(call_ref, response, outcome.flow, now),
             (200..=299, _) => self.invite_success(call_ref, outcome.client, response, outcome.flow, now),
@@ -362,9 +365,34 @@ impl Endpoint {
 
     /// The call was never up and is over. Reported once.
     pub(crate) fn fail(&mut self, call_ref: CallRef, failure: Failure, now: Instant) {
-        if self.forget(call_ref, now).is_some_and(|call| !call.reported) {
+        if let Some(call) = self.forget(call_ref, now).filter(|call| !call.reported) {
+            let failure = Failure { unheard: !call.heard, ..failure };
             self.layer.report(SipEvent::Failed { call: call_ref, failure });
         }
+    }
+
+    /// Whether a call of ours waits for the first word of the far end.
+    pub(crate) fn is_call_unheard(&self, call_ref: CallRef) -> bool {
+        self.calls.get(&call_ref).is_some_and(|call| call.state == State::Calling && !call.heard)
+    }
+
+    /// Leaves a call that nothing was heard of, for another target: its INVITE is not sent again. Should the far end wake
+    /// up within 64 × T1, a provisional is answered by CANCEL and a 2xx by ACK and BYE; nothing is reported of it any more.
+    pub(crate) fn abandon_call(&mut self, call_ref: CallRef) -> bool {
+        if !self.is_call_unheard(call_ref) {
+            return false;
+        }
+        let Some(call) = self.calls.get_mut(&call_ref) else {
+            return false;
+        };
+        call.state = State::Cancelling;
+        call.farewell = Some(Farewell::by(EndedBy::Us));
+        call.reported = true;
+        self.layer.timers.cancel(Owner::Call(call_ref), Timer::Ring);
+        if let Some(client) = call.client {
+            self.layer.timers.cancel(Owner::Client(client), Timer::A);
+        }
+        true
     }
 
     /// A call that we gave up before it was answered is over.

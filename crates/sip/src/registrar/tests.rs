@@ -69,7 +69,7 @@ impl Phone {
         let mut request = self.request(headers);
         let credentials = Credentials { username: self.user.into(), password: self.password.into(), realm: None };
         let challenges = Challenge::all(&challenge.headers, false);
-        let value = answer(&challenges, &credentials, &Method::Register, "sip:gw.test", 1, "cn").unwrap();
+        let value = answer(&challenges, &credentials, (&Method::Register, b""), "sip:gw.test", 1, "cn").unwrap();
         request.headers.push(HeaderName::Authorization, &value);
         request
     }
@@ -289,7 +289,7 @@ fn an_account_that_proves_itself_may_call() {
     let credentials = Credentials { username: "1001".into(), password: "secret".into(), realm: None };
     let challenges = Challenge::all(&challenge.headers, false);
     let uri = call.uri.to_string();
-    let value = answer(&challenges, &credentials, &Method::Invite, &uri, 1, "cn").unwrap();
+    let value = answer(&challenges, &credentials, (&Method::Invite, b""), &uri, 1, "cn").unwrap();
     call.headers.push(HeaderName::Authorization, &value);
     call.headers.set(HeaderName::CSeq, "2 INVITE");
     call.headers.set(HeaderName::Via, &format!("SIP/2.0/UDP {PHONE};branch=z9hG4bKsecond;rport"));

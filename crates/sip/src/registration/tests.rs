@@ -224,3 +224,124 @@ fn a_connection_that_closes_brings_a_new_register() {
     assert_eq!(bench.request().0.method, Method::Register);
     assert_ne!(bench.endpoint.ledger(), Ledger::default());
 }
+
+#[test]
+fn a_stale_nonce_is_no_wrong_password() {
+    let (mut bench, _, first) = start();
+    bench.receive(&challenge(&first));
+    let (second, _) = bench.request();
+    bench.receive(&granted(&second, 100));
+    bench.events();
+    // Renewed an hour of nonces later: the registrar wants a new proof, and says that the old one was right.
+    bench.run_until_ms(69_000);
+    let renewal = loop {
+        let ms = bench.now_ms() + 200;
+        bench.run_until_ms(ms);
+        if let Some((_, sent)) = bench.sent().pop() {
+            match parse(&sent.bytes) {
+                Message::Request(request) => break request,
+                Message::Response(response) => panic!("{response:?}"),
+            }
+        }
+    };
+    let mut stale = renewal.reply(401, "Unauthorized");
+    let value = "Digest realm=\"pbx\", nonce=\"n2\", algorithm=SHA-256, qop=\"auth\", stale=true";
+    stale.headers.push(HeaderName::WwwAuthenticate, value);
+    bench.receive(&stale);
+    let (proven, _) = bench.request();
+    assert!(proven.headers.get(&HeaderName::Authorization).is_some_and(|value| value.contains("nonce=\"n2\"")));
+    // Stale again at once: still no wrong password, but no circle either.
+    let mut again = proven.reply(401, "Unauthorized");
+    again.headers.push(HeaderName::WwwAuthenticate, &value.replace("n2", "n3"));
+    bench.receive(&again);
+    let (third, _) = bench.request();
+    bench.receive(&granted(&third, 100));
+    assert!(matches!(state(&mut bench), RegistrationState::Registered { .. }));
+}
+
+#[test]
+fn only_the_trunks_realm_is_answered() {
+    let mut bench = Bench::new();
+    let mut wish = wish();
+    wish.credentials = wish.credentials.map(|known| Credentials { realm: Some("pbx.test".into()), ..known });
+    bench.order(|endpoint, now| endpoint.register(wish, now));
+    bench.events();
+    let (request, _) = bench.request();
+    bench.receive(&challenge(&request));
+    assert!(bench.sent().is_empty(), "SECURITY S7");
+    assert!(matches!(state(&mut bench), RegistrationState::Failed { status: 401, .. }));
+}
+
+#[test]
+fn a_registration_is_renewed_when_told_and_not_twice_at_once() {
+    let (mut bench, registration, request) = start();
+    bench.order(|endpoint, now| endpoint.renew(registration, now));
+    assert!(bench.sent().is_empty(), "one is on its way");
+    bench.receive(&granted(&request, 3_600));
+    bench.events();
+    bench.run_until_ms(10_000);
+    bench.order(|endpoint, now| endpoint.renew(registration, now));
+    let (renewal, _) = bench.request();
+    assert_eq!(renewal.call_id(), request.call_id());
+    bench.receive(&granted(&renewal, 3_600));
+    assert!(matches!(state(&mut bench), RegistrationState::Registered { .. }));
+    // After a refusal the wait is over too.
+    bench.run_until_ms(20_000);
+    bench.order(|endpoint, now| endpoint.renew(registration, now));
+    let (renewal, _) = bench.request();
+    bench.receive(&renewal.reply(403, "Forbidden"));
+    bench.events();
+    bench.order(|endpoint, now| endpoint.renew(registration, now));
+    assert_eq!(bench.request().0.method, Method::Register);
+}
+
+/// A day of a registrar that answers as it likes, from two thousand seeds: there is always a next try, and it comes within
+/// the cap or what the registrar asked for.
+#[test]
+fn whatever_a_registrar_answers_there_is_a_next_try() {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+    for seed in 0..300_u64 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (mut bench, _, first) = start();
+        let mut request = Some(first);
+        for _ in 0..40 {
+            if let Some(asked) = request.take() {
+                let roll = rng.random_range(0..9);
+                let mut answer = match roll {
+                    0 => granted(&asked, rng.random_range(1..4_000)),
+                    1 | 2 => challenge(&asked),
+                    3 => asked.reply(403, "Forbidden"),
+                    4 => asked.reply(423, "Interval Too Brief"),
+                    5 => asked.reply(503, "Service Unavailable"),
+                    6 => asked.reply(500, "Oops"),
+                    _ => asked.reply(404, "Not Found"),
+                };
+                if roll == 4 && rng.random_bool(0.8) {
+                    answer.headers.push(HeaderName::MinExpires, &rng.random_range(1..9_000).to_string());
+                }
+                if roll == 5 && rng.random_bool(0.5) {
+                    answer.headers.push(HeaderName::RetryAfter, &rng.random_range(1..900).to_string());
+                }
+                // Sometimes it says nothing at all.
+                if roll != 8 {
+                    bench.receive(&answer);
+                }
+            }
+            let mut waited = 0;
+            while request.is_none() {
+                request = bench.sent().into_iter().find_map(|(_, sent)| match parse(&sent.bytes) {
+                    Message::Request(request) => Some(request),
+                    Message::Response(_) => None,
+                });
+                if request.is_none() {
+                    let ms = bench.now_ms() + 1_000;
+                    bench.run_until_ms(ms);
+                    waited += 1;
+                    assert!(waited <= 3_600, "seed {seed}: nothing for an hour");
+                }
+            }
+            bench.events();
+        }
+    }
+}

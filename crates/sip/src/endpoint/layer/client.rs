@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{ClientId, Layer, Owner, User};
 use crate::dialog::Dialog;
+use crate::endpoint::ProbeRef;
 use crate::endpoint::config::{Flow, Transmit, Transport};
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::timer::Timer;
@@ -282,6 +283,14 @@ impl Layer {
         if let Some(client) = self.clients.remove(&id) {
             self.client_keys.remove(&client.key);
             self.timers.cancel_all(Owner::Client(id));
+        }
+    }
+
+    /// Gives up the request of a probe.
+    pub(crate) fn drop_probe(&mut self, probe: ProbeRef) {
+        let found = self.clients.iter().find(|(_, client)| client.user == User::Probe(probe)).map(|(id, _)| *id);
+        if let Some(id) = found {
+            self.drop_client(id);
         }
     }
 

@@ -13,7 +13,10 @@ fn an_invite_nobody_answers_is_sent_seven_times_and_given_up_at_32_s() {
     assert_eq!(bench.moments("INVITE"), [0, 500, 1_500, 3_500, 7_500, 15_500, 31_500]);
     assert!(bench.events().is_empty());
     bench.run_until_ms(40_000);
-    assert_eq!(bench.event(), SipEvent::Failed { call, failure: Failure::timed_out(Timer::B) });
+    assert_eq!(
+        bench.event(),
+        SipEvent::Failed { call, failure: Failure { unheard: true, ..Failure::timed_out(Timer::B) } }
+    );
     assert!(bench.sent().is_empty(), "nothing after the end");
     assert_eq!(bench.endpoint.ledger(), Ledger::default());
 }

@@ -114,8 +114,15 @@ mod tests {
         assert_eq!(left_behind(&OrphanEnd::Unknown, soon, false), LeftBehind::Unknown);
         assert_eq!(left_behind(&OrphanEnd::Answered, soon, true), LeftBehind::Answered);
         let refused = |status| {
-            let failure =
-                sip::Failure { status, phrase: String::new(), q850: None, retry_after: None, timed_out: None };
+            let failure = sip::Failure {
+                status,
+                phrase: String::new(),
+                q850: None,
+                retry_after: None,
+                timed_out: None,
+                broken: false,
+                unheard: false,
+            };
             left_behind(&OrphanEnd::Refused(failure), soon, true)
         };
         assert_eq!(refused(486), LeftBehind::Over(Outcome::Busy));
