@@ -131,6 +131,13 @@ impl Gateway {
         for (name, secret) in [("1001", "secret1001"), ("1002", "secret1002")] {
             fs::write(folder.join(name), secret).map_err(|error| error.to_string())?;
         }
+        // A SIPp plays the one call of its scenario: it is asked by OPTIONS only in the scenes that are about it.
+        let more = if more.contains("options_interval_s") {
+            more.to_owned()
+        } else {
+            more.replace("[[trunk]]\n", "[[trunk]]\noptions_interval_s = 0\n")
+        };
+        let more = more.as_str();
         let config = config(folder, address, more, tables);
         // A table stands once: what `more` says of the store counts.
         let own = format!("[store]\nurl = \"sqlite:{}/calls.db\"\n", folder.display());

@@ -134,7 +134,7 @@ modparam("auth", "qop", "auth")
 request_route {{
 {WITHIN_CALLS}  if (is_method("REGISTER")) {{
     if (!pv_www_authenticate("{address}", "pbx-secret", "0")) {{ www_challenge("{address}", "0"); exit; }}
-    save("location"); exit;
+    save("location"); xlog("L_NOTICE", "saved $tU\n"); exit;
   }}
   if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
   if (!is_method("INVITE")) {{ sl_send_reply("405", "Method Not Allowed"); exit; }}

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod crowd;
 pub mod data;
 pub mod detour;
+pub mod dns;
 pub mod fuzz;
 pub mod gateway;
 pub mod kamailio;

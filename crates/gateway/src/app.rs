@@ -35,6 +35,7 @@ use crate::drive::inbound;
 use crate::drive::media::MediaHandle;
 use crate::drive::media::worker::{self, WorkerConfig};
 use crate::drive::messages::{self, Messages, Round};
+use crate::drive::sip::dns::Dns;
 use crate::drive::sip::driver::{DriverConfig, PhonePresence, SipDriver};
 use crate::drive::sip::sockets::{Certificates, Sockets};
 use crate::drive::sip::trunks::transport;
@@ -408,6 +409,7 @@ async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, St
     let next_leg = Arc::new(AtomicU64::new(1));
     let driver_config = DriverConfig {
         trunks: config.trunks.clone(),
+        dns: Arc::new(Dns::new(&config.sip.dns)),
         sdp_ip: sdp_ip(config),
         realm: config.sip.realm.clone(),
         incoming: incoming_in,

@@ -96,6 +96,12 @@ enum Command {
         #[command(subcommand)]
         ask: NumberCommand,
     },
+    /// Ask the running gateway how its trunks are
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Trunk {
+        #[command(subcommand)]
+        ask: TrunkCommand,
+    },
     /// Ask the running gateway whether it is well
     ///
     /// Exit status: 0 when /healthz says so, 1 otherwise. For a container's health check; needs no curl.
@@ -156,6 +162,29 @@ struct Calls {
     /// One JSON object a line, with everything that is kept of the call
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum TrunkCommand {
+    /// List them: up, degraded or down, since when, the registration, the last error and the mend
+    List {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Ask the demo instead
+        #[arg(long, conflicts_with = "config")]
+        demo: bool,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl TrunkCommand {
+    fn run(self) -> ExitCode {
+        let Self::List { config, demo, json } = self;
+        let source = if demo { Source::Demo } else { Source::Config(config.config) };
+        commands::trunks::list(&source, json)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -276,6 +305,7 @@ pub fn main() -> ExitCode {
             commands::message::test(&config.config, &Way::Webhook(tenant))
         }
         Command::Number { ask } => ask.run(),
+        Command::Trunk { ask } => ask.run(),
         Command::Health { config, demo } => commands::health::health(&config.config, demo),
     }
 }

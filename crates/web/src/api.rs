@@ -235,7 +235,7 @@ pub(crate) async fn readyz(State(edge): State<Arc<Edge>>) -> Response {
 }
 
 fn health<'a>(health: &'a Health) -> Response {
-    let json = |check: &'a crate::HealthCheck| CheckJson { name: check.name, ok: check.ok, detail: &check.detail };
+    let json = |check: &'a crate::HealthCheck| CheckJson { name: &check.name, ok: check.ok, detail: &check.detail };
     let checks = health.checks.iter().map(json).collect();
     let status = if health.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(HealthAnswer { ok: health.ok, checks })).into_response()

@@ -1,5 +1,6 @@
 //! What the edge asks of the gateway: one trait and the plain types that cross it. Nothing here knows JSON.
 
+use std::borrow::Cow;
 use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
 use tokio::sync::{broadcast, mpsc};
@@ -368,8 +369,8 @@ pub struct Health {
 /// One part of [`Health`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HealthCheck {
-    /// Which part, such as `store`.
-    pub name: &'static str,
+    /// Which part, such as `store` or `trunk pbx`.
+    pub name: Cow<'static, str>,
     /// In order.
     pub ok: bool,
     /// A word for the operator.

@@ -6,6 +6,7 @@ mod chaos;
 mod console;
 mod demo;
 mod ends;
+mod failover;
 mod garbage;
 mod leaks;
 mod nat;

@@ -25,7 +25,7 @@ pub(crate) fn health(path: &Path, demo: bool) -> ExitCode {
         }
     };
     let address = reachable(listen);
-    match ask(address) {
+    match ask(address, "/healthz") {
         Ok((200, body)) => {
             print(&format!("{}\n", body.trim()));
             ExitCode::SUCCESS
@@ -52,11 +52,11 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
 }
 
 /// Status and body.
-fn ask(address: SocketAddr) -> io::Result<(u16, String)> {
+pub(super) fn ask(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT)?;
     stream.set_read_timeout(Some(ANSWER_LIMIT))?;
     stream.set_write_timeout(Some(ANSWER_LIMIT))?;
-    stream.write_all(format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -82,7 +82,7 @@ mod tests {
             stream.write_all(answer.as_bytes()).unwrap();
             String::from_utf8_lossy(&request[..length]).into_owned()
         });
-        let answer = ask(address);
+        let answer = ask(address, "/healthz");
         assert!(server.join().unwrap().starts_with("GET /healthz HTTP/1.1\r\n"));
         answer.map_or_else(|error| error.to_string(), |(status, body)| format!("{status} {body}"))
     }

@@ -103,6 +103,8 @@ pub struct Sip {
     pub srtp: SrtpPolicy,
     /// What the `tls:` listeners show. Present whenever there is one.
     pub tls: Option<TlsFiles>,
+    /// DNS servers asked for trunks; empty: the system's.
+    pub dns: Vec<SocketAddr>,
 }
 
 /// A certificate and its key, in PEM.
@@ -277,16 +279,26 @@ pub struct Trunk {
     pub host: String,
     /// Port of the PBX. `None`: not written in the URI; a name is then looked up by RFC 3263, an address means 5060.
     pub port: Option<u16>,
-    /// How to reach it.
+    /// How to reach it, where nothing else is said.
     pub transport: Transport,
     /// Certificates, where that is by TLS.
     pub tls: TrunkTls,
+    /// Where requests to it go: what `uri` names, or the `targets`. Never empty.
+    pub places: Vec<Place>,
+    /// Time between two OPTIONS to each target; `None`: none is sent.
+    pub options_interval: Option<Duration>,
+    /// Calls begun in one second; `None`: no such cap.
+    pub calls_per_second_max: Option<usize>,
+    /// Calls at once; `None`: no such cap.
+    pub calls_max: Option<usize>,
     /// Send REGISTER and stay registered.
     pub register: bool,
     /// Lifetime asked for in REGISTER; the registrar may grant less.
     pub register_expires: Duration,
     /// Digest user, also the user part of the gateway's own address there.
     pub username: Option<String>,
+    /// The only digest realm its password is for; `None`: whichever its own address names.
+    pub realm: Option<String>,
     /// Digest password. Present whenever `register` is.
     pub password: Option<Secret>,
     /// Codecs offered, best first, each once, never empty.
@@ -307,6 +319,21 @@ pub struct Trunk {
     pub callback_time_per_day_max: Duration,
     /// Beyond so much money in a day nobody is called back through it.
     pub callback_money: Option<MoneyMax>,
+}
+
+/// One place where a trunk's requests go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// Name or address.
+    pub host: String,
+    /// Where it is written.
+    pub port: Option<u16>,
+    /// Where it is written.
+    pub transport: Option<Transport>,
+    /// Lower first.
+    pub priority: u16,
+    /// Share among those of one priority.
+    pub weight: u16,
 }
 
 /// What a day of call-backs may cost, in millionths of the provider's money.

@@ -52,6 +52,7 @@ pub(super) struct Sip {
     pub(super) srtp: Key<String>,
     pub(super) tls_certificate_file: Key<String>,
     pub(super) tls_key_file: Key<String>,
+    pub(super) dns: Key<Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -116,6 +117,10 @@ pub(super) struct Trunk {
     pub(super) tls_pin_sha256: Key<Vec<Spanned<String>>>,
     pub(super) tls_certificate_file: Key<String>,
     pub(super) tls_key_file: Key<String>,
+    pub(super) targets: Key<Vec<Spanned<String>>>,
+    pub(super) options_interval_s: Key<i64>,
+    pub(super) calls_per_second_max: Key<i64>,
+    pub(super) calls_max: Key<i64>,
     pub(super) register: Key<bool>,
     pub(super) register_expires_s: Key<i64>,
     pub(super) session_expires_s: Key<i64>,
@@ -123,6 +128,7 @@ pub(super) struct Trunk {
     pub(super) refresher: Key<String>,
     pub(super) reliable_provisional: Key<String>,
     pub(super) username: Key<String>,
+    pub(super) realm: Key<String>,
     pub(super) password: Key<String>,
     pub(super) password_file: Key<String>,
     pub(super) password_env: Key<String>,

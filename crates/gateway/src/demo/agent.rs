@@ -20,10 +20,11 @@ use tracing::{debug, info, warn};
 
 use crate::app::{ECHO, StartError};
 use crate::clock;
-use crate::config::checked::{Codec, HeaderPolicy, Secret, Transport as ConfigTransport, Trunk, TrunkTls};
+use crate::config::checked::{Codec, HeaderPolicy, Place, Secret, Transport as ConfigTransport, Trunk, TrunkTls};
 use crate::drive::call::CallInput;
 use crate::drive::call::legs::Phone;
 use crate::drive::media::{BridgeOrder, MediaHandle, MediaNotice, MediaSession};
+use crate::drive::sip::dns::Dns;
 use crate::drive::sip::driver::{DriverConfig, SipDriver};
 use crate::drive::sip::sockets::{Certificates, Sockets};
 use crate::drive::sip::{Incoming, LegSink, ORDERS_MAX, SipHandle, SipNotice};
@@ -104,6 +105,7 @@ async fn serve(
     let next_leg = Arc::new(AtomicU64::new(1));
     let config = DriverConfig {
         trunks,
+        dns: Arc::new(Dns::new(&[])),
         sdp_ip: None,
         realm: ECHO.to_owned(),
         incoming: incoming_in,
@@ -126,16 +128,28 @@ fn reachable(ip: IpAddr) -> IpAddr {
 
 /// The gateway as the phone's own registrar.
 fn registration(kind: Transport, registrar: SocketAddr, password: &str) -> Trunk {
+    let transport = match kind {
+        Transport::Udp => ConfigTransport::Udp,
+        Transport::Tcp => ConfigTransport::Tcp,
+        Transport::Tls => ConfigTransport::Tls,
+    };
     Trunk {
         name: "gateway".to_owned(),
         host: registrar.ip().to_string(),
         port: Some(registrar.port()),
-        transport: match kind {
-            Transport::Udp => ConfigTransport::Udp,
-            Transport::Tcp => ConfigTransport::Tcp,
-            Transport::Tls => ConfigTransport::Tls,
-        },
+        transport,
         tls: TrunkTls::default(),
+        places: vec![Place {
+            host: registrar.ip().to_string(),
+            port: Some(registrar.port()),
+            transport: Some(transport),
+            priority: 0,
+            weight: 1,
+        }],
+        options_interval: None,
+        calls_per_second_max: None,
+        calls_max: None,
+        realm: None,
         register: true,
         register_expires: REGISTER_EVERY,
         username: Some(ECHO.to_owned()),

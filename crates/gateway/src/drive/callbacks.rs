@@ -137,7 +137,7 @@ enum Rest {
     Nobody,
     /// The store did not take a step of his.
     Him,
-    /// There was no room for his call: whoever went before him now would only be luckier than he.
+    /// There was no room for his call, or no way to the customers: whoever went before him now would only be luckier than he.
     TheQueue,
 }
 

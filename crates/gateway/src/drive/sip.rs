@@ -8,17 +8,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use call::{HangupCause, LegId};
+use sip::target::Candidate;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::drive::call::CallInput;
 use crate::observe::metric::{self, Metric};
 
+pub(crate) mod dns;
 pub(crate) mod driver;
+pub(crate) mod report;
 pub(crate) mod sockets;
 pub(crate) mod trunks;
 
 /// Orders the driver may have waiting.
 pub(crate) const ORDERS_MAX: usize = 4_096;
+
+/// A driver that does not say by then whether a trunk takes calls is too busy for one.
+const TAKES_CALLS_LIMIT: Duration = Duration::from_secs(1);
 
 /// One SIP leg of one call, unique in this process.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -49,6 +55,8 @@ pub(crate) enum SipNotice {
     Progress { sdp: Option<Vec<u8>>, remote: IpAddr },
     /// 2xx with the answer to our offer (or the offer, when ours was missing).
     Answered { sdp: Option<Vec<u8>>, remote: IpAddr },
+    /// The target was silent, or says 503: the leg may go to another one of its trunk. These have been tried.
+    Elsewhere { tried: Vec<Candidate> },
     /// The leg never came up. Status 0: the INVITE never left. `q850` is the network's own cause (RFC 3326).
     Refused { cause: HangupCause, status: u16, phrase: String, q850: Option<u8> },
     /// The far end changed the session: hold, resume, new address, new codec. Answer with `accept` or `refuse`.
@@ -71,7 +79,12 @@ pub(crate) enum Callee {
     /// An agent's own softphone, wherever it registered.
     Agent { extension: String },
     /// A user behind a trunk of the configuration.
-    Trunk { trunk: String, user: String },
+    Trunk {
+        trunk: String,
+        user: String,
+        /// Its targets this leg has been sent to already.
+        tried: Vec<Candidate>,
+    },
 }
 
 /// An invitation as a call orders it.
@@ -138,6 +151,7 @@ pub(crate) struct Incoming {
 pub(crate) enum Order {
     Invite { leg: SipLeg, sink: LegSink, invitation: Box<Invitation> },
     Plan { parties: Box<Parties>, reply: oneshot::Sender<Result<Plan, HangupCause>> },
+    TakesCalls { trunk: String, reply: oneshot::Sender<bool> },
     EndOrphan { orphan: Box<sip::Orphan>, reply: oneshot::Sender<sip::OrphanEnd> },
     Adopt { leg: SipLeg, sink: LegSink },
     Ring { leg: SipLeg },
@@ -150,9 +164,11 @@ pub(crate) enum Order {
 }
 
 /// What the driver holds; zero when no call is up, registrations apart.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct DriverLedger {
     pub(crate) legs: usize,
+    /// How each trunk is.
+    pub(crate) trunks: Vec<report::TrunkReport>,
     pub(crate) endpoint: sip::endpoint::Ledger,
 }
 
@@ -187,6 +203,13 @@ impl SipHandle {
         let (reply, answer) = oneshot::channel();
         self.order(Order::Plan { parties: Box::new(parties), reply });
         answer.await.unwrap_or(Err(HangupCause::Overload))
+    }
+
+    /// Whether a call would find a way through this trunk now. Without a driver nothing is known against it.
+    pub(crate) async fn takes_calls(&self, trunk: &str) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::TakesCalls { trunk: trunk.to_owned(), reply });
+        tokio::time::timeout(TAKES_CALLS_LIMIT, answer).await.is_ok_and(|answer| answer.unwrap_or(true))
     }
 
     /// Ends a leg that a dead process left, and says what became of it.

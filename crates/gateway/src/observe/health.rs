@@ -12,6 +12,7 @@ use web::backend::{Health, HealthCheck};
 
 use crate::clock;
 use crate::drive::media::MediaHandle;
+use crate::drive::sip::report::TrunkReport;
 use crate::drive::sip::{DriverLedger, SipHandle};
 use crate::observe::metric::{self, Metric};
 
@@ -31,6 +32,9 @@ type Checked = (Instant, bool, String);
 #[derive(Clone, Default)]
 pub(crate) struct HealthBoard {
     checks: Arc<Mutex<BTreeMap<&'static str, Checked>>>,
+    /// Shown and not counted: a PBX that is away is no reason to restart the gateway, or to send its visitors to another
+    /// one that finds it away as well.
+    trunks: Arc<Mutex<Vec<TrunkReport>>>,
 }
 
 impl HealthBoard {
@@ -57,7 +61,7 @@ impl HealthBoard {
         let mut health = self.health(|_| true);
         health.ok &= accepting;
         let detail = if accepting { "new calls are taken" } else { "shutting down: no new call" };
-        health.checks.push(HealthCheck { name: "accepting", ok: accepting, detail: detail.to_owned() });
+        health.checks.push(HealthCheck { name: "accepting".into(), ok: accepting, detail: detail.to_owned() });
         health
     }
 
@@ -71,10 +75,22 @@ impl HealthBoard {
                 let fresh = now.saturating_duration_since(*at) < STALE;
                 let detail =
                     if fresh { detail.clone() } else { format!("no probe for {} s; last: {detail}", STALE.as_secs()) };
-                HealthCheck { name, ok: *ok && fresh, detail }
+                HealthCheck { name: (*name).into(), ok: *ok && fresh, detail }
             })
             .collect();
-        Health { ok: !checks.is_empty() && checks.iter().all(|check| check.ok), checks }
+        let ok = !checks.is_empty() && checks.iter().all(|check| check.ok);
+        let trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner);
+        let trunk = |trunk: &TrunkReport| HealthCheck {
+            name: format!("trunk {}", trunk.name).into(),
+            ok: trunk.ok,
+            detail: trunk.detail.clone(),
+        };
+        let checks = checks.into_iter().chain(trunks.iter().map(trunk)).collect();
+        Health { ok, checks }
+    }
+
+    fn set_trunks(&self, trunks: Vec<TrunkReport>) {
+        *self.trunks.lock().unwrap_or_else(PoisonError::into_inner) = trunks;
     }
 }
 
@@ -91,8 +107,9 @@ pub(crate) async fn run(
         board.set("media", ok, detail);
         count_media(&media).await;
         let heard = tokio::time::timeout(ANSWER_LIMIT, sip.ledger()).await.ok().flatten();
-        if let Some(ledger) = heard {
-            count_sip(&ledger);
+        if let Some(ledger) = &heard {
+            count_sip(ledger);
+            board.set_trunks(ledger.trunks.clone());
         }
         gauge(Metric::Tasks, tokio::runtime::Handle::current().metrics().num_alive_tasks());
         board.set(

@@ -160,6 +160,16 @@ metrics! {
     SipAcceptErrors = "sip_accept_errors_total", Kind::Counter, None;
     /// Names of PBXs that could not be looked up.
     DnsFailures = "dns_failures_total", Kind::Counter, None;
+    /// Times DNS did not answer and a trunk stayed where it was found last.
+    DnsStale = "dns_stale_total", Kind::Counter, None;
+    /// A trunk's target, as trunk/address: 1 up, 0.5 degraded, 0 down; absent while nothing has been heard of it.
+    TrunkUp = "trunk_up", Kind::Gauge, Some("target");
+    /// OPTIONS to targets of a trunk, as trunk/answered or trunk/silent.
+    TrunkProbes = "trunk_probes_total", Kind::Counter, Some("outcome");
+    /// Calls that went to the next target of their trunk because one was silent or said 503.
+    TrunkFailovers = "trunk_failovers_total", Kind::Counter, Some("trunk");
+    /// Calls a trunk did not take, as trunk/reason: calls-per-second, calls-at-once, no-target.
+    TrunkCallsRefused = "trunk_calls_refused_total", Kind::Counter, Some("reason");
     /// 1 while the gateway is registered at the trunk, else 0.
     TrunkRegistered = "trunk_registered", Kind::Gauge, Some("trunk");
     /// What happened at the web edge, as door/event.

@@ -361,12 +361,12 @@ impl Backend for Fake {
     }
 
     fn healthz(&self) -> Health {
-        Health { ok: true, checks: vec![HealthCheck { name: "media", ok: true, detail: "probe heard".into() }] }
+        Health { ok: true, checks: vec![HealthCheck { name: "media".into(), ok: true, detail: "probe heard".into() }] }
     }
 
     fn readyz(&self) -> Health {
         let ok = self.ready.load(Ordering::Relaxed);
-        Health { ok, checks: vec![HealthCheck { name: "store", ok, detail: "opening".into() }] }
+        Health { ok, checks: vec![HealthCheck { name: "store".into(), ok, detail: "opening".into() }] }
     }
 
     fn metrics(&self) -> String {

@@ -103,7 +103,16 @@ impl Checker<'_> {
         let digest_sha256 = sip.digest_sha256.as_ref().is_some_and(|key| *key.get_ref());
         let srtp = self.srtp(&sip.srtp);
         let tls = self.sip_tls(sip, listen.iter().any(|(transport, _)| *transport == Transport::Tls));
-        Sip { listen, public_ip, realm: realm.to_owned(), digest_sha256, srtp, tls }
+        let dns = sip.dns.iter().flat_map(|key| key.get_ref()).map(|item| self.dns_server(item)).collect();
+        Sip { listen, public_ip, realm: realm.to_owned(), digest_sha256, srtp, tls, dns }
+    }
+
+    /// `127.0.0.1:53`, or without the port.
+    fn dns_server(&mut self, key: &Spanned<String>) -> SocketAddr {
+        match key.get_ref().parse::<IpAddr>() {
+            Ok(ip) => SocketAddr::new(ip, 53),
+            Err(_) => self.address(key, key.get_ref(), "127.0.0.1:53"),
+        }
     }
 
     /// `udp:0.0.0.0:5060`

@@ -8,17 +8,13 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::{Checker, SecretKeys};
-use crate::config::checked::{Codec, HeaderPolicy, MoneyMax, Transport, Trunk};
+use crate::config::checked::{Codec, HeaderPolicy, MoneyMax, Place, Transport, Trunk};
 use crate::config::file;
 use crate::config::problem::Problem;
 use crate::config::suggest;
 
-/// Where a trunk's URI leads.
-struct Place {
-    host: String,
-    port: Option<u16>,
-    transport: Transport,
-}
+/// Targets of one trunk; more make nothing safer.
+const TARGETS_MAX: usize = 16;
 
 /// The words of `headers`, in the order of [`HeaderPolicy`].
 const HEADERS: [&str; 3] = ["user-to-user", "x-passerelle", "display-name"];
@@ -35,11 +31,9 @@ impl Checker<'_> {
             }
             let uri =
                 self.required(&trunk.uri, &at, "uri", "say where the PBX is: uri = \"sip:10.0.0.5;transport=udp\"");
-            let place = uri.and_then(|key| self.place(key)).unwrap_or(Place {
-                host: String::new(),
-                port: None,
-                transport: Transport::Udp,
-            });
+            let nowhere = Place { host: String::new(), port: None, transport: None, priority: 0, weight: 1 };
+            let place = uri.and_then(|key| self.place(key, false)).unwrap_or(nowhere);
+            let places = self.places(trunk, &place);
             let register = trunk.register.as_ref().is_some_and(|key| *key.get_ref());
             let (username, password) = self.login(trunk, register);
             let expires = self.seconds(&trunk.register_expires_s, "register_expires_s", 300, 30..=86_400);
@@ -52,8 +46,14 @@ impl Checker<'_> {
                 name: name.map_or_else(String::new, |key| key.get_ref().clone()),
                 host: place.host,
                 port: place.port,
-                transport: place.transport,
-                tls: self.trunk_tls(trunk, place.transport),
+                tls: self.trunk_tls(trunk, place.transport.unwrap_or(Transport::Udp)),
+                transport: place.transport.unwrap_or(Transport::Udp),
+                places,
+                options_interval: Some(self.seconds(&trunk.options_interval_s, "options_interval_s", 30, 0..=3_600))
+                    .filter(|every| !every.is_zero()),
+                calls_per_second_max: self.cap(&trunk.calls_per_second_max, "calls_per_second_max", 1_000),
+                calls_max: self.cap(&trunk.calls_max, "calls_max", 100_000),
+                realm: self.trunk_realm(trunk),
                 register,
                 register_expires: if register { expires } else { Duration::ZERO },
                 username,
@@ -86,6 +86,50 @@ impl Checker<'_> {
             });
         }
         checked
+    }
+
+    /// Where its requests go: the `targets`, or what `uri` names.
+    fn places(&mut self, trunk: &file::Trunk, named: &Place) -> Vec<Place> {
+        let Some(key) = &trunk.targets else { return vec![named.clone()] };
+        let listed = key.get_ref();
+        if listed.is_empty() || listed.len() > TARGETS_MAX {
+            let message = format!("{} targets", listed.len());
+            let help = format!("write 1 to {TARGETS_MAX}, or leave the key out: then `uri` says where the trunk is");
+            self.error(key, &message, &help);
+        }
+        let mut places: Vec<Place> = Vec::new();
+        for item in listed {
+            let Some(place) = self.place(item, true) else { continue };
+            let same = |one: &Place| (&one.host, one.port, one.transport) == (&place.host, place.port, place.transport);
+            if places.iter().any(same) {
+                self.error(item, &format!("`{}` stands here twice", item.get_ref()), "leave one of them out");
+            }
+            let by_tls = |place: &Place| place.transport == Some(Transport::Tls);
+            if place.transport.is_some() && by_tls(&place) != by_tls(named) {
+                let help = "write `uri` and all targets by TLS, or none: a certificate is for the host of `uri`";
+                self.error(item, "the trunk is by TLS and this target is not, or the other way round", help);
+            }
+            // Without its own, the transport of the trunk.
+            places.push(Place { transport: place.transport.or(named.transport), ..place });
+        }
+        if places.is_empty() { vec![named.clone()] } else { places }
+    }
+
+    /// A cap; 0, as without the key: none.
+    fn cap(&mut self, key: &file::Key<i64>, name: &str, most: i64) -> Option<usize> {
+        Some(self.count(key, name, 0, 0..=most)).filter(|cap| *cap > 0)
+    }
+
+    fn trunk_realm(&mut self, trunk: &file::Trunk) -> Option<String> {
+        let key = trunk.realm.as_ref()?;
+        let realm = key.get_ref();
+        if realm.is_empty() || realm.len() > 128 || realm.contains(char::is_control) {
+            self.error(key, "not a realm", "write 1 to 128 characters, as the PBX names it in its challenge");
+        } else if trunk.username.is_none() {
+            let problem = Problem::warning(key.span(), "without a `username` this has no effect");
+            self.problems.push(problem.help("leave it out"));
+        }
+        Some(realm.clone())
     }
 
     /// What a day may cost: prices and the most, both or neither.
@@ -156,8 +200,8 @@ impl Checker<'_> {
         numbers
     }
 
-    /// `sip:HOST[:PORT][;transport=udp|tcp|tls]`, `sips:HOST[:PORT]`
-    fn place(&mut self, key: &Spanned<String>) -> Option<Place> {
+    /// `sip:HOST[:PORT][;transport=udp|tcp|tls]`, `sips:HOST[:PORT]`; of a target also `;priority=N;weight=N`.
+    fn place(&mut self, key: &Spanned<String>, is_target: bool) -> Option<Place> {
         let typed = key.get_ref();
         let uri = match sip::Uri::from_str(typed) {
             Ok(uri) => uri,
@@ -185,13 +229,14 @@ impl Checker<'_> {
         let is_sips = uri.scheme == sip::Scheme::Sips;
         let transport = match uri.transport().map(str::to_ascii_lowercase).as_deref() {
             // RFC 3261 §19.1.4: `sips:` over TCP is TLS.
-            None | Some("tcp") if is_sips => Transport::Tls,
-            Some("tls") => Transport::Tls,
-            None | Some("udp") if !is_sips => Transport::Udp,
-            Some("tcp") => Transport::Tcp,
-            None | Some("udp") => {
+            None | Some("tcp") if is_sips => Some(Transport::Tls),
+            Some("tls") => Some(Transport::Tls),
+            None => None,
+            Some("udp") if !is_sips => Some(Transport::Udp),
+            Some("tcp") => Some(Transport::Tcp),
+            Some("udp") => {
                 self.error(key, "`sips:` is never over UDP", "leave ;transport out");
-                Transport::Tls
+                Some(Transport::Tls)
             }
             Some(other) => {
                 self.error(
@@ -199,10 +244,22 @@ impl Checker<'_> {
                     &format!("SIP over `{other}` is not in this version"),
                     "write ;transport=udp, ;transport=tcp or ;transport=tls",
                 );
-                Transport::Udp
+                None
             }
         };
-        Some(Place { host: uri.host.to_string(), port: uri.port, transport })
+        let mut share = |name: &str, default: u16| match uri.params.get(name) {
+            Some(_) if !is_target => {
+                self.error(key, &format!("`;{name}` is for one of several `targets`"), "leave it out here");
+                default
+            }
+            Some(text) => text.parse().unwrap_or_else(|_| {
+                self.error(key, &format!("`;{name}={text}` is no number"), "write one from 0 to 65535");
+                default
+            }),
+            None => default,
+        };
+        let (priority, weight) = (share("priority", 0), share("weight", 1));
+        Some(Place { host: uri.host.to_string(), port: uri.port, transport, priority, weight })
     }
 
     fn login(

@@ -36,6 +36,8 @@ pub(crate) enum CallbackNews {
     /// The customer's INVITE is about to leave; so another process could end it. Answered with the moment after which it
     /// may not, or with no.
     MayDial(String, oneshot::Sender<Option<Instant>>),
+    /// The same once more, for the same try at another target of the trunk: nothing rang at the first.
+    MayDialElsewhere(String, oneshot::Sender<Option<Instant>>),
     /// So another process could now end this leg of the call.
     Described(Role, String),
     /// They talk: the customer and this agent; empty for one behind a trunk.
@@ -49,11 +51,12 @@ impl CallTask {
         self.callback.as_ref().is_some_and(|link| link.customer == leg)
     }
 
-    /// Asks leave to dial; the attempt is journalled when it is given.
-    pub(super) async fn leave_to_dial(&self, plan: &Plan) -> Result<Option<Instant>, HangupCause> {
+    /// Asks leave to dial; the attempt is journalled when it is given. `again`: the same one goes to another target.
+    pub(super) async fn leave_to_dial(&self, plan: &Plan, again: bool) -> Result<Option<Instant>, HangupCause> {
         let Some(link) = &self.callback else { return Ok(None) };
         let (reply, answer) = oneshot::channel();
-        if link.news.send(CallbackNews::MayDial(plan.described.clone(), reply)).await.is_err() {
+        let asks = if again { CallbackNews::MayDialElsewhere } else { CallbackNews::MayDial };
+        if link.news.send(asks(plan.described.clone(), reply)).await.is_err() {
             return Err(HangupCause::Cancelled);
         }
         match tokio::time::timeout(LEAVE_LIMIT, answer).await {

@@ -6,6 +6,7 @@ use call::{BridgeEvent, HangupCause, LegEvent, LegId, Party};
 use media::bridge::Side;
 use media::codec::CodecKind;
 use media::sdp;
+use sip::target::Candidate;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 use web::backend::{AgentUpdate, Refusal, VisitorRequest, VisitorUpdate};
@@ -24,6 +25,7 @@ impl CallTask {
     pub(super) async fn handle(&mut self, input: CallInput) {
         match input {
             CallInput::Media(notice) => self.handle_media(notice),
+            CallInput::Sip(leg, SipNotice::Elsewhere { tried }) => self.go_elsewhere(leg, tried).await,
             CallInput::Sip(leg, notice) => self.handle_sip(leg, notice),
             CallInput::Visitor(request) => self.handle_visitor(request).await,
             CallInput::VisitorGone => self.handle_visitor_gone(),
@@ -103,6 +105,17 @@ impl CallTask {
         }
     }
 
+    /// A leg's target was silent or had no room; nothing rings there. The leg goes to the next one of its trunk, unless
+    /// nobody wants it any more.
+    async fn go_elsewhere(&mut self, leg: LegId, tried: Vec<Candidate>) {
+        let current = leg == LegId::FIRST || self.second == Some(leg);
+        if self.io(leg).was_ended() || !current {
+            return self.tell_call(leg, LegEvent::Ended);
+        }
+        *self.io(leg) = LegIo::None;
+        self.invite(leg, tried).await;
+    }
+
     fn handle_sip(&mut self, leg: LegId, notice: SipNotice) {
         let current = leg == LegId::FIRST || self.second == Some(leg);
         match notice {
@@ -135,6 +148,8 @@ impl CallTask {
                 let ordered = self.io(leg).was_ended();
                 self.tell_call(leg, if ordered { LegEvent::Ended } else { LegEvent::Refused(cause) });
             }
+            // Taken above, for it sends an INVITE.
+            SipNotice::Elsewhere { .. } => {}
             SipNotice::Described(described) => self.tell_described(leg, described),
             SipNotice::Reoffered { sdp } => self.phone_reoffered(leg, sdp),
             SipNotice::Info { content_type, body } => {

@@ -9,6 +9,7 @@ use media::codec::CodecKind;
 use media::play::Source;
 use media::sdp::{self, SdpConfig, Secure, SrtpPolicy};
 use media::stats::LegStats;
+use sip::target::Candidate;
 use tracing::{debug, warn};
 use web::backend::{AgentUpdate, VisitorState, VisitorUpdate};
 
@@ -32,7 +33,7 @@ impl CallTask {
         debug!(leg = %leg, ?command, "order");
         match command {
             LegCommand::Open => {}
-            LegCommand::Invite => self.invite(leg).await,
+            LegCommand::Invite => self.invite(leg, Vec::new()).await,
             LegCommand::Ring | LegCommand::Progress => match self.io(leg) {
                 LegIo::Visitor { .. } => {
                     self.update(VisitorUpdate::State { state: VisitorState::Ringing, agent: None })
@@ -188,8 +189,8 @@ impl CallTask {
     }
 
     /// Invites a candidate, or a call-back's first leg: at the agent's page if he answers there, else at his phone, or
-    /// behind a trunk.
-    async fn invite(&mut self, leg: LegId) {
+    /// behind a trunk, at one of its targets that was not `tried` yet.
+    pub(super) async fn invite(&mut self, leg: LegId, tried: Vec<Candidate>) {
         let spec = match usize::from(leg.0).checked_sub(1) {
             None => Some(self.call.spec().first.clone()),
             Some(candidate) => {
@@ -217,7 +218,7 @@ impl CallTask {
                     // He knows where he was; the network between need not.
                     policy = HeaderPolicy { x_headers: false, display_name: false, ..policy };
                 }
-                (Callee::Trunk { trunk: trunk.0, user: uri }, policy, sound)
+                (Callee::Trunk { trunk: trunk.0, user: uri, tried }, policy, sound)
             }
             LegKind::Browser => {
                 self.tell_call(leg, LegEvent::Refused(HangupCause::NotFound));
@@ -288,9 +289,10 @@ impl CallTask {
         };
         let (display, user) = self.shown_to(leg, policy);
         let parties = Parties { callee, display, user, call: format!("{}-{}", self.id, leg.0) };
+        let again = matches!(&parties.callee, Callee::Trunk { tried, .. } if !tried.is_empty());
         let (plan, not_after) = if self.is_customer(leg) {
             let plan = self.context.sip.plan(parties.clone()).await?;
-            let not_after = self.leave_to_dial(&plan).await?;
+            let not_after = self.leave_to_dial(&plan, again).await?;
             (Some(plan), not_after)
         } else {
             (None, None)

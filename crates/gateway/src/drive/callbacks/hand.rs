@@ -130,6 +130,13 @@ impl Hand {
     async fn run(mut self, spec: CallSpec, words: mpsc::Receiver<HandWord>) -> Option<Back> {
         let line = self.line()?.context.clone();
         let agent = self.agent.clone();
+        let trunk = self.line().map(|line| line.config.trunk.clone()).unwrap_or_default();
+        if !line.sip.takes_calls(&trunk).await {
+            // Nobody picks up for a customer who cannot be called; the queue looks again in a moment.
+            debug!(trunk, "a call-back waits for its trunk");
+            line.desk.forget(self.call).await;
+            return Some(Back { kept: self.kept, declined: self.declined, rest: Rest::TheQueue });
+        }
         if let Err(why) = self.write(|callback| callback.offer(&agent)).await {
             line.desk.forget(self.call).await;
             // Somebody else's it is only dropped; while the store is away it waits a little.
@@ -184,6 +191,10 @@ impl Hand {
                         self.legs.customer = described;
                         self.may_dial(reply).await;
                     }
+                    Some(CallbackNews::MayDialElsewhere(described, reply)) => {
+                        self.legs.customer = described;
+                        self.may_dial_elsewhere(reply).await;
+                    }
                     Some(CallbackNews::Described(role, described)) => self.note_leg(role, described).await,
                     Some(CallbackNews::Answered(agent)) => self.answered(agent).await,
                     Some(CallbackNews::Ended(end, on_line)) => {
@@ -235,6 +246,18 @@ impl Hand {
             Err(NotWritten::OutOfTurn | NotWritten::Store) => None,
         };
         self.dialled = not_after.is_some();
+        let _call_over = reply.send(not_after);
+    }
+
+    /// The same try goes to another target of the trunk: it used up its budget already, and how to end it is written first.
+    async fn may_dial_elsewhere(&mut self, reply: oneshot::Sender<Option<Instant>>) {
+        let (asked, now) = (clock::now(), clock::unix_ms());
+        let (call, legs) = (self.call, self.legs.clone());
+        let written = match self.hold_on(now).await {
+            Ok(()) => self.write(|callback| callback.note_legs(call, legs.clone())).await,
+            Err(why) => Err(why),
+        };
+        let not_after = written.is_ok().then(|| asked + LEASE.saturating_sub(LEASE_MARGIN));
         let _call_over = reply.send(not_after);
     }
 

@@ -3,27 +3,31 @@
 //! It decides nothing about calls. An order goes in, a notice comes out; a call that does not listen any more has
 //! its leg ended, so that no phone rings for nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use call::HangupCause;
 use sip::OrphanEnd;
 use sip::endpoint::{
-    Account, CallRef, EndedBy, Endpoint, Extensions, IncomingInvite, Invite, OrphanRef, SipEvent, Transport,
+    Account, CallRef, EndedBy, Endpoint, Extensions, IncomingInvite, Invite, OrphanRef, SipEvent, Target, Transport,
 };
 use sip::error::{Failure, Reason};
+use sip::target::{Candidate, News};
 use sip::uri::Uri;
 use sip::values::NameAddr;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::config::checked::Trunk;
+use crate::drive::sip::dns::{self, Dns, Found};
+use crate::drive::sip::report;
 use crate::drive::sip::sockets::{Inbound, Sockets};
-use crate::drive::sip::trunks::{Trunks, Way, bad_address, escape_user, resolve_trunks};
+use crate::drive::sip::trunks::{Route, Trunks, Way, bad_address, escape_user};
 use crate::drive::sip::{
     Callee, DriverLedger, Incoming, Invitation, LegSink, Order, Parties, Plan, SipLeg, SipNotice, cause_of, status_of,
 };
@@ -32,6 +36,9 @@ use crate::observe::metric::{self, Metric};
 
 /// A call's own ring limit comes first, as it knows whether anything rang; the endpoint's is for a call that is stuck.
 const RING_BACKSTOP: Duration = Duration::from_secs(2);
+
+/// A target that has not said a word by then loses the call to the next one; its INVITE has been sent three times.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Inputs handled before the endpoint's output is drained; keeps one burst from starving the timers.
 const INPUTS_AT_ONCE: usize = 64;
@@ -46,6 +53,8 @@ pub(crate) struct PhonePresence {
 /// What the driver needs besides endpoint and sockets.
 pub(crate) struct DriverConfig {
     pub(crate) trunks: Vec<Trunk>,
+    /// Asked where they are.
+    pub(crate) dns: Arc<Dns>,
     /// The address written into SDP, when one is configured.
     pub(crate) sdp_ip: Option<IpAddr>,
     pub(crate) realm: String,
@@ -65,6 +74,16 @@ struct LegEntry {
     ending: Option<HangupCause>,
     /// How another process could end it, as its call was told last; `None` when it does not want to know.
     described: Option<String>,
+    /// The trunk's target it has gone to.
+    route: Option<Route>,
+    /// It rings, or sent sound of its own: it stays where it is.
+    rang: bool,
+}
+
+impl LegEntry {
+    fn new(call: CallRef, remote: IpAddr) -> Self {
+        Self { call, sink: None, remote, ending: None, described: None, route: None, rang: false }
+    }
 }
 
 /// The driver. [`SipDriver::run`] is its task.
@@ -75,6 +94,8 @@ pub(crate) struct SipDriver {
     legs: BTreeMap<SipLeg, LegEntry>,
     by_call: BTreeMap<CallRef, SipLeg>,
     trunks: Trunks,
+    /// When a leg that has heard nothing may go elsewhere.
+    silences: BTreeSet<(Instant, SipLeg)>,
     /// Legs of dead processes that are being ended, and who asks.
     orphans: BTreeMap<OrphanRef, oneshot::Sender<OrphanEnd>>,
 }
@@ -94,6 +115,7 @@ impl SipDriver {
             legs: BTreeMap::new(),
             by_call: BTreeMap::new(),
             trunks,
+            silences: BTreeSet::new(),
             orphans: BTreeMap::new(),
         }
     }
@@ -105,12 +127,16 @@ impl SipDriver {
 
     /// Runs until [`Order::Shutdown`].
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut inbound: mpsc::Receiver<Inbound>) {
-        let (resolved_in, mut resolved) = mpsc::channel::<(usize, Vec<SocketAddr>)>(64);
-        let resolver = tokio::spawn(resolve_trunks(self.trunks.names(), resolved_in));
+        let (found_in, mut found) = mpsc::channel(64);
+        // Ended with the driver.
+        let mut followers = JoinSet::new();
+        for (trunk, wanted) in self.trunks.wanted().into_iter().enumerate() {
+            followers.spawn(dns::follow(trunk, wanted, Arc::clone(&self.config.dns), found_in.clone()));
+        }
         let mut done = None;
         loop {
             self.drain().await;
-            let due = self.endpoint.poll_timeout().map(|(at, _)| at);
+            let due = self.poll_timeout();
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
@@ -118,11 +144,8 @@ impl SipDriver {
                     Some(order) => self.handle_order(order),
                     None => break,
                 },
-                () = sleep_until(due) => self.endpoint.handle_timeout(clock::now()),
-                Some((index, addresses)) = resolved.recv() => {
-                    let addresses = self.sockets.trunk_at(self.trunks.name(index), addresses);
-                    self.trunks.resolved(index, addresses, &mut self.endpoint);
-                }
+                () = sleep_until(due) => self.handle_timeout(),
+                Some(found) = found.recv() => self.found(found),
                 input = inbound.recv() => {
                     let Some(input) = input else { break };
                     self.handle_inbound(input);
@@ -133,11 +156,50 @@ impl SipDriver {
                 }
             }
         }
-        resolver.abort();
+        drop(followers);
         self.leave(&mut inbound).await;
         if let Some(done) = done {
             let _waiter_gone = done.send(());
         }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let endpoint = self.endpoint.poll_timeout().map(|(at, _)| at);
+        let silence = self.silences.first().map(|(at, _)| *at);
+        [endpoint, silence, self.trunks.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = clock::now();
+        self.endpoint.handle_timeout(now);
+        self.trunks.handle_timeout(&mut self.endpoint);
+        while let Some((at, leg)) = self.silences.first().copied().filter(|(at, _)| *at <= now) {
+            self.silences.remove(&(at, leg));
+            self.leave_silent(leg);
+        }
+    }
+
+    /// A leg whose target has not said a word goes to the next one (RFC 3263 §4.3), when there is one.
+    fn leave_silent(&mut self, leg: SipLeg) {
+        let Some(entry) = self.legs.get(&leg) else { return };
+        let (call, Some(route)) = (entry.call, entry.route.clone()) else { return };
+        let goes = entry.ending.is_none() && self.endpoint.is_unheard(call) && self.trunks.has_another(&route);
+        if !goes || !self.endpoint.abandon(call) {
+            return;
+        }
+        let why = "no answer to INVITE";
+        self.trunks.heard(&route, &News::Failed, why, &mut self.endpoint);
+        self.trunks.fails_over(&route, why);
+        self.forget(call, |_| SipNotice::Elsewhere { tried: route.all() });
+    }
+
+    /// DNS says where a trunk is. By TLS it is only at addresses where it can be told from every other one.
+    fn found(&mut self, mut found: Found) {
+        let by_tls = |at: &Candidate| at.transport == Transport::Tls;
+        let there: Vec<SocketAddr> = found.candidates.iter().filter(|at| by_tls(at)).map(|at| at.address).collect();
+        let usable = self.sockets.trunk_at(self.trunks.name(found.trunk), there);
+        found.candidates.retain(|at| !by_tls(at) || usable.contains(&at.address));
+        self.trunks.found(found, &mut self.endpoint);
     }
 
     /// Says good-bye to the registrars and to any leg left, for two seconds at most.
@@ -188,6 +250,9 @@ impl SipDriver {
             Order::Plan { parties, reply } => {
                 let _asker_gone = reply.send(self.plan(*parties));
             }
+            Order::TakesCalls { trunk, reply } => {
+                let _asker_gone = reply.send(self.trunks.takes_calls(&trunk));
+            }
             Order::EndOrphan { orphan, reply } => match self.endpoint.end_orphan(*orphan, now) {
                 Ok(orphan) => drop(self.orphans.insert(orphan, reply)),
                 Err(error) => {
@@ -224,7 +289,9 @@ impl SipDriver {
             }
             Order::HangUp { leg, cause } => self.hang_up(leg, cause),
             Order::Ledger { reply } => {
-                let _asker_gone = reply.send(DriverLedger { legs: self.legs.len(), endpoint: self.endpoint.ledger() });
+                let trunks = report::all(self.trunks.entries());
+                let ledger = DriverLedger { legs: self.legs.len(), trunks, endpoint: self.endpoint.ledger() };
+                let _asker_gone = reply.send(ledger);
             }
             Order::Shutdown { .. } => {}
         }
@@ -260,7 +327,7 @@ impl SipDriver {
 
     fn invite(&mut self, leg: SipLeg, sink: LegSink, invitation: Invitation) {
         let (not_after, described) = (invitation.not_after, invitation.described);
-        let (invite, remote) = match self.prepare(invitation) {
+        let (invite, remote, route) = match self.prepare(invitation) {
             Ok(prepared) => prepared,
             Err((cause, why)) => {
                 info!(leg = leg.0, why, "leg not invited");
@@ -279,7 +346,12 @@ impl SipDriver {
         match self.endpoint.invite(invite, clock::now()) {
             Ok(call) => {
                 let described = described.then(String::new);
-                self.legs.insert(leg, LegEntry { call, sink: Some(sink), remote, ending: None, described });
+                if let Some(route) = &route {
+                    self.trunks.begin(route);
+                    self.silences.insert((clock::now() + SILENCE, leg));
+                }
+                let entry = LegEntry { sink: Some(sink), described, route, ..LegEntry::new(call, remote) };
+                self.legs.insert(leg, entry);
                 self.by_call.insert(call, leg);
             }
             Err(error) => {
@@ -295,9 +367,9 @@ impl SipDriver {
     }
 
     /// From our words to the endpoint's: where the callee is now, and the offer for the address that faces him.
-    fn prepare(&self, invitation: Invitation) -> Result<(Invite, IpAddr), (HangupCause, String)> {
+    fn prepare(&self, invitation: Invitation) -> Result<(Invite, IpAddr, Option<Route>), (HangupCause, String)> {
         let Invitation { parties, headers, ring_limit, sdp, plan, not_after, described: _ } = invitation;
-        let invite = self.address(parties)?;
+        let (invite, route) = self.address(parties, plan.as_ref().map(|plan| &plan.target))?;
         if plan.as_ref().is_some_and(|plan| plan.target != invite.target) {
             return Err((HangupCause::Unreachable, "the trunk has moved since this call was planned".to_owned()));
         }
@@ -311,11 +383,11 @@ impl SipDriver {
             not_after,
             ..invite
         };
-        Ok((invite, remote.ip()))
+        Ok((invite, remote.ip(), route))
     }
 
     fn plan(&mut self, parties: Parties) -> Result<Plan, HangupCause> {
-        let mut invite = self.address(parties).map_err(|(cause, why)| {
+        let (mut invite, _) = self.address(parties, None).map_err(|(cause, why)| {
             info!(why, "leg not planned");
             cause
         })?;
@@ -327,22 +399,28 @@ impl SipDriver {
         Ok(Plan { identity, target: invite.target, described: orphan.to_string() })
     }
 
-    /// An INVITE from and to these, with nothing to say yet.
-    fn address(&self, parties: Parties) -> Result<Invite, (HangupCause, String)> {
+    /// An INVITE from and to these, with nothing to say yet, and the trunk's target it goes to.
+    fn address(
+        &self,
+        parties: Parties,
+        planned: Option<&Target>,
+    ) -> Result<(Invite, Option<Route>), (HangupCause, String)> {
         let Parties { callee, display, user, call } = parties;
         let extensions = match &callee {
             Callee::Agent { .. } => Extensions::USUAL,
             Callee::Trunk { trunk, .. } => self.trunks.extensions(trunk),
         };
-        let Way { uri, to, target, credentials, from_host } = match callee {
+        let Way { uri, to, target, credentials, from_host, route } = match callee {
             Callee::Agent { extension } => self.agent_way(&extension)?,
-            Callee::Trunk { trunk, user } => self.trunks.way(&trunk, &user, &self.config.realm)?,
+            Callee::Trunk { trunk, user, tried } => {
+                self.trunks.way((&trunk, &user), tried, planned, &self.config.realm)?
+            }
         };
         let from_uri: Uri =
             format!("sip:{}@{from_host}", escape_user(&user)).parse().map_err(|_| bad_address("From"))?;
         let mut from = NameAddr::new(from_uri);
         from.display = (!display.is_empty()).then_some(display);
-        Ok(Invite {
+        let invite = Invite {
             uri,
             from,
             to,
@@ -355,7 +433,8 @@ impl SipDriver {
             call_id: Some(call),
             identity: None,
             not_after: None,
-        })
+        };
+        Ok((invite, route))
     }
 
     /// Tells a call how another process could end its leg, if that has changed.
@@ -385,6 +464,7 @@ impl SipDriver {
             target: binding.target,
             credentials: None,
             from_host: self.config.realm.clone(),
+            route: None,
         })
     }
 
@@ -410,14 +490,19 @@ impl SipDriver {
         match event {
             SipEvent::Progress { call, status, body, .. } => {
                 debug!(?call, status, "progress");
+                self.answers(call);
                 self.describe(call);
                 self.tell(call, |remote| SipNotice::Progress { sdp: body, remote });
             }
             SipEvent::Answered { call, body, .. } => {
+                self.answers(call);
                 self.describe(call);
                 self.tell(call, |remote| SipNotice::Answered { sdp: body, remote });
             }
             SipEvent::Failed { call, failure } => {
+                if let Some(tried) = self.fails(call, &failure) {
+                    return self.forget(call, |_| SipNotice::Elsewhere { tried });
+                }
                 let status = failure.status;
                 let phrase = failure.phrase.clone();
                 self.forget(call, |ending| SipNotice::Refused {
@@ -445,7 +530,9 @@ impl SipDriver {
                     by_peer,
                 });
             }
-            SipEvent::Registration { registration, state } => self.trunks.registration(registration, &state),
+            SipEvent::Registration { registration, state } => {
+                self.trunks.registration(registration, &state, &mut self.endpoint);
+            }
             SipEvent::Bound { user, binding } => {
                 info!(agent = user, transport = ?binding.flow.transport, "phone registered");
                 self.presence(user, true).await;
@@ -461,7 +548,7 @@ impl SipDriver {
                     let _asker_gone = reply.send(end);
                 }
             }
-            SipEvent::Probed { probe, result } => debug!(?probe, ?result, "options probe"),
+            SipEvent::Probed { probe, result } => self.trunks.probed(probe, &result, &mut self.endpoint),
             SipEvent::Refused { why, flow } => {
                 metric::count_with(Metric::SipRefused, why.code());
                 debug!(%flow, reason = why.code(), "sip message refused");
@@ -486,9 +573,44 @@ impl SipDriver {
         }
     }
 
+    /// A leg's target says something: it lives, and the leg stays there.
+    fn answers(&mut self, call: CallRef) {
+        let Some(entry) = self.by_call.get(&call).and_then(|leg| self.legs.get_mut(leg)) else { return };
+        let first = !std::mem::replace(&mut entry.rang, true);
+        if let Some(route) = entry.route.clone().filter(|_| first) {
+            self.trunks.heard(&route, &News::Answered, "", &mut self.endpoint);
+        }
+    }
+
+    /// What a failed leg says of its target. When it may go to another one: all it has been tried at. It may after a 503
+    /// without a ring, or when its INVITE did not get through at all; else a phone could ring twice.
+    fn fails(&mut self, call: CallRef, failure: &Failure) -> Option<Vec<Candidate>> {
+        let entry = self.legs.get(self.by_call.get(&call)?)?;
+        let (route, rang, ours) = (entry.route.clone()?, entry.rang, entry.ending.is_some());
+        let by_response = failure.timed_out.is_none() && !failure.unheard;
+        let why = format!("{} {}", failure.status, failure.phrase);
+        let news = match failure.status {
+            _ if failure.unheard || failure.broken => News::Failed,
+            503 => News::Overloaded(failure.retry_after),
+            _ => News::Answered,
+        };
+        if by_response || failure.unheard {
+            self.trunks.heard(&route, &news, &why, &mut self.endpoint);
+        }
+        // A connection that breaks after a word says nothing about what rings.
+        let goes = failure.status == 503 && !failure.broken_late() && !rang && !ours && self.trunks.has_another(&route);
+        goes.then(|| {
+            self.trunks.fails_over(&route, &why);
+            route.all()
+        })
+    }
+
     /// The last word on a leg.
     fn forget(&mut self, call: CallRef, notice: impl FnOnce(Option<HangupCause>) -> SipNotice) {
         let Some(entry) = self.by_call.remove(&call).and_then(|leg| self.legs.remove(&leg)) else { return };
+        if let Some(route) = &entry.route {
+            self.trunks.end(route);
+        }
         if let Some(sink) = entry.sink {
             sink.tell(notice(entry.ending));
         }
@@ -508,7 +630,7 @@ impl SipDriver {
             local,
             headers: invite.headers,
         };
-        self.legs.insert(leg, LegEntry { call, sink: None, remote, ending: None, described: None });
+        self.legs.insert(leg, LegEntry::new(call, remote));
         self.by_call.insert(call, leg);
         if self.config.incoming.try_send(incoming).is_err() {
             self.endpoint.reject(call, 503, None, clock::now());
@@ -532,7 +654,7 @@ fn cause_of_end(by: EndedBy) -> HangupCause {
 }
 
 /// Sleeps until a deadline of the pure rooms, or for ever without one.
-pub(crate) async fn sleep_until(due: Option<std::time::Instant>) {
+pub(crate) async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,

@@ -1,35 +1,54 @@
-//! The trunks as the driver holds them: where each is now, its registration, and the way of an INVITE to it.
+//! The trunks as the driver holds them: where each is now, how its targets are, its registration, and the way of an INVITE.
+//!
+//! Decided is in `sip::target`; here the news of calls, probes, registrations and DNS are carried to it, and what it decides
+//! to the endpoint.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use call::HangupCause;
+use rand::Rng;
 use sip::digest::Credentials;
-use sip::endpoint::{Endpoint, Extensions, RegistrationConfig, RegistrationRef, RegistrationState, Target, Transport};
+use sip::endpoint::{
+    Endpoint, Extensions, ProbeRef, RegistrationConfig, RegistrationRef, RegistrationState, Target, Transport,
+};
+use sip::error::Failure;
+use sip::target::{Candidate, Caps, Full, Group, News, NoTarget, Probing, State, Wanted};
 use sip::uri::Uri;
 use sip::values::NameAddr;
-use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use super::dns::Found;
+use super::report::{self, Registered};
 use crate::clock;
-use crate::config::checked::Trunk;
+use crate::config::checked::{self, Trunk};
 use crate::observe::metric::{self, Metric};
 
-/// How often the address of a trunk named by host name is looked up again.
-const RESOLVE_EVERY: Duration = Duration::from_secs(60);
+/// Names of targets in metrics, over all trunks; DNS may bring ever new ones.
+const TARGET_LABELS_MAX: usize = 256;
 
-/// Addresses of one name that are looked at.
-const ADDRESSES_MAX: usize = 32;
+/// A trunk, and all that is known of it now.
+pub(super) struct TrunkEntry {
+    pub(super) trunk: Trunk,
+    pub(super) group: Group,
+    pub(super) caps: Caps,
+    /// What DNS did not answer.
+    pub(super) trouble: Option<String>,
+    pub(super) registration: Option<Registration>,
+}
 
-/// A trunk and where it is now.
-struct TrunkEntry {
-    trunk: Trunk,
-    /// The one in use.
-    address: Option<SocketAddr>,
-    /// All its name stands for, in order.
-    addresses: Vec<SocketAddr>,
-    registration: Option<RegistrationRef>,
+/// Our registration at a trunk.
+pub(super) struct Registration {
+    id: RegistrationRef,
+    at: Candidate,
+    pub(super) state: Registered,
+    pub(super) since: Instant,
+    /// Status and words of the last refusal.
+    pub(super) last_error: Option<(u16, String)>,
 }
 
 /// The way of one INVITE: whom it names, where it goes, and what proves us there.
@@ -40,28 +59,72 @@ pub(super) struct Way {
     pub(super) credentials: Option<Credentials>,
     /// Host of our From.
     pub(super) from_host: String,
+    /// The trunk and its target; `None` for a phone registered here.
+    pub(super) route: Option<Route>,
+}
+
+/// Which target of which trunk a call has gone to, and which before it.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    pub(super) trunk: usize,
+    pub(super) at: Candidate,
+    pub(super) tried: Vec<Candidate>,
+}
+
+impl Route {
+    /// All it has been sent to.
+    pub(super) fn all(&self) -> Vec<Candidate> {
+        self.tried.iter().copied().chain([self.at]).collect()
+    }
 }
 
 /// All trunks of the configuration.
 pub(super) struct Trunks {
     entries: Vec<TrunkEntry>,
     bound: Vec<(Transport, SocketAddr)>,
+    probes: BTreeMap<ProbeRef, (usize, Candidate)>,
     /// Registrations whose end is not confirmed yet, at the very end.
     leaving: BTreeSet<RegistrationRef>,
+    labels: BTreeSet<String>,
 }
 
 impl Trunks {
     pub(super) fn new(trunks: Vec<Trunk>, bound: Vec<(Transport, SocketAddr)>) -> Self {
-        let entries = trunks
-            .into_iter()
-            .map(|trunk| TrunkEntry { trunk, address: None, addresses: Vec::new(), registration: None })
-            .collect();
-        Self { entries, bound, leaving: BTreeSet::new() }
+        let entry = |trunk: Trunk| TrunkEntry {
+            group: Group::new(Probing { every: trunk.options_interval }),
+            caps: Caps::new(trunk.calls_per_second_max, trunk.calls_max),
+            trunk,
+            trouble: None,
+            registration: None,
+        };
+        let entries = trunks.into_iter().map(entry).collect();
+        Self { entries, bound, probes: BTreeMap::new(), leaving: BTreeSet::new(), labels: BTreeSet::new() }
     }
 
-    /// Host and port of each, to be looked up.
-    pub(super) fn names(&self) -> Vec<(String, u16)> {
-        self.entries.iter().map(|entry| address_of(&entry.trunk)).collect()
+    pub(super) fn entries(&self) -> &[TrunkEntry] {
+        &self.entries
+    }
+
+    /// What is to be looked up for each.
+    pub(super) fn wanted(&self) -> Vec<Vec<Wanted>> {
+        self.entries.iter().map(|entry| entry.trunk.places.iter().map(|place| self.wish(place)).collect()).collect()
+    }
+
+    fn wish(&self, place: &checked::Place) -> Wanted {
+        let named = place.transport.map(transport);
+        let has = |kind: Transport| self.bound.iter().any(|(bound, _)| *bound == kind);
+        let carries = |(kind, _): &&(Transport, SocketAddr)| named.is_none_or(|named| named == *kind);
+        let faces = |ipv4: bool| self.bound.iter().filter(carries).any(|(_, bound)| bound.is_ipv4() == ipv4);
+        Wanted {
+            host: place.host.clone(),
+            port: place.port,
+            transport: named,
+            transports: [Transport::Udp, Transport::Tcp].into_iter().filter(|kind| has(*kind)).collect(),
+            ipv4: faces(true),
+            ipv6: faces(false),
+            priority: place.priority,
+            weight: place.weight,
+        }
     }
 
     pub(super) fn name(&self, index: usize) -> &str {
@@ -70,15 +133,18 @@ impl Trunks {
 
     /// What a trunk is asked for beyond a plain call.
     pub(super) fn extensions(&self, name: &str) -> Extensions {
-        let entry = self.entries.iter().find(|entry| entry.trunk.name == *name);
-        entry.map_or(Extensions::USUAL, |entry| entry.trunk.extensions)
+        self.named(name).map_or(Extensions::USUAL, |(_, entry)| entry.trunk.extensions)
+    }
+
+    fn named(&self, name: &str) -> Option<(usize, &TrunkEntry)> {
+        self.entries.iter().enumerate().find(|(_, entry)| entry.trunk.name == name)
     }
 
     /// Takes all registrations back, at the very end.
     pub(super) fn leave(&mut self, endpoint: &mut Endpoint, now: Instant) {
         for registration in self.entries.iter_mut().filter_map(|entry| entry.registration.take()) {
-            endpoint.unregister(registration, now);
-            self.leaving.insert(registration);
+            endpoint.unregister(registration.id, now);
+            self.leaving.insert(registration.id);
         }
     }
 
@@ -87,81 +153,245 @@ impl Trunks {
         self.leaving.is_empty()
     }
 
-    /// The way to a user behind a trunk. `realm` stands in our From where the trunk has no account for us.
-    pub(super) fn way(&self, name: &str, user: &str, realm: &str) -> Result<Way, (HangupCause, String)> {
-        let entry = self
-            .entries
-            .iter()
-            .find(|entry| entry.trunk.name == name)
+    /// The way to a user behind a trunk, at a target that was not `tried` yet; at the very target `planned` where there is
+    /// one. `realm` stands in our From where the trunk has no account for us.
+    pub(super) fn way(
+        &self,
+        (name, user): (&str, &str),
+        tried: Vec<Candidate>,
+        planned: Option<&Target>,
+        realm: &str,
+    ) -> Result<Way, (HangupCause, String)> {
+        let now = clock::now();
+        let (index, entry) = self
+            .named(name)
             .ok_or_else(|| (HangupCause::Unreachable, format!("no trunk {name} in the configuration")))?;
-        let address = entry.address.ok_or_else(|| {
-            (HangupCause::Unreachable, format!("the address of trunk {name} is not known: check its host name"))
+        entry.caps.check(now).map_err(|full| {
+            metric::count_with(Metric::TrunkCallsRefused, &format!("{name}/{}", full.code()));
+            (HangupCause::Overload, format!("trunk {name}: {full}"))
+        })?;
+        let at = match planned {
+            Some(planned) => entry.planned(planned, now),
+            None => entry.choose(&tried, now),
+        };
+        let at = at.map_err(|none| {
+            metric::count_with(Metric::TrunkCallsRefused, &format!("{name}/no-target"));
+            (HangupCause::Unreachable, report::refusal(entry, none))
         })?;
         let trunk = &entry.trunk;
-        let uri: Uri = trunk_uri(trunk, Some(user)).parse().map_err(|_| bad_address("trunk"))?;
+        let uri: Uri = trunk_uri(trunk, Some(user), Some(&at)).parse().map_err(|_| bad_address("trunk"))?;
         let target = self
-            .target(trunk, address)
+            .target(&at)
             .ok_or_else(|| (HangupCause::Unreachable, format!("no sip.listen socket for trunk {name}'s transport")))?;
         let from_host = if trunk.register { trunk.host.clone() } else { realm.to_owned() };
-        Ok(Way { uri, to: None, target, credentials: credentials(trunk), from_host })
+        let route = Some(Route { trunk: index, at, tried });
+        Ok(Way { uri, to: None, target, credentials: credentials(trunk), from_host, route })
     }
 
-    /// The socket that faces a trunk: same transport, same address family.
-    fn target(&self, trunk: &Trunk, address: SocketAddr) -> Option<Target> {
-        let transport = transport(trunk.transport);
-        let local =
-            self.bound.iter().position(|(kind, bound)| *kind == transport && bound.is_ipv4() == address.is_ipv4())?;
-        Some(Target { transport, address, local })
-    }
-
-    /// A trunk's addresses are known or have changed: register at one we can reach, and let them all call us. The one in
-    /// use stays in use while it is among them, however DNS turns its answers round.
-    pub(super) fn resolved(&mut self, index: usize, found: Vec<SocketAddr>, endpoint: &mut Endpoint) {
-        let Some(entry) = self.entries.get(index) else { return };
-        let mut addresses = found.clone();
-        addresses.sort_unstable();
-        addresses.dedup();
-        if entry.addresses == addresses {
-            return;
-        }
-        let current = entry.address.filter(|address| addresses.contains(address));
-        // In the system's order of preference (RFC 6724).
-        let reachable = || found.iter().copied().find(|address| self.target(&entry.trunk, *address).is_some());
-        let address = current.or_else(reachable).or_else(|| found.first().copied());
-        info!(trunk = entry.trunk.name, ?address, known = addresses.len(), "trunk address");
-        let moved = address != entry.address;
-        let entry = &mut self.entries[index];
-        (entry.address, entry.addresses) = (address, addresses);
-        let allowed = self
-            .entries
-            .iter()
-            .flat_map(|entry| entry.addresses.iter().map(SocketAddr::ip).chain(entry.trunk.accept_from.iter().copied()))
-            .collect();
-        endpoint.set_trunks(allowed);
-        // Of two trunks at one address the first has the say over calls from there: nothing tells them apart.
-        let rules = self.entries.iter().rev().flat_map(|entry| {
-            let known = entry.addresses.iter().map(SocketAddr::ip).chain(entry.trunk.accept_from.iter().copied());
-            known.map(|ip| (ip, entry.trunk.extensions))
-        });
-        endpoint.set_extensions(rules.collect());
-        if moved {
-            self.register(index, endpoint);
-        }
-    }
-
-    fn register(&mut self, index: usize, endpoint: &mut Endpoint) {
+    /// Whether a call would find a way through this trunk now.
+    pub(super) fn takes_calls(&self, name: &str) -> bool {
         let now = clock::now();
-        let Some(entry) = self.entries.get(index) else { return };
-        let (trunk, Some(address)) = (&entry.trunk, entry.address) else { return };
-        if !trunk.register {
-            return;
+        self.named(name).is_some_and(|(_, entry)| {
+            // How many begin in this very second says nothing about the next.
+            entry.caps.check(now) != Err(Full::AtOnce) && entry.choose(&[], now).is_ok()
+        })
+    }
+
+    /// The socket that faces a target: same transport, same address family.
+    fn target(&self, at: &Candidate) -> Option<Target> {
+        let faces =
+            |(kind, bound): &(Transport, SocketAddr)| *kind == at.transport && bound.is_ipv4() == at.address.is_ipv4();
+        let local = self.bound.iter().position(faces)?;
+        Some(Target { transport: at.transport, address: at.address, local })
+    }
+
+    // Calls.
+
+    /// A call's INVITE leaves by this route.
+    pub(super) fn begin(&mut self, route: &Route) {
+        if let Some(entry) = self.entries.get_mut(route.trunk) {
+            // Looked at just now, in the same turn of the driver.
+            let _full = entry.caps.begin(clock::now());
         }
-        let Some(target) = self.target(trunk, address) else {
-            warn!(trunk = trunk.name, "no sip.listen socket for this trunk's transport; add one");
+    }
+
+    /// A call that began is over, or goes elsewhere.
+    pub(super) fn end(&mut self, route: &Route) {
+        if let Some(entry) = self.entries.get_mut(route.trunk) {
+            entry.caps.end();
+        }
+    }
+
+    /// Whether a call on this route could still go to another target.
+    pub(super) fn has_another(&self, route: &Route) -> bool {
+        let entry = self.entries.get(route.trunk);
+        entry.is_some_and(|entry| entry.group.has_another(&route.all(), clock::now()))
+    }
+
+    /// What a call says of its target; `why` in words where it is no good news.
+    pub(super) fn heard(&mut self, route: &Route, news: &News, why: &str, endpoint: &mut Endpoint) {
+        let now = clock::now();
+        let Some(entry) = self.entries.get_mut(route.trunk) else { return };
+        if entry.group.heard(&route.at, news, why, now) {
+            self.changed(route.trunk, &route.at, endpoint);
+        }
+    }
+
+    /// A call leaves its target for another.
+    pub(super) fn fails_over(&self, route: &Route, why: &str) {
+        let Some(entry) = self.entries.get(route.trunk) else { return };
+        let name = entry.trunk.name.as_str();
+        metric::count_with(Metric::TrunkFailovers, name);
+        warn!(trunk = name, target = %route.at.address, why, "a call goes to the next target");
+    }
+
+    // Probes.
+
+    /// Sends the OPTIONS that are due, and gives up those that were not answered.
+    pub(super) fn handle_timeout(&mut self, endpoint: &mut Endpoint) {
+        let now = clock::now();
+        for index in 0..self.entries.len() {
+            let Some(entry) = self.entries.get_mut(index) else { return };
+            if entry.group.poll_timeout().is_none_or(|at| at > now) {
+                continue;
+            }
+            let overdue = entry.group.overdue(now);
+            for at in overdue {
+                let late = self.probes.iter().find(|(_, (of, one))| *of == index && *one == at).map(|(id, _)| *id);
+                if let Some(probe) = late {
+                    self.probes.remove(&probe);
+                    endpoint.forget_probe(probe);
+                }
+                self.note_probe(index, &at, Err("no answer to OPTIONS"), endpoint);
+            }
+            let due = self.entries.get_mut(index).map(|entry| entry.group.due(now)).unwrap_or_default();
+            for at in due {
+                match self.target(&at) {
+                    Some(target) => drop(self.probes.insert(endpoint.options(target, now), (index, at))),
+                    None => self.note_probe(index, &at, Err("no sip.listen socket for its transport"), endpoint),
+                }
+            }
+        }
+    }
+
+    /// When [`Trunks::handle_timeout`] has something to do.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.entries.iter().filter_map(|entry| entry.group.poll_timeout()).min()
+    }
+
+    /// A probe ended.
+    pub(super) fn probed(&mut self, probe: ProbeRef, result: &Result<u16, Failure>, endpoint: &mut Endpoint) {
+        let Some((index, at)) = self.probes.remove(&probe) else { return };
+        match result {
+            Ok(status) => self.note_probe(index, &at, Ok(*status), endpoint),
+            Err(failure) => {
+                let why = if failure.status == 408 { "no answer to OPTIONS" } else { "it cannot be connected to" };
+                self.note_probe(index, &at, Err(why), endpoint);
+            }
+        }
+    }
+
+    fn note_probe(&mut self, index: usize, at: &Candidate, answer: Result<u16, &str>, endpoint: &mut Endpoint) {
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        let word = if answer.is_ok() { "answered" } else { "silent" };
+        metric::count_with(Metric::TrunkProbes, &format!("{}/{word}", entry.trunk.name));
+        debug!(trunk = entry.trunk.name, target = %at.address, ?answer, "options probe");
+        if entry.group.probed(at, answer, clock::now(), rand::rng().random()) {
+            self.changed(index, at, endpoint);
+        }
+    }
+
+    /// The state of a target has changed: it is told, and the registration follows.
+    fn changed(&mut self, index: usize, at: &Candidate, endpoint: &mut Endpoint) {
+        let Some(entry) = self.entries.get(index) else { return };
+        let same = |one: &Candidate| (one.transport, one.address) == (at.transport, at.address);
+        let Some(health) = entry.group.members().iter().find(|one| same(&one.candidate)).map(|one| &one.health) else {
             return;
         };
+        let (name, state) = (entry.trunk.name.clone(), health.state());
+        match state {
+            State::Up | State::Unknown => info!(trunk = name, target = %at.address, state = state.code(), "target"),
+            State::Degraded | State::Down => {
+                let why = health.last_error().unwrap_or_default();
+                warn!(trunk = name, target = %at.address, state = state.code(), why, mend = report::MEND_TARGET, "target");
+            }
+        }
+        let registered_here = entry.registration.as_ref().filter(|registration| same(&registration.at));
+        match (state, registered_here.map(|registration| registration.id)) {
+            // It may have been started anew and know nothing of us.
+            (State::Up, Some(id)) => endpoint.renew(id, clock::now()),
+            (State::Down, Some(_)) => self.move_registration(index, endpoint),
+            (State::Up | State::Unknown | State::Degraded | State::Down, Some(_) | None) => {}
+        }
+        self.gauge(index);
+    }
+
+    fn gauge(&mut self, index: usize) {
+        let Some(entry) = self.entries.get(index) else { return };
+        for member in entry.group.members() {
+            let value = match member.health.state() {
+                State::Up => 1.0,
+                State::Unknown => continue,
+                State::Degraded => 0.5,
+                State::Down => 0.0,
+            };
+            let label = format!("{}/{}", entry.trunk.name, member.candidate.address);
+            if self.labels.len() < TARGET_LABELS_MAX || self.labels.contains(&label) {
+                metric::gauge_with(Metric::TrunkUp, &label, value);
+                self.labels.insert(label);
+            }
+        }
+    }
+
+    // Addresses and registrations.
+
+    /// Where a trunk is, as DNS has it now: register at one target, and let them all call us.
+    pub(super) fn found(&mut self, found: Found, endpoint: &mut Endpoint) {
+        let index = found.trunk;
+        let reachable: Vec<Candidate> =
+            found.candidates.iter().copied().filter(|at| self.target(at).is_some()).collect();
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        entry.trouble = found.trouble;
+        if reachable.is_empty() && !found.candidates.is_empty() {
+            entry.trouble = Some("no sip.listen socket for its transport and version of IP; add one".to_owned());
+        }
+        let mut rng = rand::rng();
+        entry.group.set(&reachable, clock::now(), || rng.random());
+        let known = entry.group.members().len();
+        info!(trunk = entry.trunk.name, known, trouble = entry.trouble, "trunk addresses");
+        let of = |entry: &TrunkEntry| -> Vec<IpAddr> {
+            let targets = entry.group.members().iter().map(|member| member.candidate.address.ip());
+            targets.chain(entry.trunk.accept_from.iter().copied()).collect()
+        };
+        endpoint.set_trunks(self.entries.iter().flat_map(of).collect());
+        // Of two trunks at one address the first has the say over calls from there: nothing tells them apart.
+        let rules = self.entries.iter().rev();
+        let rules = rules.flat_map(|entry| of(entry).into_iter().map(|ip| (ip, entry.trunk.extensions)));
+        endpoint.set_extensions(rules.collect());
+        let Some(entry) = self.entries.get(index) else { return };
+        let there = |registration: &Registration| {
+            let at = (registration.at.transport, registration.at.address);
+            entry.group.members().iter().any(|one| (one.candidate.transport, one.candidate.address) == at)
+        };
+        // The one in use stays in use while it is among them, however DNS turns its answers round.
+        if !entry.registration.as_ref().is_some_and(there) {
+            self.register(index, None, endpoint);
+        }
+    }
+
+    /// Registers at the best target, or at this one.
+    fn register(&mut self, index: usize, at: Option<Candidate>, endpoint: &mut Endpoint) {
+        let now = clock::now();
+        let Some(entry) = self.entries.get(index) else { return };
+        let trunk = &entry.trunk;
+        let best = || entry.group.choose(&[], now, |most| rand::rng().random_range(0..=most)).ok();
+        // Registering goes on whatever the health says: it is one of the ways to learn that a PBX is back.
+        let first = || entry.group.members().first().map(|member| member.candidate);
+        let (true, Some(at)) = (trunk.register, at.or_else(best).or_else(first)) else { return };
+        let Some(target) = self.target(&at) else { return };
         let user = trunk.username.clone().unwrap_or_default();
-        let (Ok(registrar), Ok(aor)) = (trunk_uri(trunk, None).parse(), trunk_uri(trunk, Some(&user)).parse()) else {
+        let uri = |user| trunk_uri(trunk, user, Some(&at)).parse();
+        let (Ok(registrar), Ok(aor)) = (uri(None), uri(Some(&user))) else {
             warn!(trunk = trunk.name, "trunk host does not make a SIP address");
             return;
         };
@@ -173,56 +403,103 @@ impl Trunks {
             expires_s: u32::try_from(trunk.register_expires.as_secs()).unwrap_or(3_600),
             local: target.local,
         };
-        let old = entry.registration;
-        if let Some(old) = old {
-            endpoint.unregister(old, now);
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        let before = entry.registration.take();
+        if let Some(old) = &before {
+            endpoint.unregister(old.id, now);
         }
-        let registration = endpoint.register(config, now);
-        self.entries[index].registration = Some(registration);
+        let id = endpoint.register(config, now);
+        let last_error = before.and_then(|old| old.last_error);
+        entry.registration = Some(Registration { id, at, state: Registered::Trying, since: now, last_error });
+    }
+
+    /// Registers at another target, when there is one that is not known to fail.
+    fn move_registration(&mut self, index: usize, endpoint: &mut Endpoint) {
+        let Some(entry) = self.entries.get(index) else { return };
+        let Some(registration) = &entry.registration else { return };
+        let Ok(other) = entry.group.choose(&[registration.at], clock::now(), |_| 0) else { return };
+        let lives = |member: &&sip::target::Member| {
+            member.candidate == other && matches!(member.health.state(), State::Up | State::Unknown)
+        };
+        if entry.group.members().iter().any(|member| lives(&member)) {
+            info!(trunk = entry.trunk.name, target = %other.address, "registering at the next target");
+            self.register(index, Some(other), endpoint);
+        }
     }
 
     /// News of a registration.
-    pub(super) fn registration(&mut self, registration: RegistrationRef, state: &RegistrationState) {
+    pub(super) fn registration(&mut self, id: RegistrationRef, state: &RegistrationState, endpoint: &mut Endpoint) {
         if matches!(state, RegistrationState::Unregistered | RegistrationState::Failed { .. }) {
-            self.leaving.remove(&registration);
+            self.leaving.remove(&id);
         }
-        let Some(entry) = self.entries.iter().find(|entry| entry.registration == Some(registration)) else { return };
-        let trunk = &entry.trunk.name;
-        match state {
-            RegistrationState::Trying => debug!(trunk, "registering"),
+        let now = clock::now();
+        let ours = |entry: &TrunkEntry| entry.registration.as_ref().is_some_and(|one| one.id == id);
+        let Some(index) = self.entries.iter().position(ours) else { return };
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        let (trunk, group) = (&entry.trunk.name, &mut entry.group);
+        let Some(registration) = &mut entry.registration else { return };
+        let at = registration.at;
+        let became = match state {
+            RegistrationState::Trying => return debug!(trunk, "registering"),
             RegistrationState::Registered { .. } => {
-                metric::gauge_with(Metric::TrunkRegistered, trunk, 1.0);
-                info!(trunk, "registered");
+                if registration.state != Registered::Yes {
+                    info!(trunk, target = %at.address, "registered");
+                }
+                registration.last_error = None;
+                Registered::Yes
             }
             RegistrationState::Failed { status, text, retry_at } => {
-                metric::gauge_with(Metric::TrunkRegistered, trunk, 0.0);
-                let again = retry_at.saturating_duration_since(clock::now());
-                warn!(
-                    trunk,
-                    status,
-                    text,
-                    retry_in_s = again.as_secs(),
-                    mend = registration_mend(*status),
-                    "registration failed"
-                );
+                registration.last_error = Some((*status, text.clone()));
+                let retry_in_s = retry_at.saturating_duration_since(now).as_secs();
+                let mend = report::registration_mend(*status);
+                warn!(trunk, target = %at.address, status, text, retry_in_s, mend, "registration failed");
+                Registered::No { retry_at: *retry_at }
             }
             RegistrationState::Unregistered => {
-                metric::gauge_with(Metric::TrunkRegistered, trunk, 0.0);
                 info!(trunk, "unregistered");
+                Registered::Left
+            }
+        };
+        metric::gauge_with(Metric::TrunkRegistered, trunk, if became == Registered::Yes { 1.0 } else { 0.0 });
+        if !registration.state.is_like(&became) {
+            registration.since = now;
+        }
+        registration.state = became;
+        if let RegistrationState::Failed { status, text, .. } = state {
+            let news = if *status == 503 { News::Overloaded(None) } else { News::Failed };
+            if matches!(status, 408 | 503) && group.members().len() > 1 {
+                group.heard(&at, &news, &format!("{status} {text} to REGISTER"), now);
+                self.move_registration(index, endpoint);
+                self.gauge(index);
             }
         }
     }
 }
 
-/// What an admin may do about a refused registration.
-fn registration_mend(status: u16) -> &'static str {
-    match status {
-        401 | 403 | 407 => "check username and password_file of the trunk, and that the PBX has this account",
-        404 => "the PBX does not know this user or domain: check username and uri",
-        408 => "no answer: check host, port, transport and the firewall between",
-        423 => "the PBX wants a longer registration: it is followed by itself",
-        503 => "the PBX is overloaded or restarting, or its port is closed",
-        _ => "see the PBX's own log for this status",
+impl TrunkEntry {
+    /// A target for a call: where we are registered while that lives, for a PBX knows us there; else the best.
+    fn choose(&self, tried: &[Candidate], now: Instant) -> Result<Candidate, NoTarget> {
+        let registered = self.registration.as_ref().filter(|one| one.state == Registered::Yes).map(|one| one.at);
+        let lives = |at: &Candidate| {
+            let mut members = self.group.members().iter().filter(|member| member.candidate == *at);
+            !tried.contains(at)
+                && members.any(|member| {
+                    member.health.is_usable(now) && matches!(member.health.state(), State::Up | State::Unknown)
+                })
+        };
+        match registered.filter(lives) {
+            Some(at) => Ok(at),
+            None => self.group.choose(tried, now, |most| rand::rng().random_range(0..=most)),
+        }
+    }
+
+    /// The target that was written down for a call, unless it is gone or dead by now.
+    fn planned(&self, planned: &Target, now: Instant) -> Result<Candidate, NoTarget> {
+        let here = |member: &&sip::target::Member| {
+            (member.candidate.transport, member.candidate.address) == (planned.transport, planned.address)
+        };
+        let found = self.group.members().iter().find(here).filter(|member| member.health.is_usable(now));
+        found.map(|member| member.candidate).ok_or(NoTarget::Down)
     }
 }
 
@@ -230,19 +507,26 @@ pub(super) fn bad_address(what: &str) -> (HangupCause, String) {
     (HangupCause::NotFound, format!("{what} does not make a SIP address"))
 }
 
-/// `sip:user@host:port;transport=tcp`, with only what is needed.
-fn trunk_uri(trunk: &Trunk, user: Option<&str>) -> String {
+/// `sip:user@host:port;transport=tcp`, with only what is needed. Where the trunk is named by an address and not by a domain,
+/// another target is named by its own: no PBX answers for its neighbour's address.
+fn trunk_uri(trunk: &Trunk, user: Option<&str>, at: Option<&Candidate>) -> String {
     let user = user.map(|user| format!("{}@", escape_user(user))).unwrap_or_default();
-    let host = if trunk.host.contains(':') {
-        format!("[{}]", trunk.host.trim_matches(['[', ']']))
-    } else {
-        trunk.host.clone()
-    };
-    let port = trunk.port.map(|port| format!(":{port}")).unwrap_or_default();
-    let transport = match trunk.transport {
-        crate::config::checked::Transport::Udp => "",
-        crate::config::checked::Transport::Tcp => ";transport=tcp",
-        crate::config::checked::Transport::Tls => ";transport=tls",
+    let bare = trunk.host.trim_matches(['[', ']']);
+    let (mut host, mut port) = (bare.to_owned(), trunk.port);
+    if let (Ok(named), Some(at)) = (bare.parse::<IpAddr>(), at)
+        && named != at.address.ip()
+    {
+        host = at.address.ip().to_string();
+        port = Some(at.address.port()).filter(|port| *port != at.transport.default_port());
+    }
+    if host.contains(':') {
+        host = format!("[{host}]");
+    }
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let transport = match at.map_or_else(|| transport(trunk.transport), |at| at.transport) {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
     };
     format!("sip:{user}{host}{port}{transport}")
 }
@@ -277,40 +561,14 @@ pub(super) fn escape_user(user: &str) -> String {
 fn credentials(trunk: &Trunk) -> Option<Credentials> {
     let user = trunk.username.clone()?;
     let password = trunk.password.as_ref()?;
-    Some(Credentials { username: user, password: password.expose().to_owned(), realm: None })
+    Some(Credentials { username: user, password: password.expose().to_owned(), realm: trunk.realm.clone() })
 }
 
 /// The configuration's word for a transport, in the endpoint's words.
-pub(crate) fn transport(transport: crate::config::checked::Transport) -> Transport {
+pub(crate) fn transport(transport: checked::Transport) -> Transport {
     match transport {
-        crate::config::checked::Transport::Udp => Transport::Udp,
-        crate::config::checked::Transport::Tcp => Transport::Tcp,
-        crate::config::checked::Transport::Tls => Transport::Tls,
-    }
-}
-
-/// Host and port to look up for a trunk.
-fn address_of(trunk: &Trunk) -> (String, u16) {
-    (trunk.host.trim_matches(['[', ']']).to_owned(), trunk.port.unwrap_or_else(|| trunk.transport.default_port()))
-}
-
-/// Looks the trunks' names up now and every minute; an answer that fails leaves the last good one in use.
-pub(super) async fn resolve_trunks(hosts: Vec<(String, u16)>, out: mpsc::Sender<(usize, Vec<SocketAddr>)>) {
-    loop {
-        for (index, (host, port)) in hosts.iter().enumerate() {
-            match tokio::net::lookup_host((host.as_str(), *port)).await {
-                Ok(addresses) => {
-                    let addresses: Vec<SocketAddr> = addresses.take(ADDRESSES_MAX).collect();
-                    if !addresses.is_empty() && out.send((index, addresses)).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    metric::count(Metric::DnsFailures);
-                    warn!(host, %error, "trunk host name not found; its last known address stays in use");
-                }
-            }
-        }
-        tokio::time::sleep(RESOLVE_EVERY).await;
+        checked::Transport::Udp => Transport::Udp,
+        checked::Transport::Tcp => Transport::Tcp,
+        checked::Transport::Tls => Transport::Tls,
     }
 }

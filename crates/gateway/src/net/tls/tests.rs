@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use media::sdp::SrtpPolicy;
 use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType, date_time_ymd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
-use crate::config::checked::{Codec, HeaderPolicy, SrtpPolicy, Transport};
+use crate::config::checked::{Codec, HeaderPolicy, Transport};
 
 /// A folder of certificates that goes with its test.
 pub(crate) struct Folder(PathBuf);
@@ -91,6 +92,11 @@ pub(crate) fn trunk(name: &str, host: &str, tls: TrunkTls) -> Trunk {
         port: None,
         transport: Transport::Tls,
         tls,
+        places: Vec::new(),
+        options_interval: None,
+        calls_per_second_max: None,
+        calls_max: None,
+        realm: None,
         register: false,
         register_expires: std::time::Duration::ZERO,
         username: None,

@@ -36,6 +36,7 @@ fn labels_name_no_person() {
         "cause",
         "reason",
         "trunk",
+        "target",
         "event",
         "check",
         "outcome",
