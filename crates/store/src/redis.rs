@@ -30,9 +30,12 @@
 mod address;
 mod callbacks;
 mod calls;
+mod kept;
 mod keys;
 mod link;
+mod migrate;
 mod outbox;
+mod pack;
 mod pauses;
 mod refusal;
 mod row;
@@ -85,7 +88,7 @@ pub struct RedisOptions {
     pub max_waiting: usize,
     /// How often this process says that it lives; it is believed to be dead after three times that. Default 10 s.
     pub heartbeat: Duration,
-    /// So many call-backs are kept; those that are over make room, the oldest first. Default 1,000,000 (about 2.3 kB each).
+    /// So many call-backs are kept; those that are over make room, the oldest first. Default 1,000,000 (about 1 kB each).
     pub max_callbacks: u64,
     /// So many calls that have ended are kept; the oldest make room. Default 1,000,000 (about 2 kB each).
     pub max_calls: u64,

@@ -316,7 +316,7 @@ fn the_next_due_is_known_while_a_long_listing_is_read() {
         let long = bench.store.ask(move |_, _| Ok(told.recv().is_ok()));
         let asked = async {
             let added = bench.store.add_callback(new_callback(1, 5_000)).await;
-            assert!(matches!(added, Ok(crate::Added::New(_))), "{added:?}");
+            assert!(matches!(added, Ok(Added::New(_))), "{added:?}");
             let wait = bench.store.next_callback(1_000).await;
             enough.send(()).unwrap();
             wait

@@ -8,80 +8,66 @@ use call::TenantId;
 use desk::{Callback, CallbackId};
 use redis::{Script, ScriptInvocation};
 
-use super::keys::{key, prefix};
+use super::kept::{self, Kept};
+use super::keys::{self, Spot, id_bytes, id_of, key, prefix};
 use super::link::Session;
-use super::row;
 use super::seats::Seat;
-use super::{LeaseClock, PAGE, Written, damaged, newest};
+use super::{LeaseClock, PAGE, Written, damaged, row};
 use crate::callback::{LAST_TO, OF_SESSION_MAX, keeps_lease, ms, session as session_of, wake};
-use crate::{
-    Added, CallbackQuery, Change, Changed, KeptCallback, Lease, Moved, NewCallback, NodeId, SeatClaim, StoreError,
-};
+use crate::{Added, CallbackQuery, Change, Changed, KeptCallback, Moved, NewCallback, NodeId, SeatClaim, StoreError};
 
-static ADD: LazyLock<Script> = LazyLock::new(|| {
-    let parts =
-        concat!(include_str!("lua/clock.lua"), include_str!("lua/seats.lua"), include_str!("lua/add_callback.lua"));
-    Script::new(parts)
-});
-static CHANGE: LazyLock<Script> = LazyLock::new(|| {
-    let parts =
-        concat!(include_str!("lua/clock.lua"), include_str!("lua/seats.lua"), include_str!("lua/change_callback.lua"));
-    Script::new(parts)
-});
-static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/forget_callback.lua")));
-static LEASE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!(
-        include_str!("lua/clock.lua"),
-        include_str!("lua/take.lua"),
-        include_str!("lua/lease_callbacks.lua")
-    ))
-});
-static RECLAIM: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!(
-        include_str!("lua/clock.lua"),
-        include_str!("lua/take.lua"),
-        include_str!("lua/reclaim_callbacks.lua")
-    ))
-});
-static NEXT: LazyLock<Script> =
-    LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/next_callback.lua"))));
-static RENEW: LazyLock<Script> =
-    LazyLock::new(|| Script::new(concat!(include_str!("lua/clock.lua"), include_str!("lua/renew_callbacks.lua"))));
+/// A script of these parts.
+macro_rules! script {
+    ($($part:literal),+) => {
+        LazyLock::new(|| Script::new(concat!($(include_str!(concat!("lua/", $part, ".lua"))),+)))
+    };
+}
+
+static ADD: LazyLock<Script> = script!("clock", "kept", "seats", "session", "keep", "add_callback");
+static CHANGE: LazyLock<Script> = script!("clock", "kept", "seats", "session", "change_callback");
+static FORGET: LazyLock<Script> = script!("forget_callback");
+static LEASE: LazyLock<Script> = script!("clock", "kept", "take", "lease_callbacks");
+static RECLAIM: LazyLock<Script> = script!("clock", "kept", "take", "reclaim_callbacks");
+static RENEW: LazyLock<Script> = script!("clock", "kept", "renew_callbacks");
+static ASIDE: LazyLock<Script> = script!("kept", "put_aside");
+static NEXT: LazyLock<Script> = script!("clock", "next_callback");
+static LIST: LazyLock<Script> = script!("list_callbacks");
+static MIGRATE: LazyLock<Script> = script!("session", "keep", "migrate_callback");
 
 /// How often room is made for one more before it is refused.
 const ROOM_TRIES: u32 = 8;
 /// A row that cannot be read is put aside for an hour: it must not stop the others.
 const ASIDE_MS: u64 = 3_600_000;
 
-/// What a kept call-back is read from; the scripts give the same, in this order. The id is the key's: older rows have it too.
-const FIELDS: [&str; 7] = ["id", "manage", "change", "node", "until", "version", "row"];
-type Fields = Vec<Option<String>>;
+/// A script's answer: a word, and what belongs to it.
+type Words = Vec<Vec<u8>>;
 
 /// The keys a call-back is found by.
 struct Found {
-    hash: String,
-    waiting: String,
-    wake: String,
-    asked: [String; 2],
-    open: [String; 2],
-    number: String,
-    promised: String,
-    /// Empty where the page said no session.
-    session: String,
+    own: Vec<u8>,
+    due: String,
+    live: String,
+    over: String,
+    seats: String,
+    /// The open one of a number, and all of it.
+    waits: Spot,
+    number: Spot,
+    /// Nothing where the page said no session.
+    session: Option<Spot>,
 }
 
 impl Found {
     fn of(callback: &Callback) -> Self {
         let (tenant, number) = (callback.tenant().0.as_str(), callback.wish().number.as_str());
         Self {
-            hash: key(&["callback", &callback.id().to_string()]),
-            waiting: key(&["waiting", tenant, number]),
-            wake: key(&["wake"]),
-            asked: [key(&["asked"]), key(&["asked", tenant])],
-            open: [key(&["open"]), key(&["open", tenant])],
-            number: key(&["number", number]),
-            promised: key(&["promised", tenant, &callback.queue().0]),
-            session: session_of(callback).map_or_else(String::new, |session| key(&["session", tenant, session])),
+            own: keys::callback(callback.id()),
+            due: key(&["due"]),
+            live: key(&["live", tenant]),
+            over: key(&["over", tenant]),
+            seats: key(&["seats", tenant, &callback.queue().0]),
+            waits: Spot::of(&["wait", tenant, number]),
+            number: Spot::of(&[number]),
+            session: session_of(callback).map(|session| Spot::of(&["session", tenant, session])),
         }
     }
 }
@@ -96,26 +82,26 @@ pub(super) async fn add(session: &Session, new: &NewCallback) -> Written<Added> 
             return Ok((0, known(session, new).await?.unwrap_or(Added::Full)));
         }
         let script = added(new, seat.as_ref(), session.0.options.max_callbacks)?;
-        let (what, fields): (String, Fields) = session.script(&script).await?;
-        return match what.as_str() {
-            "seats" => {
-                see(&mut seat, &fields)?;
+        let words: Words = session.script(&script).await?;
+        return match word(&words, 0) {
+            b"seats" => {
+                see(&mut seat, &words)?;
                 continue;
             }
-            "new" => {
+            b"new" => {
                 let (callback, manage) = (new.callback.clone(), new.manage);
                 Ok((1, Added::New(KeptCallback { callback, manage, version: 1, lease: None })))
             }
-            "same" => Ok((0, Added::Same(promised_one(session, &fields)?))),
-            "open" => Ok((0, Added::Open(promised_one(session, &fields)?))),
+            b"same" => Ok((0, Added::Same(named(session, &words)?))),
+            b"open" => Ok((0, Added::Open(named(session, &words)?))),
             // Full: the oldest that is over goes, and it is tried again.
-            _ => match fields.into_iter().flatten().next() {
-                Some(oldest) => {
-                    forget(session, &oldest).await?;
+            _ => match (std::str::from_utf8(word(&words, 1)), id_of(word(&words, 2))) {
+                (Ok(tenant), Some(oldest)) => {
+                    forget(session, tenant, oldest).await?;
                     room_tries += 1;
                     continue;
                 }
-                None => Err(StoreError::Overloaded),
+                _ => Err(StoreError::Overloaded),
             },
         };
     }
@@ -130,61 +116,81 @@ async fn known(session: &Session, new: &NewCallback) -> Result<Option<Added>, St
     {
         return Ok(Some(Added::Same(kept)));
     }
-    let waiting = key(&["waiting", &tenant.0, &new.callback.wish().number]);
-    let id: Option<String> = session.command(redis::cmd("GET").arg(waiting)).await?;
-    match id.and_then(|id| id.parse().ok()) {
+    match at(session, Spot::of(&["wait", &tenant.0, &new.callback.wish().number])).await? {
         Some(id) => Ok(one(session, id).await?.map(Added::Open)),
         None => Ok(None),
     }
 }
 
+/// The call-back that stands at this spot.
+async fn at(session: &Session, spot: Spot) -> Result<Option<CallbackId>, StoreError> {
+    let id: Option<Vec<u8>> = session.command(redis::cmd("HGET").arg(spot.key("spots")).arg(spot.name())).await?;
+    Ok(id.and_then(|id| id_of(&id)))
+}
+
 /// The seats as they are, to be judged anew.
-fn see(seat: &mut Option<Seat>, fields: &Fields) -> Result<(), StoreError> {
-    match seat.as_mut().is_some_and(|seat| seat.sees(text(fields, 0))) {
+fn see(seat: &mut Option<Seat>, words: &Words) -> Result<(), StoreError> {
+    match seat.as_mut().is_some_and(|seat| seat.sees(&text(words, 1))) {
         true => Ok(()),
         false => Err(StoreError::Overloaded),
     }
 }
 
 fn added(new: &NewCallback, seat: Option<&Seat>, max_callbacks: u64) -> Result<ScriptInvocation<'static>, StoreError> {
-    let (callback, wish) = (&new.callback, new.callback.wish());
-    let (tenant, found) = (callback.tenant().0.as_str(), Found::of(callback));
-    let is_over = callback.state().is_over();
-    let request = new.request_key.as_deref();
-    let mut script = ADD.key(found.hash);
-    script.key(request.map_or_else(String::new, |request| key(&["request", tenant, request])));
-    script.key(found.waiting).key(found.wake).key(&found.asked).key(&found.open).key(found.number).key(found.promised);
-    Seat::keys(seat, tenant, &mut script);
-    script.key(found.session);
-    script.arg(callback.id().to_string()).arg(u8::from(is_over)).arg(wake(callback, None).unwrap_or(0));
-    script.arg(wish.asked_unix_ms).arg(wish.promised_unix_ms).arg(max_callbacks).arg(prefix("callback"));
+    let kept = KeptCallback { callback: new.callback.clone(), manage: new.manage, version: 1, lease: None };
+    let request = new.request_key.as_deref().map(|request| Spot::of(&["request", &kept.callback.tenant().0, request]));
+    let mut script = ADD.prepare_invoke();
+    written(&mut script, &kept, request)?;
+    Seat::keys(seat, &kept.callback.tenant().0, &mut script);
+    script.arg(max_callbacks).arg(prefix("cb")).arg(prefix("over"));
     Seat::args(seat, &mut script);
-    // Each field costs more than its text: what the row says stands nowhere else, but the queue, which a script must know.
-    script.arg("queue").arg(&callback.queue().0).arg("manage").arg(hex(new.manage)).arg("change").arg(1);
-    request.iter().for_each(|request| {
-        script.arg("request").arg(request);
-    });
-    script.arg("row").arg(encode(callback)?);
+    Ok(script)
+}
+
+/// The keys and words of `keep.lua`.
+fn written(script: &mut ScriptInvocation<'_>, kept: &KeptCallback, request: Option<Spot>) -> Result<(), StoreError> {
+    let (callback, wish, found) = (&kept.callback, kept.callback.wish(), Found::of(&kept.callback));
+    let row = row::encode(callback).map_err(damaged)?;
+    let value = kept::write(kept, request, &callback.queue().0, &row).map_err(damaged)?;
+    script.key(found.own).key(request.map_or_else(String::new, |request| request.key("spots")));
+    script.key(found.waits.key("spots")).key(found.due).key(found.live).key(found.over);
+    script.key(found.number.key("numbers")).key(found.seats).key(key(&["tenants"])).key(key(&["kept"]));
+    script.key(found.session.map_or_else(String::new, |session| session.key("spots")));
+    script.arg(&id_bytes(callback.id())).arg(value).arg(u8::from(callback.state().is_over()));
+    script.arg(wake(callback, kept.lease.as_ref()).unwrap_or(0)).arg(wish.asked_unix_ms).arg(wish.promised_unix_ms);
+    script.arg(&callback.tenant().0).arg(request.as_ref().map_or(&[][..], Spot::name));
+    script.arg(found.waits.name()).arg(found.number.member(callback.id()));
+    script.arg(found.session.as_ref().map_or(&[][..], Spot::name));
+    Ok(())
+}
+
+/// Keeps one of schema 2 as it is kept today; its keys before are those of `hash`. False when somebody else has.
+pub(super) fn migrated(
+    hash: &[u8],
+    kept: &KeptCallback,
+    request: Option<&str>,
+) -> Result<ScriptInvocation<'static>, StoreError> {
+    let request = request.map(|request| Spot::of(&["request", &kept.callback.tenant().0, request]));
+    let mut script = MIGRATE.prepare_invoke();
+    written(&mut script, kept, request)?;
+    script.key(hash);
     Ok(script)
 }
 
 /// Makes room: this one is over.
-async fn forget(session: &Session, id: &str) -> Result<(), StoreError> {
-    let hash = key(&["callback", id]);
-    let mut command = redis::cmd("HMGET");
-    command.arg(&hash).arg(&["tenant", "number", "request", "version", "row"]);
-    let fields: Fields = session.command(&command).await?;
-    // A row that cannot be read any more may be an older one: then they stand beside it.
-    let (tenant, number) = match row::decode(text(&fields, 3).parse().unwrap_or(0), text(&fields, 4)) {
-        Ok(callback) => (callback.tenant().0.clone(), callback.wish().number.clone()),
-        Err(_) => (text(&fields, 0).to_owned(), text(&fields, 1).to_owned()),
-    };
-    let mut script = FORGET.key(hash);
-    script.key(
-        fields.get(2).and_then(Option::as_ref).map_or_else(String::new, |request| key(&["request", &tenant, request])),
-    );
-    script.key(key(&["asked"])).key(key(&["asked", &tenant])).key(key(&["number", &number]));
-    script.key(key(&["open"])).arg(id);
+async fn forget(session: &Session, tenant: &str, id: CallbackId) -> Result<(), StoreError> {
+    let own = keys::callback(id);
+    let value: Option<Vec<u8>> = session.command(redis::cmd("GET").arg(&own)).await?;
+    let kept = value.as_deref().and_then(Kept::read);
+    let request = kept.as_ref().and_then(|kept| kept.request);
+    let callback = kept.and_then(|kept| kept.callback(id).ok());
+    // Of a row that cannot be read the number is not known: what it is found by by number leads to nothing then.
+    let number = callback.map(|callback| Spot::of(&[&callback.wish().number]));
+    let mut script = FORGET.key(own);
+    script.key(request.map_or_else(String::new, |request| request.key("spots"))).key(key(&["over", tenant]));
+    script.key(number.map_or_else(String::new, |number| number.key("numbers"))).key(key(&["kept"]));
+    script.arg(&id_bytes(id)).arg(request.as_ref().map_or(&[][..], Spot::name));
+    script.arg(number.map(|number| number.member(id)).unwrap_or_default());
     session.script::<u64>(&script).await.map(|_| ())
 }
 
@@ -221,23 +227,22 @@ pub(super) async fn move_to(session: &Session, to: &Change, seat: SeatClaim) -> 
 /// One try of a change; `Full` when the seats are not as they were seen.
 async fn change_with(session: &Session, change: &Change, seat: Option<&mut Seat>) -> Written<Moved> {
     let (callback, found) = (&change.callback, Found::of(&change.callback));
-    let mut script = CHANGE.key(found.hash);
-    script.key(found.waiting).key(found.wake).key(&found.open).key(found.promised);
+    let mut script = CHANGE.key(found.own);
+    script.key(found.waits.key("spots")).key(found.due).key(found.live).key(found.over).key(found.seats);
     Seat::keys(seat.as_deref(), &callback.tenant().0, &mut script);
-    script.key(found.session);
-    script.arg(callback.id().to_string()).arg(change.version).arg(u8::from(keeps_lease(callback, change.held)));
+    script.key(found.session.map_or_else(String::new, |session| session.key("spots")));
+    script.arg(&id_bytes(callback.id())).arg(change.version).arg(u8::from(keeps_lease(callback, change.held)));
     script.arg(u8::from(callback.state().is_over())).arg(wake(callback, None).unwrap_or(0));
     script.arg(callback.wish().asked_unix_ms).arg(callback.wish().promised_unix_ms);
+    script.arg(found.waits.name()).arg(&callback.queue().0).arg(row::encode(callback).map_err(damaged)?);
+    script.arg(format!("{}:", key(&["seats", &callback.tenant().0])));
     Seat::args(seat.as_deref(), &mut script);
-    script.arg("queue").arg(&callback.queue().0).arg("row").arg(encode(callback)?);
-    let (what, fields): (String, Fields) = session.script(&script).await?;
-    match what.as_str() {
-        "done" => {
-            let (manage, version, lease) = beside(&fields);
-            Ok((1, Moved::Changed(Changed::Done(KeptCallback { callback: callback.clone(), manage, version, lease }))))
-        }
-        "stale" => Ok((0, Moved::Changed(Changed::Stale(promised_one(session, &fields)?)))),
-        "seats" => match seat.is_some_and(|seat| seat.sees(text(&fields, 0))) {
+    script.arg(found.session.as_ref().map_or(&[][..], Spot::name));
+    let words: Words = session.script(&script).await?;
+    match word(&words, 0) {
+        b"done" => Ok((1, Moved::Changed(Changed::Done(promised(session, callback.id(), word(&words, 1))?)))),
+        b"stale" => Ok((0, Moved::Changed(Changed::Stale(promised(session, callback.id(), word(&words, 1))?)))),
+        b"seats" => match seat.is_some_and(|seat| seat.sees(&text(&words, 1))) {
             true => Ok((0, Moved::Full)),
             false => Err(StoreError::Overloaded),
         },
@@ -258,9 +263,9 @@ pub(super) async fn lease(
     let mut asked = 0;
     while asked < limit {
         let page = (limit - asked).min(PAGE);
-        let mut script = LEASE.key(key(&["wake"]));
-        script.arg(clock(session, now_unix_ms)).arg(hex(node.0)).arg(ms(hold)).arg(page).arg(prefix("callback"));
-        let (at_unix_ms, rows): (u64, Vec<Fields>) = match session.script(&script).await {
+        let mut script = LEASE.key(key(&["due"]));
+        script.arg(clock(session, now_unix_ms)).arg(&node.0.to_be_bytes()).arg(ms(hold)).arg(page).arg(prefix("cb"));
+        let (at_unix_ms, rows): (u64, Vec<Words>) = match session.script(&script).await {
             Ok(answer) => answer,
             // What was taken before is this node's, and it must know.
             Err(_) if !taken.is_empty() => break,
@@ -287,10 +292,10 @@ pub(super) async fn reclaim(
     // What is taken goes to the end of the order: only what stays where it is must be passed over.
     let mut passed = 0;
     loop {
-        let mut script = RECLAIM.key(key(&["wake"]));
-        script.arg(clock(session, now_unix_ms)).arg(hex(node.0)).arg(ms(hold));
-        script.arg(passed).arg(PAGE).arg(prefix("callback"));
-        let (at_unix_ms, rows, seen, left): (u64, Vec<Fields>, usize, usize) = match session.script(&script).await {
+        let mut script = RECLAIM.key(key(&["due"]));
+        script.arg(clock(session, now_unix_ms)).arg(&node.0.to_be_bytes()).arg(ms(hold));
+        script.arg(passed).arg(PAGE).arg(prefix("cb"));
+        let (at_unix_ms, rows, seen, left): (u64, Vec<Words>, usize, usize) = match session.script(&script).await {
             Ok(answer) => answer,
             Err(_) if !taken.is_empty() => break,
             Err(error) => return Err(error),
@@ -306,25 +311,24 @@ pub(super) async fn reclaim(
 
 async fn read_taken(
     session: &Session,
-    rows: &[Fields],
+    rows: &[Words],
     at_unix_ms: u64,
     taken: &mut Vec<KeptCallback>,
 ) -> Result<(), StoreError> {
-    for fields in rows {
-        match kept(session, fields) {
+    for words in rows {
+        let Some(id) = id_of(word(words, 0)) else { continue };
+        match kept(session, id, word(words, 1)) {
             Some(kept) => taken.push(kept),
-            None => put_aside(session, fields, at_unix_ms).await?,
+            None => put_aside(session, id, at_unix_ms).await?,
         }
     }
     Ok(())
 }
 
-async fn put_aside(session: &Session, fields: &Fields, now_unix_ms: u64) -> Result<(), StoreError> {
-    let id = text(fields, 0);
-    let mut commands = redis::pipe();
-    commands.atomic().zadd(key(&["wake"]), id, now_unix_ms.saturating_add(ASIDE_MS));
-    commands.hdel(key(&["callback", id]), &["node", "until"]);
-    session.pipeline::<()>(commands.ignore()).await
+async fn put_aside(session: &Session, id: CallbackId, now_unix_ms: u64) -> Result<(), StoreError> {
+    let mut script = ASIDE.key(keys::callback(id));
+    script.key(key(&["due"])).arg(&id_bytes(id)).arg(now_unix_ms.saturating_add(ASIDE_MS));
+    session.script::<u64>(&script).await.map(|_| ())
 }
 
 /// Holds on to what is still this node's.
@@ -337,26 +341,21 @@ pub(super) async fn renew(
 ) -> Written<Vec<CallbackId>> {
     let mut held = Vec::new();
     for page in ids.chunks(PAGE) {
-        let mut script = RENEW.key(key(&["wake"]));
-        script.arg(clock(session, now_unix_ms)).arg(hex(node.0)).arg(ms(hold)).arg(prefix("callback"));
+        let mut script = RENEW.key(key(&["due"]));
+        script.arg(clock(session, now_unix_ms)).arg(&node.0.to_be_bytes()).arg(ms(hold)).arg(prefix("cb"));
         page.iter().for_each(|id| {
-            script.arg(id.to_string());
+            script.arg(&id_bytes(*id));
         });
-        let ours: Vec<String> = session.script(&script).await?;
-        held.extend(ours.iter().filter_map(|id| id.parse::<CallbackId>().ok()));
+        let ours: Words = session.script(&script).await?;
+        held.extend(ours.iter().filter_map(|id| id_of(id)));
     }
     Ok((held.len() as u64, held))
 }
 
 /// One call-back.
 pub(super) async fn one(session: &Session, id: CallbackId) -> Result<Option<KeptCallback>, StoreError> {
-    let hash = key(&["callback", &id.to_string()]);
-    let mut fields: Fields = session.command(redis::cmd("HMGET").arg(hash).arg(&FIELDS)).await?;
-    if fields.iter().all(Option::is_none) {
-        return Ok(None);
-    }
-    name(&mut fields, &id.to_string());
-    promised_one(session, &fields).map(Some)
+    let value: Option<Vec<u8>> = session.command(redis::cmd("GET").arg(keys::callback(id))).await?;
+    value.map(|value| promised(session, id, &value)).transpose()
 }
 
 /// What was made of a request.
@@ -365,10 +364,7 @@ pub(super) async fn requested(
     tenant: &TenantId,
     request: &str,
 ) -> Result<Option<KeptCallback>, StoreError> {
-    let mut command = redis::cmd("GET");
-    command.arg(key(&["request", &tenant.0, request]));
-    let id: Option<String> = session.command(&command).await?;
-    match id.and_then(|id| id.parse().ok()) {
+    match at(session, Spot::of(&["request", &tenant.0, request])).await? {
         Some(id) => one(session, id).await,
         None => Ok(None),
     }
@@ -376,17 +372,32 @@ pub(super) async fn requested(
 
 /// The newest first.
 pub(super) async fn list(session: &Session, query: &CallbackQuery) -> Result<Vec<KeptCallback>, StoreError> {
-    let kind = if query.open_only { "open" } else { "asked" };
-    let order = match &query.tenant {
-        Some(tenant) => key(&[kind, &tenant.0]),
-        None => key(&[kind]),
+    let tenants = match &query.tenant {
+        Some(tenant) => vec![tenant.0.clone()],
+        None => tenants(session).await?,
     };
+    let kinds = if query.open_only { &["live"][..] } else { &["live", "over"] };
+    let mut script = LIST.prepare_invoke();
+    for tenant in &tenants {
+        kinds.iter().for_each(|kind| {
+            script.key(key(&[kind, tenant]));
+        });
+    }
     let limit = query.limit.min(CallbackQuery::LIMIT_MAX);
-    let ids: Vec<String> = session.command(&newest(&order, (query.since_unix_ms, query.before_unix_ms), limit)).await?;
-    let mut found = read(session, &ids).await?;
+    if limit == 0 || tenants.is_empty() {
+        return Ok(vec![]);
+    }
+    let before = query.before_unix_ms.map_or_else(|| "+inf".to_owned(), |before| format!("({before}"));
+    script.arg(query.since_unix_ms.unwrap_or(0)).arg(before).arg(limit);
+    let mut found = read(session, &session.script::<Words>(&script).await?).await?;
     // One may have ended while the rows were read.
     found.retain(|kept| !(query.open_only && kept.callback.state().is_over()));
     Ok(found)
+}
+
+/// Those who ever had a call-back here.
+async fn tenants(session: &Session) -> Result<Vec<String>, StoreError> {
+    session.command(redis::cmd("SMEMBERS").arg(key(&["tenants"]))).await
 }
 
 /// Those of this tenant among the last to this number.
@@ -395,7 +406,9 @@ pub(super) async fn last_to(
     tenant: &TenantId,
     number: &str,
 ) -> Result<Vec<KeptCallback>, StoreError> {
-    let ids: Vec<String> = session.command(&newest(&key(&["number", number]), (None, None), LAST_TO)).await?;
+    let mut ids = to_number(session, number, 0).await?;
+    ids.reverse();
+    ids.truncate(LAST_TO);
     let mut found = read(session, &ids).await?;
     found.retain(|kept| kept.callback.tenant() == tenant);
     Ok(found)
@@ -410,7 +423,9 @@ pub(super) async fn of_session(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<String> = session.command(redis::cmd("SMEMBERS").arg(key(&["session", &tenant.0, wanted]))).await?;
+    let spot = Spot::of(&["session", &tenant.0, wanted]);
+    let ids: Option<Vec<u8>> = session.command(redis::cmd("HGET").arg(spot.key("spots")).arg(spot.name())).await?;
+    let ids: Words = ids.unwrap_or_default().chunks(16).map(<[u8]>::to_vec).collect();
     let mut found = read(session, &ids).await?;
     found.retain(|kept| !kept.callback.state().is_over());
     found.sort_by_key(|kept| (kept.callback.wish().asked_unix_ms, kept.callback.id()));
@@ -418,18 +433,29 @@ pub(super) async fn of_session(
     Ok(found)
 }
 
-async fn read(session: &Session, ids: &[String]) -> Result<Vec<KeptCallback>, StoreError> {
+/// What was asked for this number since a moment, the oldest first.
+async fn to_number(session: &Session, number: &str, since_unix_ms: u64) -> Result<Words, StoreError> {
+    let spot = Spot::of(&[number]);
+    let mut command = redis::cmd("ZRANGEBYSCORE");
+    command.arg(spot.key("numbers")).arg(since_unix_ms).arg("+inf");
+    let mut members: Words = session.command(&command).await?;
+    members.retain(|member| member.starts_with(spot.short()));
+    Ok(members)
+}
+
+/// The call-backs whose ids these are, or end with.
+async fn read(session: &Session, ids: &[Vec<u8>]) -> Result<Vec<KeptCallback>, StoreError> {
+    let ids: Vec<CallbackId> = ids.iter().filter_map(|id| id_of(id)).collect();
     let mut found = Vec::new();
     for page in ids.chunks(PAGE) {
-        let mut commands = redis::pipe();
-        for id in page {
-            commands.cmd("HMGET").arg(key(&["callback", id])).arg(&FIELDS);
-        }
-        let rows: Vec<Fields> = session.pipeline(&commands).await?;
-        // One that is gone since has no fields.
-        for (id, mut fields) in page.iter().zip(rows).filter(|(_, fields)| fields.iter().any(Option::is_some)) {
-            name(&mut fields, id);
-            found.extend(kept(session, &fields));
+        let mut command = redis::cmd("MGET");
+        page.iter().for_each(|id| {
+            command.arg(keys::callback(*id));
+        });
+        let values: Vec<Option<Vec<u8>>> = session.command(&command).await?;
+        // One that is gone since has no value.
+        for (id, value) in page.iter().zip(values) {
+            found.extend(value.and_then(|value| kept(session, *id, &value)));
         }
     }
     Ok(found)
@@ -437,7 +463,7 @@ async fn read(session: &Session, ids: &[String]) -> Result<Vec<KeptCallback>, St
 
 /// When the next one must be looked at.
 pub(super) async fn next(session: &Session, now_unix_ms: u64) -> Result<Option<Duration>, StoreError> {
-    let mut script = NEXT.key(key(&["wake"]));
+    let mut script = NEXT.key(key(&["due"]));
     let wait_ms: Option<u64> = session.script(script.arg(clock(session, now_unix_ms))).await?;
     Ok(wait_ms.map(Duration::from_millis))
 }
@@ -452,58 +478,47 @@ pub(super) fn clock(session: &Session, now_unix_ms: u64) -> String {
 
 /// How often this number was asked for.
 pub(super) async fn count_to(session: &Session, number: &str, since_unix_ms: u64) -> Result<u64, StoreError> {
-    session.command(redis::cmd("ZCOUNT").arg(key(&["number", number])).arg(since_unix_ms).arg("+inf")).await
+    Ok(to_number(session, number, since_unix_ms).await?.len() as u64)
 }
 
 /// How many are open.
 pub(super) async fn count_open(session: &Session, tenant: Option<&TenantId>) -> Result<u64, StoreError> {
-    let open = tenant.map_or_else(|| key(&["open"]), |tenant| key(&["open", &tenant.0]));
-    session.command(redis::cmd("ZCARD").arg(open)).await
+    let tenants = match tenant {
+        Some(tenant) => vec![tenant.0.clone()],
+        None => tenants(session).await?,
+    };
+    if tenants.is_empty() {
+        return Ok(0);
+    }
+    let mut commands = redis::pipe();
+    for tenant in tenants {
+        commands.cmd("ZCARD").arg(key(&["live", &tenant]));
+    }
+    Ok(session.pipeline::<Vec<u64>>(&commands).await?.iter().sum())
 }
 
 /// As if it were not there, it would be promised twice.
-fn promised_one(session: &Session, fields: &Fields) -> Result<KeptCallback, StoreError> {
-    kept(session, fields).ok_or_else(|| StoreError::Damaged("a kept call-back cannot be read".to_owned()))
+fn promised(session: &Session, id: CallbackId, value: &[u8]) -> Result<KeptCallback, StoreError> {
+    kept(session, id, value).ok_or_else(|| StoreError::Damaged("a kept call-back cannot be read".to_owned()))
 }
 
-fn kept(session: &Session, fields: &Fields) -> Option<KeptCallback> {
-    let (manage, version, lease) = beside(fields);
-    match row::decode(text(fields, 5).parse().unwrap_or(0), text(fields, 6)) {
-        Ok(callback) => Some(KeptCallback { callback, manage, version, lease }),
-        Err(why) => {
-            session.0.counters.unreadable(text(fields, 0), &why);
-            None
-        }
+/// The same, its id beside it.
+fn named(session: &Session, words: &Words) -> Result<KeptCallback, StoreError> {
+    match id_of(word(words, 1)) {
+        Some(id) => promised(session, id, word(words, 2)),
+        None => Err(StoreError::Damaged("a call-back is found by what is no id".to_owned())),
     }
 }
 
-/// What stands beside the row: the visitor's key, the version, the lease.
-fn beside(fields: &Fields) -> (u128, u64, Option<Lease>) {
-    let lease = bits(text(fields, 3))
-        .zip(text(fields, 4).parse().ok())
-        .map(|(node, until_unix_ms)| Lease { node: NodeId(node), until_unix_ms });
-    (bits(text(fields, 1)).unwrap_or_default(), text(fields, 2).parse().unwrap_or(0), lease)
+fn kept(session: &Session, id: CallbackId, value: &[u8]) -> Option<KeptCallback> {
+    let read = kept::read(id, value);
+    read.inspect_err(|why| session.0.counters.unreadable(&id.to_string(), why)).ok()
 }
 
-/// Says whose fields they are.
-fn name(fields: &mut Fields, id: &str) {
-    if let Some(first) = fields.first_mut() {
-        *first = Some(id.to_owned());
-    }
+fn word(words: &Words, index: usize) -> &[u8] {
+    words.get(index).map_or(&[], Vec::as_slice)
 }
 
-fn text(fields: &Fields, index: usize) -> &str {
-    fields.get(index).and_then(Option::as_deref).unwrap_or_default()
-}
-
-fn encode(callback: &Callback) -> Result<String, StoreError> {
-    row::encode(callback).map_err(damaged)
-}
-
-fn hex(bits: u128) -> String {
-    format!("{bits:032x}")
-}
-
-fn bits(text: &str) -> Option<u128> {
-    u128::from_str_radix(text, 16).ok()
+fn text(words: &Words, index: usize) -> String {
+    String::from_utf8_lossy(word(words, index)).into_owned()
 }

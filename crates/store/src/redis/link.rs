@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::address::Address;
 use super::keys::{SCHEMA, key};
 use super::refusal::{meaning, risks};
-use super::{RedisOptions, calls};
+use super::{RedisOptions, calls, migrate};
 use crate::StoreError;
 use crate::counters::Counters;
 
@@ -218,7 +218,8 @@ async fn keep(session: Session, mut losses: mpsc::Receiver<(u64, StoreError)>) {
     for number in 1_u64.. {
         let tried = Instant::now();
         let made = match timeout(CONNECT_LIMIT, connect(shared)).await {
-            Ok(made) => made,
+            Ok(Ok(made)) => up_to_date(shared, made).await,
+            Ok(Err(why)) => Err(why),
             Err(_) => Err(StoreError::Unreachable(format!("{} does not answer", shared.address))),
         };
         let why = match made {
@@ -271,8 +272,22 @@ async fn good_until(
     }
 }
 
+/// A connection, and what drives it.
+type Made = (MultiplexedConnection, tokio::task::JoinHandle<()>);
+
+/// What an older version kept is brought up to date first, however long that takes: whoever asks meanwhile is told.
+async fn up_to_date(shared: &Shared, (mut connection, driver): Made) -> Result<Made, StoreError> {
+    if migrate::is_due(shared, &mut connection).await? {
+        let why = format!("{} is being brought up to date", shared.address);
+        shared.line.send_replace(Line::Down(StoreError::Unreachable(why)));
+        migrate::run(&shared.address, &mut connection).await?;
+        greet(shared, &mut connection).await;
+    }
+    Ok((connection, driver))
+}
+
 /// Makes a connection and looks at what is there.
-async fn connect(shared: &Arc<Shared>) -> Result<(MultiplexedConnection, tokio::task::JoinHandle<()>), StoreError> {
+async fn connect(shared: &Arc<Shared>) -> Result<Made, StoreError> {
     let address = &shared.address;
     let unreachable = |error: std::io::Error| StoreError::Unreachable(format!("{address}: {error}"));
     let socket = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(unreachable)?;
@@ -295,20 +310,12 @@ fn hello(error: &redis::RedisError, address: &Address) -> StoreError {
 
 /// What form its keys have, what its settings may cost; and that this process lives.
 async fn look(shared: &Shared, connection: &mut MultiplexedConnection) -> RedisResult<Result<(), StoreError>> {
-    let schema = key(&["schema"]);
-    let found: Option<u32> = redis::cmd("GET").arg(&schema).query_async(connection).await?;
+    let found: Option<u32> = redis::cmd("GET").arg(key(&["schema"])).query_async(connection).await?;
     if let Some(found) = found.filter(|found| *found > SCHEMA) {
         return Ok(Err(StoreError::Newer { found, known: SCHEMA }));
     }
-    if let Some(process) = &shared.process {
-        // A server that takes no writes is still there to be read: whoever writes will hear of it.
-        let greeting = async {
-            redis::cmd("SET").arg(&schema).arg(SCHEMA).query_async::<()>(connection).await?;
-            calls::heartbeat(process, shared.options.heartbeat).query_async::<()>(connection).await
-        };
-        if let Err(error) = greeting.await {
-            tracing::debug!(%error, "the store takes no writes");
-        }
+    if found.is_none_or(|found| found == SCHEMA) {
+        greet(shared, connection).await;
     }
     let mut settings = Vec::<String>::new();
     for name in ["append*", "maxmemory-policy"] {
@@ -326,4 +333,18 @@ async fn look(shared: &Shared, connection: &mut MultiplexedConnection) -> RedisR
         *said = now;
     }
     Ok(Ok(()))
+}
+
+/// Says that this process lives, and what form it writes.
+async fn greet(shared: &Shared, connection: &mut MultiplexedConnection) {
+    let Some(process) = &shared.process else { return };
+    let greeting = async {
+        redis::cmd("SET").arg(key(&["schema"])).arg(SCHEMA).query_async::<()>(connection).await?;
+        calls::heartbeat(process, shared.options.heartbeat).query_async::<()>(connection).await
+    };
+    // A server that takes no writes is still there to be read: whoever writes will hear of it.
+    let greeted: RedisResult<()> = greeting.await;
+    if let Err(error) = greeted {
+        tracing::debug!(%error, "the store takes no writes");
+    }
 }

@@ -1,14 +1,20 @@
-//! The row of a call-back as Redis keeps it, all of it in memory: the same JSON as in a file, with a letter or two for each
-//! name, and nothing said of what is not there.
+//! The row of a call-back as Redis keeps it, all of it in memory: the JSON of a file with a letter or two for each name,
+//! nothing said of what is not there nor of the id, which is the key's, and packed (pack.rs).
 
-use desk::Callback;
+use desk::{Callback, CallbackId};
 use serde_json::{Map, Value};
 
+use super::pack::{pack, unpack};
 use crate::callback_row::{self, VERSION};
 use crate::record::Unreadable;
 
-/// What stands before a row in this form; without it the row is as in a file, of the version that stands beside it.
-const MARK: &str = "1s";
+/// What stands before a row in this form.
+const MARK: u8 = b'2';
+/// What stood before a row of schema 2 whose names were short; without it the row was as in a file.
+const MARK_OF_2: &str = "1s";
+
+/// How the id is named here.
+const ID: &str = "i";
 
 /// Names and how they are written here. A pair that was released is never changed; a name that has no pair is written in full.
 const NAMES: [Pair; 38] = [
@@ -53,17 +59,37 @@ const NAMES: [Pair; 38] = [
 ];
 
 /// The row, with its mark.
-pub(super) fn encode(callback: &Callback) -> Result<String, Unreadable> {
+pub(super) fn encode(callback: &Callback) -> Result<Vec<u8>, Unreadable> {
     let row = serde_json::from_str(&callback_row::encode(callback)?).map_err(unreadable)?;
-    let text = serde_json::to_string(&renamed(row, &|name| pair(name, |(full, _)| full, |(_, short)| short)));
-    text.map(|text| format!("{MARK}{text}")).map_err(unreadable)
+    let mut row = renamed(row, &|name| pair(name, |(full, _)| full, |(_, short)| short));
+    if let Value::Object(fields) = &mut row {
+        fields.remove(ID);
+    }
+    let mut out = vec![MARK];
+    pack(&row, &mut out);
+    Ok(out)
 }
 
-/// Reads a row in either form; `version` is that of a row without a mark.
-pub(super) fn decode(version: u32, row: &str) -> Result<Callback, Unreadable> {
-    let Some(short) = row.strip_prefix(MARK) else { return callback_row::decode(version, row) };
-    let row = serde_json::from_str(short).map_err(unreadable)?;
-    let full = renamed(row, &|name| pair(name, |(_, short)| short, |(full, _)| full));
+/// Reads a row.
+pub(super) fn decode(id: CallbackId, row: &[u8]) -> Result<Callback, Unreadable> {
+    let Some((&MARK, packed)) = row.split_first() else { return Err(Unreadable("a row without its mark".to_owned())) };
+    let mut row = unpack(packed).ok_or_else(|| Unreadable("a row that is torn".to_owned()))?;
+    if let Value::Object(fields) = &mut row {
+        fields.insert(ID.to_owned(), Value::from(id.to_string()));
+    }
+    full(row)
+}
+
+/// Reads a row of schema 2 and before; `version` is that of a row without a mark.
+pub(super) fn decode_before(version: u32, row: &str) -> Result<Callback, Unreadable> {
+    match row.strip_prefix(MARK_OF_2) {
+        Some(short) => full(serde_json::from_str(short).map_err(unreadable)?),
+        None => callback_row::decode(version, row),
+    }
+}
+
+fn full(short: Value) -> Result<Callback, Unreadable> {
+    let full = renamed(short, &|name| pair(name, |(_, short)| short, |(full, _)| full));
     callback_row::decode(VERSION, &full.to_string())
 }
 
@@ -91,6 +117,13 @@ fn renamed(value: Value, rename: &impl Fn(&str) -> &str) -> Value {
     }
 }
 
+/// The row as schema 2 wrote it.
+#[cfg(test)]
+pub(super) fn encode_before(callback: &Callback) -> String {
+    let row = serde_json::from_str(&callback_row::encode(callback).ok().unwrap()).unwrap();
+    format!("{MARK_OF_2}{}", renamed(row, &|name| pair(name, |(full, _)| full, |(_, short)| short)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -99,16 +132,20 @@ mod tests {
     use crate::contract::callbacks::callback;
 
     #[test]
-    fn a_short_row_is_the_same_call_back_and_an_older_row_is_read_as_before() {
+    fn a_packed_row_is_the_same_call_back_and_an_older_row_is_read() {
         let kept = callback(1, 5_000);
-        let (short, full) = (encode(&kept).ok().unwrap(), callback_row::encode(&kept).ok().unwrap());
-        assert!(short.len() + 200 < full.len(), "{} of {}: {short}", short.len(), full.len());
-        for row in [short.as_str(), full.as_str()] {
-            assert_eq!(decode(VERSION, row).ok().as_ref(), Some(&kept));
+        let (packed, full) = (encode(&kept).ok().unwrap(), callback_row::encode(&kept).ok().unwrap());
+        assert!(packed.len() * 5 < full.len() * 3, "{} of {}", packed.len(), full.len());
+        assert_eq!(decode(kept.id(), &packed).ok().as_ref(), Some(&kept));
+        for before in [encode_before(&kept), full.clone()] {
+            assert_eq!(decode_before(VERSION, &before).ok().as_ref(), Some(&kept), "{before}");
         }
-        assert!(decode(VERSION + 1, &full).is_err());
+        assert!(decode_before(VERSION + 1, &full).is_err());
+        for torn in [&packed[..packed.len() - 1], &packed[1..], full.as_bytes(), b"2", b"2\x80", b""] {
+            assert!(decode(kept.id(), torn).is_err(), "{torn:x?}");
+        }
         for torn in ["torn", "1s", "1s{}", "1s[1]", "2s{}", ""] {
-            assert!(decode(VERSION, torn).is_err(), "{torn}");
+            assert!(decode_before(VERSION, torn).is_err(), "{torn}");
         }
     }
 

@@ -86,7 +86,7 @@ impl Seat {
 /// The seats that are taken, by their start.
 pub(super) async fn taken(session: &Session, query: &SeatQuery) -> Result<Taken, StoreError> {
     let (tenant, queue) = &query.queue;
-    let mut script = TAKEN.key(key(&["promised", &tenant.0, &queue.0]));
+    let mut script = TAKEN.key(key(&["seats", &tenant.0, &queue.0]));
     script.key(key(&["holds", &tenant.0])).arg(clock(session, query.now_unix_ms)).arg(&queue.0);
     script.arg(query.from_unix_ms).arg(query.to_unix_ms);
     script.arg(query.own.map(|hold| hold.to_string()).unwrap_or_default());
@@ -102,7 +102,7 @@ pub(super) async fn hold(session: &Session, new: &NewHold) -> Written<Held> {
         if new.rule.left(new.start_unix_ms, &starts(&seen)) == 0 {
             return Ok((0, Held::Full));
         }
-        let mut script = HOLD.key(key(&["promised", &tenant.0, &queue.0]));
+        let mut script = HOLD.key(key(&["seats", &tenant.0, &queue.0]));
         script.key(key(&["holds", &tenant.0])).arg(clock(session, new.now_unix_ms)).arg(&queue.0);
         script.arg(from).arg(to).arg(&seen).arg(new.id.to_string()).arg(new.start_unix_ms).arg(ms(new.hold));
         script.arg(&new.holder).arg(&new.source).arg(new.limits.per_source).arg(new.limits.per_tenant);

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use desk::{CancelledBy, RetryRules};
+use desk::{Callback, CancelledBy, RetryRules};
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::callback_row;
 use crate::contract::callbacks::{new_callback, of_number};
 use crate::contract::seats::{claim, every_seat, hold};
 use crate::contract::{open_call, record};
+use crate::{Lease, callback_row};
 use server::Server;
 
 pub(crate) mod server;
@@ -444,7 +444,7 @@ fn the_keys_of_a_newer_program_are_left_alone() {
     let server = need_server!();
     server.say("SET passerelle:schema 99");
     let error = runtime().block_on(refusal(&quick(&server), 1));
-    assert_eq!(error, StoreError::Newer { found: 99, known: 2 });
+    assert_eq!(error, StoreError::Newer { found: 99, known: 3 });
     assert_eq!(server.say("DBSIZE"), ":1\r\n");
 }
 
@@ -458,7 +458,7 @@ fn a_row_that_cannot_be_read_hides_no_other() {
             home.open_call(open_call(id, 1_000)).await.unwrap();
         }
         let torn = CallbackId::new(2);
-        server.say(&format!("HSET passerelle:callback:{torn} row torn"));
+        server.say(&format!("APPEND {} torn", own_key(torn)));
         server.say(&format!("HSET passerelle:call:{torn} row torn"));
         assert_eq!(home.lease_callbacks(A, 6_000, HOLD, 10).await.unwrap().len(), 2);
         assert_eq!(home.lease_callbacks(A, 19_999, HOLD, 10).await.unwrap(), [], "it is put aside");
@@ -470,41 +470,135 @@ fn a_row_that_cannot_be_read_hides_no_other() {
     });
 }
 
+/// The key of a call-back, as it is typed.
+fn own_key(id: CallbackId) -> String {
+    let bytes = keys::callback(id).iter().map(|octet| format!("\\x{octet:02x}")).collect::<String>();
+    format!("\"{bytes}\"")
+}
+
+/// The same of another tenant, asked for then.
+fn of_tenant(callback: Callback, tenant: &str, asked_unix_ms: u64) -> Callback {
+    let parts = callback.parts().clone();
+    let mut tags = parts.wish.tags.clone();
+    tags.tenant = tenant.into();
+    let wish = desk::Wish { tags, asked_unix_ms, ..parts.wish };
+    Callback::from_parts(desk::CallbackParts { wish, ..parts })
+}
+
+/// Writes a call-back as schema 2 did, its row as it was then (`1s` and short names) or as it was before (in full).
+fn write_before(server: &Server, kept: &KeptCallback, request: &str, row: &str) {
+    let (callback, of) = (&kept.callback, kept.callback.id());
+    let (tenant, queue, number) = (&callback.tenant().0, &callback.queue().0, &callback.wish().number);
+    let (asked, promised) = (callback.wish().asked_unix_ms, callback.wish().promised_unix_ms);
+    let say = |words: String| assert!(server.say(&words).starts_with([':', '+']), "{words}");
+    say(format!("HSET passerelle:callback:{of} queue {queue} manage {:032x} change {}", kept.manage, kept.version));
+    say(format!("HSET passerelle:callback:{of} request {request} version 1 row {row:?}"));
+    if let Some(Lease { node, until_unix_ms }) = kept.lease {
+        say(format!("HSET passerelle:callback:{of} node {:032x} until {until_unix_ms}", node.0));
+    }
+    say(format!("SET passerelle:request:{tenant}:{request} {of}"));
+    for order in ["asked", &format!("asked:{tenant}"), &format!("number:{number}")] {
+        say(format!("ZADD passerelle:{order} {asked} {of}"));
+    }
+    if !callback.state().is_over() {
+        say(format!("SET passerelle:waiting:{tenant}:{number} {of}"));
+        say(format!("ZADD passerelle:wake {} {of}", crate::callback::wake(callback, kept.lease.as_ref()).unwrap()));
+        say(format!("ZADD passerelle:open {asked} {of}"));
+        say(format!("ZADD passerelle:open:{tenant} {asked} {of}"));
+        say(format!("ZADD passerelle:promised:{tenant}:{queue} {promised} {of}"));
+    }
+}
+
 #[test]
-fn a_row_of_before_is_read_changed_and_makes_room() {
+fn what_schema_2_kept_is_brought_up_to_date_once_its_gateways_are_gone() {
     let server = need_server!();
     runtime().block_on(async {
-        let home = server.home_with(RedisOptions { max_callbacks: 2, ..RedisOptions::default() });
-        let keyed = |id| NewCallback { request_key: Some(format!("k{id}")), ..new_callback(id, 5_000) };
-        for id in 1..=2 {
-            let Added::New(kept) = home.add_callback(keyed(id)).await.unwrap() else { panic!("not new") };
-            let (callback, of) = (&kept.callback, kept.callback.id());
-            let row = callback_row::encode(callback).ok().unwrap();
-            let (tenant, queue, number) = (&callback.tenant().0, &callback.queue().0, &callback.wish().number);
-            server.say(&format!(
-                "HSET passerelle:callback:{of} id {of} tenant {tenant} queue {queue} number {number} version 1 row {row:?}"
-            ));
-            assert_eq!(home.callback(of).await, Ok(Some(kept)));
+        let kept = |id, lease| {
+            let NewCallback { callback, manage, .. } = new_callback(id, 5_000);
+            KeptCallback { callback, manage, version: 3, lease }
+        };
+        let held = Some(Lease { node: A, until_unix_ms: 9_000 });
+        let (short, full, mut over) = (kept(1, None), kept(2, held), kept(3, None));
+        over.callback.cancel(CancelledBy::Admin).unwrap();
+        for (kept, request, row) in [
+            (&short, "k1", row::encode_before(&short.callback)),
+            (&full, "k2", callback_row::encode(&full.callback).ok().unwrap()),
+            (&over, "k3", row::encode_before(&over.callback)),
+            (&kept(4, None), "k4", "1s{torn".to_owned()),
+        ] {
+            write_before(&server, kept, request, &row);
         }
-        assert_eq!(home.callbacks(CallbackQuery::default()).await.unwrap().len(), 2);
-        let held = home.lease_callbacks(A, 6_000, HOLD, 10).await.unwrap();
-        assert_eq!(held.len(), 2);
-        for KeptCallback { mut callback, version, .. } in held {
-            callback.cancel(CancelledBy::Admin).unwrap();
-            let change = Change { callback: callback.clone(), version, held: false };
-            assert!(matches!(home.change_callback(change).await, Ok(Changed::Done(_))));
-            let of = callback.id();
-            assert_eq!(home.callback(of).await.unwrap().unwrap().callback, callback);
-            assert!(server.say(&format!("HGET passerelle:callback:{of} row")).contains("1s{"), "written as it is now");
+        server.say("SET passerelle:schema 2");
+        let reader = refusal(&Redis::open_reader(&server.url(), RedisOptions::default()).unwrap(), 1).await;
+        assert_eq!(reader, StoreError::ReadOnly);
+        let asked = crate::open_reader(&server.url()).unwrap().callback(short.callback.id()).await;
+        assert!(matches!(&asked, Err(StoreError::Refused(why)) if why.contains("start a gateway")), "{asked:?}");
+        // One of the older version lives: it would go on writing the older form.
+        server.say("SET passerelle:process:old 1");
+        let homes = [server.home(), server.home()];
+        let refused = refusal(&homes[0], 1).await;
+        assert!(matches!(&refused, StoreError::Refused(why) if why.contains("stop all of them")), "{refused}");
+        assert_eq!(server.say("GET passerelle:schema"), "$1\r\n2\r\n");
+        server.say("DEL passerelle:process:old");
+        // Two of this version begin at once.
+        for home in &homes {
+            until_it_works(home, 1).await;
         }
-        // The first in full again: what it is found by goes with it all the same.
-        let first = keyed(1).callback;
-        let row = callback_row::encode(&first).ok().unwrap();
-        server.say(&format!("HSET passerelle:callback:{} row {row:?}", first.id()));
-        assert!(matches!(home.add_callback(keyed(3)).await, Ok(Added::New(_))));
-        assert_eq!(home.callback(first.id()).await, Ok(None));
-        assert_eq!(home.callbacks_to(first.wish().number.clone(), 0).await, Ok(0));
-        assert_eq!(home.requested_callback(first.tenant().clone(), "k1".to_owned()).await, Ok(None));
+        let home = &homes[0];
+        for (was, request) in [(&short, "k1"), (&full, "k2"), (&over, "k3")] {
+            assert_eq!(home.callback(was.callback.id()).await.as_ref(), Ok(&Some(was.clone())));
+            let tenant = was.callback.tenant().clone();
+            assert_eq!(home.requested_callback(tenant, request.to_owned()).await.as_ref(), Ok(&Some(was.clone())));
+            assert_eq!(home.callbacks_to(was.callback.wish().number.clone(), 0).await, Ok(1));
+        }
+        assert_eq!(home.callbacks(CallbackQuery::default()).await.unwrap().len(), 3);
+        let of_session = home.callbacks_of_session(short.callback.tenant().clone(), "session 1".to_owned()).await;
+        assert_eq!(of_session, Ok(vec![short.clone()]));
+        assert_eq!(
+            (home.open_callbacks(None).await, home.next_callback(4_000).await),
+            (Ok(2), Ok(Some(Duration::from_secs(1))))
+        );
+        assert_eq!(home.taken_seats(every_seat(1_000)).await.unwrap().get(&5_000), Some(&2));
+        let again = home.add_callback(new_callback(2, 5_000)).await;
+        assert!(matches!(&again, Ok(Added::Open(kept) | Added::Same(kept)) if kept == &full), "{again:?}");
+        assert_eq!(home.renew_callbacks(A, vec![full.callback.id()], 6_000, HOLD).await.unwrap().len(), 1);
+        let taken = home.lease_callbacks(B, 6_000, HOLD, 10).await.unwrap();
+        assert_eq!(taken.iter().map(|kept| kept.callback.id()).collect::<Vec<_>>(), [short.callback.id()]);
+        // Nothing of before is left but what nobody could read.
+        for before in
+            ["callback:*", "wake", "open*", "asked*", "number:*", "promised:*", "waiting:*", "request:*", "migrating"]
+        {
+            assert_eq!(server.say(&format!("KEYS passerelle:{before}")), "*0\r\n", "{before}");
+        }
+        assert!(server.say("KEYS passerelle:unreadable:*").starts_with("*1\r\n"));
+        assert_eq!(server.say("GET passerelle:schema"), "$1\r\n3\r\n");
+        assert_eq!(server.say("GET passerelle:kept"), "$1\r\n3\r\n");
+    });
+}
+
+#[test]
+fn the_newest_of_many_tenants_are_listed_as_those_of_one() {
+    let server = need_server!();
+    runtime().block_on(async {
+        let home = server.home();
+        // One tenant has most of the newest, some have the same moments, one had its last long ago.
+        for id in 1..=200_u128 {
+            let tenant = if id % 3 == 0 { format!("shop{}", id % 11) } else { "big:one".to_owned() };
+            let callback = of_tenant(new_callback(id, 5_000).callback, &tenant, 1_000 + (id as u64) / 2);
+            let added = home.add_callback(NewCallback { callback, ..new_callback(id, 5_000) }).await;
+            assert!(matches!(added, Ok(Added::New(_))), "{added:?}");
+        }
+        for limit in [1, 7, 50, 199, 500] {
+            let query = CallbackQuery { limit, ..CallbackQuery::default() };
+            let found = home.callbacks(query).await.unwrap();
+            let ids: Vec<_> = found.iter().map(|kept| kept.callback.id().bits()).collect();
+            assert_eq!(ids, (1..=200).rev().take(limit).collect::<Vec<_>>(), "limit {limit}");
+        }
+        let query =
+            CallbackQuery { since_unix_ms: Some(1_010), before_unix_ms: Some(1_012), ..CallbackQuery::default() };
+        let found = home.callbacks(query).await.unwrap();
+        assert_eq!(found.iter().map(|kept| kept.callback.id().bits()).collect::<Vec<_>>(), [23, 22, 21, 20]);
+        assert_eq!(home.open_callbacks(None).await, Ok(200));
     });
 }
 

@@ -1,52 +1,44 @@
 -- Keeps a change, if it was made from the newest version.
--- KEYS: its hash, waiting, wake, open, open of tenant, promised, holds of tenant, own hold,
---   session (may be empty)
--- ARGV: id, version it was made from, does its lease go on, is it over, due, asked, promised, then of the seat it claims:
---   time (empty: the server's), queue, from (empty: it claims none), to, own hold, seats as the caller saw them; then
---   fields and values, its queue first
--- Gives 'missing', 'stale' and what is kept, 'seats' and how they are, when that is not what the caller saw, or 'done' and
--- the fields that are not the caller's.
-local was = redis.call('HGET', KEYS[1], 'change')
-local function kept()
-  local fields = redis.call('HMGET', KEYS[1], 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
-  fields[1] = ARGV[1]
-  return fields
-end
-if not was then return { 'missing', {} } end
-if was ~= ARGV[2] then return { 'stale', kept() } end
+-- KEYS: its own, waits' share, due, live and over of tenant, seats of queue, holds of tenant, own hold,
+--   session's share (may be empty)
+-- ARGV: id, version it was made from, does its lease go on, is it over, due, asked, promised, name in the share of waits,
+--   queue, row, prefix of the tenant's seats, then of the seat it claims: time (empty: the server's), queue, from (empty: it
+--   claims none), to, own hold, seats as the caller saw them; name in the
+--   share of sessions
+-- Gives 'missing'; 'stale' or 'done' and the value; or 'seats' and how they are, when that is not what the caller saw.
+local id, queue = ARGV[1], ARGV[9]
+local value = redis.call('GET', KEYS[1])
+if not value then return { 'missing' } end
+local change, till, node, rest = apart(value)
+if change ~= tonumber(ARGV[2]) then return { 'stale', value } end
 
-if ARGV[10] ~= '' then
-  local seen = seats(KEYS[6], KEYS[7], ARGV[9], ARGV[10], ARGV[11], clock(ARGV[8]), ARGV[1], ARGV[12])
-  if seen ~= ARGV[13] then return { 'seats', { seen } } end
-  redis.call('HDEL', KEYS[7], ARGV[12])
+if ARGV[14] ~= '' then
+  local seen = seats(KEYS[6], KEYS[7], ARGV[13], ARGV[14], ARGV[15], clock(ARGV[12]), id, ARGV[16])
+  if seen ~= ARGV[17] then return { 'seats', seen } end
+  redis.call('HDEL', KEYS[7], ARGV[16])
   redis.call('DEL', KEYS[8])
 end
 
 -- Handed to another queue: no seat of the old one is its any more.
-local before = redis.call('HGET', KEYS[1], 'queue')
-if before and before ~= ARGV[15] then
-  local function escaped(part) return (part:gsub('[%%:]', { ['%'] = '%25', [':'] = '%3A' })) end
-  redis.call('ZREM', KEYS[6]:sub(1, -1 - #escaped(ARGV[15])) .. escaped(before), ARGV[1])
-end
-redis.call('HSET', KEYS[1], unpack(ARGV, 14))
-redis.call('HINCRBY', KEYS[1], 'change', 1)
-local wake = ARGV[5]
-if ARGV[3] == '1' then
-  wake = redis.call('HGET', KEYS[1], 'until') or wake
-else
-  redis.call('HDEL', KEYS[1], 'node', 'until')
-end
+local before = rest:sub(31, 30 + struct.unpack('>I2', rest, 29))
+if before ~= queue then redis.call('ZREM', ARGV[11] .. escaped(before), id) end
+if ARGV[3] ~= '1' then node = nil end
+value = together(change + 1, till, node, rest:sub(1, 28) .. struct.pack('>I2', #queue) .. queue .. ARGV[10])
+redis.call('SET', KEYS[1], value)
 if ARGV[4] == '0' then
-  redis.call('ZADD', KEYS[3], wake, ARGV[1])
-  redis.call('ZADD', KEYS[4], ARGV[6], ARGV[1])
-  redis.call('ZADD', KEYS[5], ARGV[6], ARGV[1])
-  redis.call('ZADD', KEYS[6], ARGV[7], ARGV[1])
-  redis.call('SET', KEYS[2], ARGV[1])
-  if KEYS[9] ~= '' then redis.call('SADD', KEYS[9], ARGV[1]) end
+  redis.call('ZADD', KEYS[3], node and written(till) or ARGV[5], id)
+  redis.call('ZREM', KEYS[5], id)
+  redis.call('ZADD', KEYS[4], ARGV[6], id)
+  redis.call('ZADD', KEYS[6], ARGV[7], id)
+  redis.call('HSET', KEYS[2], ARGV[8], id)
+  if KEYS[9] ~= '' then join(KEYS[9], ARGV[18], id) end
 else
-  if KEYS[9] ~= '' then redis.call('SREM', KEYS[9], ARGV[1]) end
-  for index = 3, 6 do redis.call('ZREM', KEYS[index], ARGV[1]) end
+  if KEYS[9] ~= '' then part(KEYS[9], ARGV[18], id) end
+  redis.call('ZREM', KEYS[3], id)
+  redis.call('ZREM', KEYS[4], id)
+  redis.call('ZADD', KEYS[5], ARGV[6], id)
+  redis.call('ZREM', KEYS[6], id)
   -- A change of one that was over already: the number may have another by now.
-  if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+  if redis.call('HGET', KEYS[2], ARGV[8]) == id then redis.call('HDEL', KEYS[2], ARGV[8]) end
 end
-return { 'done', redis.call('HMGET', KEYS[1], 'id', 'manage', 'change', 'node', 'until') }
+return { 'done', value }

@@ -1,7 +1,9 @@
 -- Makes room: forgets a call-back, if it is over.
--- KEYS: its hash, request (may be empty), asked, asked of tenant, number, open; ARGV: id
-if redis.call('ZSCORE', KEYS[6], ARGV[1]) then return 0 end
+-- KEYS: its own, request's share (may be empty), over of tenant, numbers' share (may be empty), kept
+-- ARGV: id, names in the shares of requests and numbers
+if redis.call('ZREM', KEYS[3], ARGV[1]) == 0 then return 0 end
 redis.call('DEL', KEYS[1])
-if KEYS[2] ~= '' and redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
-for index = 3, 5 do redis.call('ZREM', KEYS[index], ARGV[1]) end
+redis.call('DECR', KEYS[5])
+if KEYS[2] ~= '' and redis.call('HGET', KEYS[2], ARGV[2]) == ARGV[1] then redis.call('HDEL', KEYS[2], ARGV[2]) end
+if KEYS[4] ~= '' then redis.call('ZREM', KEYS[4], ARGV[3]) end
 return 1

@@ -1,10 +1,9 @@
--- Gives a call-back to a node until a moment; gives it as it is read. A row does not repeat its id.
-local function take(wake, hash, id, node, till)
-  redis.call('HSET', hash, 'node', node, 'until', till)
-  redis.call('HINCRBY', hash, 'change', 1)
-  redis.call('ZADD', wake, till, id)
-  local kept = redis.call('HMGET', hash, 'id', 'manage', 'change', 'node', 'until', 'version', 'row')
-  kept[1] = id
-  return kept
+-- Gives a call-back to a node until a moment; gives its id and value.
+local function take(due, prefix, id, value, node, till)
+  local change, _, _, rest = apart(value)
+  value = together(change + 1, till, node, rest)
+  redis.call('SET', prefix .. id, value)
+  redis.call('ZADD', due, written(till), id)
+  return { id, value }
 end
 
