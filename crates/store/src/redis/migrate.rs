@@ -2,7 +2,8 @@
 //!
 //! A call-back was a hash with its id in digits, found by orders of its own for all and for its tenant. Each is read, written
 //! anew and its hash taken away by one script, so that a gateway that dies meanwhile leaves a book that the next one goes
-//! on with, and of two that begin at once neither undoes what the other has done. At last the orders of before go. A gateway of the older version would go on writing the older form: while one lives, nothing is touched.
+//! on with, and of two that begin at once neither undoes what the other has done. At last the orders of before go. A
+//! gateway of the older version would go on writing the older form: while one lives, nothing is touched.
 
 use std::collections::HashMap;
 use std::time::Duration;

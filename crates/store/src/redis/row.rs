@@ -16,6 +16,9 @@ const MARK_OF_2: &str = "1s";
 /// How the id is named here.
 const ID: &str = "i";
 
+/// What is written only where it is not as usual: priority, trunk faults, attempts, and when it is due.
+const USUAL: [&str; 4] = ["y", "f", "r", "u"];
+
 /// Names and how they are written here. A pair that was released is never changed; a name that has no pair is written in full.
 const NAMES: [Pair; 38] = [
     ("id", "i"),
@@ -64,6 +67,11 @@ pub(super) fn encode(callback: &Callback) -> Result<Vec<u8>, Unreadable> {
     let mut row = renamed(row, &|name| pair(name, |(full, _)| full, |(_, short)| short));
     if let Value::Object(fields) = &mut row {
         fields.remove(ID);
+        for name in USUAL {
+            if fields.get(name) == usual(fields, name).as_ref() {
+                fields.remove(name);
+            }
+        }
     }
     let mut out = vec![MARK];
     pack(&row, &mut out);
@@ -76,6 +84,11 @@ pub(super) fn decode(id: CallbackId, row: &[u8]) -> Result<Callback, Unreadable>
     let mut row = unpack(packed).ok_or_else(|| Unreadable("a row that is torn".to_owned()))?;
     if let Value::Object(fields) = &mut row {
         fields.insert(ID.to_owned(), Value::from(id.to_string()));
+        for name in USUAL {
+            if let Some(value) = usual(fields, name).filter(|_| !fields.contains_key(name)) {
+                fields.insert(name.to_owned(), value);
+            }
+        }
     }
     full(row)
 }
@@ -85,6 +98,15 @@ pub(super) fn decode_before(version: u32, row: &str) -> Result<Callback, Unreada
     match row.strip_prefix(MARK_OF_2) {
         Some(short) => full(serde_json::from_str(short).map_err(unreadable)?),
         None => callback_row::decode(version, row),
+    }
+}
+
+/// What is not said because it is so of most: not urgent, nothing tried yet, due at the moment that was promised.
+fn usual(fields: &Map<String, Value>, name: &str) -> Option<Value> {
+    match name {
+        "y" | "f" => Some(Value::from(0)),
+        "r" => Some(Value::Array(vec![])),
+        _ => fields.get("p").cloned(),
     }
 }
 
@@ -128,6 +150,8 @@ pub(super) fn encode_before(callback: &Callback) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use desk::{CancelledBy, Wish};
+
     use super::*;
     use crate::contract::callbacks::callback;
 
@@ -137,6 +161,14 @@ mod tests {
         let (packed, full) = (encode(&kept).ok().unwrap(), callback_row::encode(&kept).ok().unwrap());
         assert!(packed.len() * 5 < full.len() * 3, "{} of {}", packed.len(), full.len());
         assert_eq!(decode(kept.id(), &packed).ok().as_ref(), Some(&kept));
+        // What is as usual is not said, and is read as if it were.
+        let mut later = kept.clone();
+        later.cancel(CancelledBy::Admin).unwrap();
+        let usual = Wish { priority: 0, ..kept.wish().clone() };
+        for other in [later, Callback::new(kept.id(), usual)] {
+            let row = encode(&other).ok().unwrap();
+            assert_eq!(decode(kept.id(), &row).ok().as_ref(), Some(&other));
+        }
         for before in [encode_before(&kept), full.clone()] {
             assert_eq!(decode_before(VERSION, &before).ok().as_ref(), Some(&kept), "{before}");
         }
