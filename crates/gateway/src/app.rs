@@ -363,7 +363,7 @@ fn start_media(
             workers: config.media.workers,
             browser_listen: listen,
             public_ip: config.media.public_ip,
-            rtp_bind: config.media.rtp_address.unwrap_or_else(|| std::net::Ipv4Addr::UNSPECIFIED.into()),
+            rtp_bind: config.media.rtp_address,
             rtp_ports: config.media.rtp_ports.clone(),
             // A little later than the call gives up by itself: this one is for a call that does not.
             consent_limit: browser::CONSENT_LIMIT + config.limits.media_lost_grace + Duration::from_secs(1),
@@ -436,7 +436,8 @@ fn locals(bound: &[(Transport, SocketAddr)], config: &Config) -> Vec<Local> {
     bound
         .iter()
         .map(|(transport, bound)| {
-            let ip = match config.sip.public_ip {
+            // An address of the other version of IP leads nobody to this socket.
+            let ip = match config.sip.public_ip.filter(|ip| ip.is_ipv4() == bound.is_ipv4()) {
                 Some(ip) => Some(ip),
                 None if bound.ip().is_unspecified() => Some(addresses::local_towards(outside(*bound))),
                 None => None,

@@ -36,6 +36,12 @@ fn usable(ip: IpAddr, bound: IpAddr) -> bool {
     }
 }
 
+/// What a peer is told to send sound to: the configured address, unless it is of the other version of IP.
+pub(crate) fn facing(configured: Option<IpAddr>, remote: SocketAddr) -> IpAddr {
+    let fits = configured.filter(|ip| ip.is_ipv4() == remote.ip().to_canonical().is_ipv4());
+    fits.unwrap_or_else(|| local_towards(remote))
+}
+
 /// The address a peer at `remote` sees us under: what goes into SDP `c=` and SIP `Contact` when the socket
 /// listens on all addresses and no public address is configured. Asks the routing table, sends nothing.
 pub(crate) fn local_towards(remote: SocketAddr) -> IpAddr {
@@ -62,6 +68,13 @@ mod tests {
         assert!(!found.is_empty());
         let first_loopback = found.iter().position(|address| address.ip().is_loopback()).unwrap_or(found.len());
         assert!(found[first_loopback..].iter().all(|address| address.ip().is_loopback()), "{found:?}");
+    }
+
+    #[test]
+    fn a_peer_is_told_an_address_of_its_own_version_of_ip() {
+        let public: IpAddr = "203.0.113.7".parse().unwrap();
+        assert_eq!(facing(Some(public), "198.51.100.9:5060".parse().unwrap()), public);
+        assert!(facing(Some("2001:db8::7".parse().unwrap()), "127.0.0.1:5060".parse().unwrap()).is_ipv4());
     }
 
     #[test]

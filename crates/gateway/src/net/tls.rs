@@ -246,6 +246,10 @@ impl Judge {
         domains.any(|uri| uri.host.equivalent(&self.domain))
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "of rustls' many refusals, and those to come, these have a mend"
+    )]
     fn explain(&self, error: &CertificateError, certificate: &webpki::EndEntityCert<'_>, pin: &Pin) -> Distrust {
         let pinned = format!("if you know this key to be the PBX's, tls_pin_sha256 = [\"{pin}\"]");
         let day = |at: &UnixTime| {
@@ -360,6 +364,7 @@ impl fmt::Display for Pin {
 }
 
 /// What a failed line has to say.
+#[expect(clippy::wildcard_enum_match_arm, reason = "of rustls' and the system's many errors these have a mend")]
 pub(crate) fn why(error: &io::Error) -> Distrust {
     let told = |code, why: &str| Distrust { code, why: why.to_owned() };
     let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {

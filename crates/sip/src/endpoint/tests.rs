@@ -11,6 +11,7 @@ mod large;
 mod reliable;
 mod sessions;
 mod streams;
+mod v6;
 
 use super::*;
 use crate::message::{HeaderName, Message, Method, Request, Response};

@@ -411,5 +411,5 @@ impl CallTask {
 
 /// Our address as a peer sees it.
 fn facing(sdp_ip: Option<IpAddr>, remote: IpAddr) -> IpAddr {
-    sdp_ip.unwrap_or_else(|| addresses::local_towards((remote, 9).into()))
+    addresses::facing(sdp_ip, (remote, 9).into())
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::drive::call::CallInput;
 use crate::drive::media::MediaNotice;
+use crate::net::dual;
 use crate::observe::metric::{self, Metric};
 
 /// A SIP leg's two sockets and where its packets may come from.
@@ -21,6 +22,8 @@ pub(crate) struct RtpLeg {
     pub(crate) port: u16,
     pub(crate) rtp: UdpSocket,
     pub(crate) rtcp: UdpSocket,
+    /// The sockets are of IPv6, and write IPv4 addresses as theirs.
+    pub(crate) is_v6: bool,
     pub(crate) latch: Latch,
     pub(crate) remote_rtcp: Option<SocketAddr>,
     pub(crate) rtcp_mux: bool,
@@ -99,10 +102,12 @@ impl RtpLeg {
     fn send(&mut self, kind: PacketKind, bytes: &[u8]) -> io::Result<()> {
         let Some(remote) = self.latch.remote() else { return Ok(()) };
         let Some(bytes) = self.protection.protect(kind, bytes) else { return Ok(()) };
+        let rtcp_at = self.remote_rtcp.unwrap_or_else(|| next_port(remote));
+        let (remote, rtcp_at) = (dual::towards(self.is_v6, remote), dual::towards(self.is_v6, rtcp_at));
         match kind {
             PacketKind::Rtp => self.rtp.send_to(bytes, remote),
             PacketKind::Rtcp if self.rtcp_mux => self.rtp.send_to(bytes, remote),
-            PacketKind::Rtcp => self.rtcp.send_to(bytes, self.remote_rtcp.unwrap_or_else(|| next_port(remote))),
+            PacketKind::Rtcp => self.rtcp.send_to(bytes, rtcp_at),
         }
         .map(|_| ())
     }

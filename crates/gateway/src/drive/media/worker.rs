@@ -32,8 +32,8 @@ use crate::drive::media::session::{Leg, Protection, RtpLeg, Session, index, side
 use crate::drive::media::{
     BridgeOrder, MediaError, MediaNotice, ORDERS_MAX, Order, RtpPort, SessionId, WorkerHandle, WorkerLedger,
 };
-use crate::net::addresses;
 use crate::net::ports::PortPool;
+use crate::net::{addresses, dual};
 use crate::observe::metric::{self, Metric};
 
 const WAKER: Token = Token(0);
@@ -60,7 +60,7 @@ pub(crate) struct WorkerConfig {
     /// The address browsers are told, when the gateway stands behind NAT.
     pub(crate) public_ip: Option<IpAddr>,
     /// Where RTP sockets bind, and the range of their ports.
-    pub(crate) rtp_bind: IpAddr,
+    pub(crate) rtp_bind: Option<IpAddr>,
     pub(crate) rtp_ports: std::ops::RangeInclusive<u16>,
     /// How long a browser may give no sign of life before its leg is over. The call decides earlier.
     pub(crate) consent_limit: Duration,
@@ -99,6 +99,12 @@ pub(crate) fn start(config: WorkerConfig) -> io::Result<(WorkerHandle, std::thre
     };
     let thread = std::thread::Builder::new().name(name).spawn(move || worker.run(&inbox))?;
     Ok((handle, thread))
+}
+
+/// As the poll wants it.
+fn nonblocking(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
+    socket.set_nonblocking(true)?;
+    Ok(UdpSocket::from_std(socket))
 }
 
 fn bind_browser_port(listen: SocketAddr) -> io::Result<UdpSocket> {
@@ -320,7 +326,7 @@ impl Worker {
             };
             match socket.recv_from(buffer) {
                 Ok((length, source)) => {
-                    let now = clock::now();
+                    let (now, source) = (clock::now(), dual::plain(source));
                     self.guarded(id, now, |session, browser| {
                         if session.handle_rtp_socket(at, kind, source, &buffer[..length], now) {
                             session.flush(browser, now);
@@ -502,7 +508,8 @@ impl Worker {
 
     fn bind_pair(&self, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
         let ip = self.config.rtp_bind;
-        Ok((UdpSocket::bind(SocketAddr::new(ip, port))?, UdpSocket::bind(SocketAddr::new(ip, port + 1))?))
+        let bind = |port| dual::bind_udp(ip, port).and_then(nonblocking);
+        Ok((bind(port)?, bind(port + 1)?))
     }
 
     fn install_rtp(
@@ -528,7 +535,9 @@ impl Worker {
         for (token, kind) in [(token, PacketKind::Rtp), (token + 1, PacketKind::Rtcp)] {
             self.by_token.insert(token, Route { session: id, leg: index(side), kind });
         }
+        let is_v6 = rtp.local_addr().is_ok_and(|at| at.is_ipv6());
         let leg = RtpLeg {
+            is_v6,
             port,
             rtp,
             rtcp,

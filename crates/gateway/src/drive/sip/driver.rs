@@ -374,7 +374,7 @@ impl SipDriver {
             return Err((HangupCause::Unreachable, "the trunk has moved since this call was planned".to_owned()));
         }
         let remote = invite.target.address;
-        let local = self.config.sdp_ip.unwrap_or_else(|| addresses::local_towards(remote));
+        let local = addresses::facing(self.config.sdp_ip, remote);
         let invite = Invite {
             headers,
             body: Some((sdp.0)(local)),
@@ -619,7 +619,7 @@ impl SipDriver {
     fn incoming(&mut self, call: CallRef, invite: IncomingInvite) {
         let leg = SipLeg(self.config.next_leg.fetch_add(1, Ordering::Relaxed));
         let remote = invite.flow.remote.ip();
-        let local = self.config.sdp_ip.unwrap_or_else(|| addresses::local_towards(invite.flow.remote));
+        let local = addresses::facing(self.config.sdp_ip, invite.flow.remote);
         let incoming = Incoming {
             leg,
             user: invite.uri.user.clone().unwrap_or_default(),

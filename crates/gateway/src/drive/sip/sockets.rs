@@ -13,11 +13,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use sip::endpoint::{Flow, Transport};
+use socket2::Type;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::debug;
 
+use crate::net::dual;
 use crate::observe::metric::{self, Metric};
 
 /// Datagrams and stream pieces the driver may have waiting; more are dropped and counted, as a full socket buffer would.
@@ -63,7 +65,7 @@ impl Sockets {
         for (transport, address) in listen {
             let at = match transport {
                 Transport::Udp => sockets.listen_udp(*address).await,
-                Transport::Tcp | Transport::Tls => sockets.listen_stream(*transport, *address).await,
+                Transport::Tcp | Transport::Tls => sockets.listen_stream(*transport, *address),
             }
             .map_err(|error| (*address, error))?;
             bound.push((*transport, at));
@@ -74,7 +76,10 @@ impl Sockets {
     }
 
     async fn listen_udp(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        let socket = Arc::new(UdpSocket::bind(address).await?);
+        let socket: std::net::UdpSocket = dual::bind_only(address, Type::DGRAM)?.into();
+        let socket = Arc::new(UdpSocket::from_std(socket)?);
+        // Until the runtime has looked at it, nothing can be sent by it.
+        socket.writable().await?;
         let local = socket.local_addr()?;
         self.udp.push((local, Arc::clone(&socket)));
         let inbox = self.inbox.clone();
@@ -82,13 +87,14 @@ impl Sockets {
         Ok(local)
     }
 
-    async fn listen_stream(&mut self, transport: Transport, address: SocketAddr) -> io::Result<SocketAddr> {
+    fn listen_stream(&mut self, transport: Transport, address: SocketAddr) -> io::Result<SocketAddr> {
         let tls = match (transport, self.certificates.acceptor()) {
             (Transport::Tls, None) => return Err(io::Error::other("there is no certificate for it")),
             (Transport::Tls, Some(acceptor)) => Some(acceptor),
             (Transport::Udp | Transport::Tcp, _) => None,
         };
-        let listener = TcpListener::bind(address).await?;
+        let listener: std::net::TcpListener = dual::bind_only(address, Type::STREAM)?.into();
+        let listener = TcpListener::from_std(listener)?;
         let local = listener.local_addr()?;
         self.tasks.spawn(stream::accept(listener, (transport, local), tls, self.inbox.clone()));
         Ok(local)

@@ -81,3 +81,42 @@ async fn a_tls_listener_without_a_certificate_is_no_listener() {
     let bound = Sockets::bind(&[(Transport::Tls, loopback(0))], Certificates::default()).await;
     assert!(bound.is_err());
 }
+
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "a skipped test is never silent")]
+async fn both_versions_of_ip_stand_side_by_side_on_one_port() {
+    if std::net::UdpSocket::bind("[::1]:0").is_err() {
+        eprintln!("SKIPPED: this machine has no IPv6");
+        return;
+    }
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let any = SocketAddr::from(([0, 0, 0, 0], 0));
+        let (mut v4, first, mut v4_hears) = Sockets::bind(&[(transport, any)], Certificates::default()).await.unwrap();
+        let port = first[0].1.port();
+        let beside = SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), port);
+        let (mut v6, _, mut v6_hears) = Sockets::bind(&[(transport, beside)], Certificates::default()).await.unwrap();
+        let flow = |local: &str, remote: &str| Flow {
+            transport,
+            local: format!("{local}:{port}").parse().unwrap(),
+            remote: format!("{remote}:{port}").parse().unwrap(),
+        };
+        v6.send(flow("[::]", "[::1]"), b"six".to_vec());
+        assert_eq!(said(&mut v6_hears).await, b"six");
+        v4.send(flow("0.0.0.0", "127.0.0.1"), b"four".to_vec());
+        assert_eq!(said(&mut v4_hears).await, b"four", "and not at the other");
+    }
+}
+
+async fn said(inbox: &mut mpsc::Receiver<Inbound>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    loop {
+        match next(inbox).await {
+            Inbound::Datagram { flow, bytes } | Inbound::Stream { flow, bytes } => {
+                assert_eq!(flow.remote.ip(), flow.remote.ip().to_canonical(), "no IPv4 in the clothes of IPv6");
+                return bytes;
+            }
+            Inbound::Opened { writer, .. } => kept.push(writer),
+            Inbound::Closed { flow } | Inbound::Failed { flow } => panic!("{flow} failed"),
+        }
+    }
+}
