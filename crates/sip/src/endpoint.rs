@@ -201,8 +201,8 @@ impl Endpoint {
     /// Leaves a call that has heard nothing, so that another target can be tried (RFC 3263 §4.3): its INVITE is not sent
     /// again, a far end that wakes up late is told to stop, and no event follows. `false`, and nothing is done, when
     /// something has been heard of it: then it may ring, and must not ring twice.
-    pub fn abandon(&mut self, call: CallRef) -> bool {
-        self.abandon_call(call)
+    pub fn abandon(&mut self, call: CallRef, now: Instant) -> bool {
+        self.abandon_call(call, now)
     }
 
     /// Offers a changed session: `ReofferAnswered` or `ReofferFailed` follows, unless the call ends first.

@@ -378,7 +378,7 @@ impl Endpoint {
 
     /// Leaves a call that nothing was heard of, for another target: its INVITE is not sent again. Should the far end wake
     /// up within 64 × T1, a provisional is answered by CANCEL and a 2xx by ACK and BYE; nothing is reported of it any more.
-    pub(crate) fn abandon_call(&mut self, call_ref: CallRef) -> bool {
+    pub(crate) fn abandon_call(&mut self, call_ref: CallRef, now: Instant) -> bool {
         if !self.is_call_unheard(call_ref) {
             return false;
         }
@@ -391,6 +391,10 @@ impl Endpoint {
         self.layer.timers.cancel(Owner::Call(call_ref), Timer::Ring);
         if let Some(client) = call.client {
             self.layer.timers.cancel(Owner::Client(client), Timer::A);
+            // Nor as a datagram, where a connection does not come about.
+            if let Some(client) = self.layer.client_mut(client) {
+                client.not_after = Some(now);
+            }
         }
         true
     }

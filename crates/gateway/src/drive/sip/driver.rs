@@ -184,7 +184,7 @@ impl SipDriver {
         let Some(entry) = self.legs.get(&leg) else { return };
         let (call, Some(route)) = (entry.call, entry.route.clone()) else { return };
         let goes = entry.ending.is_none() && self.endpoint.is_unheard(call) && self.trunks.has_another(&route);
-        if !goes || !self.endpoint.abandon(call) {
+        if !goes || !self.endpoint.abandon(call, clock::now()) {
             return;
         }
         let why = "no answer to INVITE";
@@ -499,19 +499,7 @@ impl SipDriver {
                 self.describe(call);
                 self.tell(call, |remote| SipNotice::Answered { sdp: body, remote });
             }
-            SipEvent::Failed { call, failure } => {
-                if let Some(tried) = self.fails(call, &failure) {
-                    return self.forget(call, |_| SipNotice::Elsewhere { tried });
-                }
-                let status = failure.status;
-                let phrase = failure.phrase.clone();
-                self.forget(call, |ending| SipNotice::Refused {
-                    cause: ending.unwrap_or_else(|| cause_of_failure(&failure)),
-                    status,
-                    phrase,
-                    q850: failure.q850,
-                });
-            }
+            SipEvent::Failed { call, failure } => self.failed(call, &failure),
             SipEvent::Incoming { call, invite } => self.incoming(call, *invite),
             SipEvent::Cancelled { call } => debug!(?call, "cancelled by the caller"),
             SipEvent::Confirmed { call, body } => self.tell(call, |_| SipNotice::Confirmed { sdp: body }),
@@ -571,6 +559,19 @@ impl SipDriver {
         if !told {
             self.endpoint.hang_up(call, None, clock::now());
         }
+    }
+
+    /// A leg did not come up: it goes to another target, or its call is told.
+    fn failed(&mut self, call: CallRef, failure: &Failure) {
+        if let Some(tried) = self.fails(call, failure) {
+            return self.forget(call, |_| SipNotice::Elsewhere { tried });
+        }
+        self.forget(call, |ending| SipNotice::Refused {
+            cause: ending.unwrap_or_else(|| cause_of_failure(failure)),
+            status: failure.status,
+            phrase: failure.phrase.clone(),
+            q850: failure.q850,
+        });
     }
 
     /// A leg's target says something: it lives, and the leg stays there.

@@ -16,8 +16,8 @@ fn a_silent_target_is_left_without_a_further_invite_and_without_a_word() {
     bench.run_until_ms(3_000);
     assert_eq!(bench.moments("INVITE"), [500, 1_500]);
     assert!(bench.order(|endpoint, _| endpoint.is_unheard(call)));
-    assert!(bench.order(|endpoint, _| endpoint.abandon(call)));
-    assert!(!bench.order(|endpoint, _| endpoint.abandon(call)), "once");
+    assert!(bench.order(|endpoint, now| endpoint.abandon(call, now)));
+    assert!(!bench.order(|endpoint, now| endpoint.abandon(call, now)), "once");
     // The same call goes elsewhere: same Call-ID, another tag and branch.
     let mut second = invite();
     second.call_id = Some("the-same-call".to_owned());
@@ -37,7 +37,7 @@ fn a_silent_target_is_left_without_a_further_invite_and_without_a_word() {
 fn a_target_that_wakes_up_late_is_told_to_stop_ringing() {
     let (mut bench, call, request) = called();
     bench.run_until_ms(3_000);
-    bench.order(|endpoint, _| endpoint.abandon(call));
+    bench.order(|endpoint, now| endpoint.abandon(call, now));
     bench.sent();
     bench.run_until_ms(5_000);
     bench.receive(&reply(&request, 180, "late"));
@@ -53,7 +53,7 @@ fn a_target_that_wakes_up_late_is_told_to_stop_ringing() {
 fn a_target_that_answers_late_is_acknowledged_and_ended() {
     let (mut bench, call, request) = called();
     bench.run_until_ms(3_000);
-    bench.order(|endpoint, _| endpoint.abandon(call));
+    bench.order(|endpoint, now| endpoint.abandon(call, now));
     bench.sent();
     bench.receive(&answered(&request, "late"));
     let titles: Vec<String> = bench.sent().into_iter().map(|(_, sent)| title(&sent.bytes)).collect();
@@ -69,7 +69,7 @@ fn a_target_that_said_a_word_is_not_left() {
     for status in [100, 180, 183] {
         let (mut bench, call, request) = called();
         bench.receive(&reply(&request, status, "there"));
-        assert!(!bench.order(|endpoint, _| endpoint.abandon(call)), "{status}");
+        assert!(!bench.order(|endpoint, now| endpoint.abandon(call, now)), "{status}");
         assert!(!bench.order(|endpoint, _| endpoint.is_unheard(call)), "{status}");
     }
     let mut bench = Bench::new();
@@ -82,7 +82,7 @@ fn a_target_that_said_a_word_is_not_left() {
     challenge.headers.push(HeaderName::WwwAuthenticate, "Digest realm=\"pbx\", nonce=\"1\", qop=\"auth\"");
     bench.receive(&challenge);
     assert_eq!(bench.moments("INVITE").len(), 1, "proven");
-    assert!(!bench.order(|endpoint, _| endpoint.abandon(call)));
+    assert!(!bench.order(|endpoint, now| endpoint.abandon(call, now)));
 }
 
 #[test]
@@ -111,4 +111,22 @@ fn a_probe_given_up_leaves_nothing() {
     assert_eq!(bench.endpoint.ledger(), Ledger::default());
     bench.run_until_ms(40_000);
     assert!(bench.sent().is_empty() && bench.events().is_empty());
+}
+
+/// A large INVITE goes by TCP (RFC 3261 §18.1.1). Its connection fails after the call has left: no datagram takes its place.
+#[test]
+fn a_large_invite_that_was_left_is_not_sent_as_a_datagram() {
+    let mut bench = Bench::new();
+    let mut large = invite();
+    large.headers.push(("X-Passerelle-Page".into(), "x".repeat(1_400)));
+    let call = bench.order(|endpoint, now| endpoint.invite(large, now)).unwrap();
+    let (_, flow) = bench.request();
+    assert_eq!(flow, tcp(PEER));
+    bench.run_until_ms(3_000);
+    assert!(bench.order(|endpoint, now| endpoint.abandon(call, now)));
+    bench.order(|endpoint, now| endpoint.handle_transport_error(tcp(PEER), now));
+    assert!(bench.sent().is_empty());
+    let told = |event: &SipEvent| matches!(event, SipEvent::Failed { .. } | SipEvent::Ended { .. });
+    assert!(!bench.events().iter().any(told));
+    bench.assert_empty();
 }
