@@ -166,7 +166,7 @@ impl Search<'_> {
         let wanted = self.wanted;
         let default = wanted.transport.or_else(|| wanted.transports.first().copied()).unwrap_or(Transport::Udp);
         if let Ok(ip) = wanted.host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            let address = SocketAddr::new(ip, wanted.port.unwrap_or(default.default_port()));
+            let address = SocketAddr::new(ip, wanted.port.unwrap_or_else(|| default.default_port()));
             return Ok(vec![self.candidate(default, address, 0, wanted.weight)]);
         }
         if let Some(port) = wanted.port {

@@ -415,7 +415,7 @@ fn a_stale_answer_still_leads_somewhere() {
     let mut cache = Cache::default();
     let zone = zone();
     let wanted = wanted("only-srv.test", None, None);
-    let mut ask = |cache: &mut Cache, at: Instant, works: bool| loop {
+    let ask = |cache: &mut Cache, at: Instant, works: bool| loop {
         match locate(&wanted, &cache.answers(at)) {
             Located::Ask(questions) => {
                 for asked in questions {

@@ -120,14 +120,18 @@ impl Dns {
 
 /// What went wrong; `None`: nothing, there is no such record.
 fn refusal(error: &NetError) -> Option<String> {
-    match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NoError | ResponseCode::NXDomain => None,
-            code => Some(format!("DNS answers {code}")),
-        },
-        NetError::Dns(DnsError::ResponseCode(code)) => Some(format!("DNS answers {code}")),
-        NetError::Timeout => Some("no DNS server answers".to_owned()),
-        other => Some(format!("DNS: {other}")),
+    let code = if let NetError::Dns(DnsError::NoRecordsFound(none)) = error {
+        Some(none.response_code)
+    } else if let NetError::Dns(DnsError::ResponseCode(code)) = error {
+        Some(*code)
+    } else {
+        None
+    };
+    match code {
+        Some(ResponseCode::NoError | ResponseCode::NXDomain) => None,
+        Some(code) => Some(format!("DNS answers {code}")),
+        None if matches!(error, NetError::Timeout) => Some("no DNS server answers".to_owned()),
+        None => Some(format!("DNS: {error}")),
     }
 }
 
@@ -158,6 +162,7 @@ async fn by_the_system(question: &Question) -> Heard {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "of the many kinds of records four are asked for")]
 fn read(data: &RData) -> Option<Record> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match data {
