@@ -77,6 +77,7 @@ fn new(number: u64, seat: Option<SeatClaim>) -> NewCallback {
         tags,
         email: None,
         told: None,
+        customer: None,
     };
     let request_key = Some(format!("{id:032x}"));
     NewCallback { callback: Callback::new(CallbackId::new(id), wish), manage: id, request_key, seat }

@@ -274,12 +274,14 @@ pub struct Wish {
     pub priority: u8,
     /// How long he was told that it would take, if he wanted a call at once.
     pub told: Option<Wait>,
+    /// Who he is by the word of the shop's server, if it gave one.
+    pub customer: Option<String>,
     /// What the call carries.
     pub tags: CallTags,
 }
 
 impl fmt::Debug for Wish {
-    /// Without the number, the address and the page.
+    /// Without the number, the address, the customer and the page.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wish")
             .field("promised_unix_ms", &self.promised_unix_ms)
@@ -631,6 +633,14 @@ impl Callback {
             Some(_) => {}
             None => self.0.state = CallbackState::Expired,
         }
+        Ok(())
+    }
+
+    /// This node has enough of its queue in hand: it is looked at again then. Its moment and its place stay.
+    pub fn set_aside(&mut self, until_unix_ms: u64) -> Result<(), OutOfTurn> {
+        self.only_if(self.waits())?;
+        self.0.due_unix_ms = self.0.due_unix_ms.max(until_unix_ms);
+        self.0.state = CallbackState::Scheduled;
         Ok(())
     }
 

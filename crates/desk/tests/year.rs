@@ -110,6 +110,7 @@ impl Year {
             asked_unix_ms: now,
             priority: 0,
             told: None,
+            customer: None,
             tags: tags(now),
         };
         let quiet = CallingHours::daily(zone, CallingHours::USUAL).unwrap();

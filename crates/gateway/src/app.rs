@@ -507,7 +507,7 @@ fn call_config(config: &Config) -> CallConfig {
         trunks: config.trunks.clone(),
         agent_codecs: vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcma, CodecKind::Pcmu],
         agent_srtp: config.sip.srtp,
-        seats: config.queues.iter().map(|queue| (queue.id.clone(), seat(queue))).collect(),
+        seats: config.queues.iter().map(|queue| ((queue.tenant.clone(), queue.id.clone()), seat(queue))).collect(),
         tag_keys: config.tenants.iter().map(|tenant| (tenant.id.clone(), key(tenant))).collect(),
     }
 }
@@ -630,6 +630,10 @@ fn doors(config: &Config, contexts: &BTreeMap<String, CallContext>) -> BTreeMap<
 
 /// The queues that call back.
 fn callback_lines(config: &Config, contexts: &BTreeMap<String, CallContext>) -> Vec<Line> {
+    let keys_of = |tenant: &str| {
+        let tenant = config.tenants.iter().find(|known| known.id == tenant);
+        tenant.map(|tenant| tenant.customer_keys.clone()).unwrap_or_default()
+    };
     let line = |queue: &checked::Queue| {
         Some(Line {
             tenant: queue.tenant.clone(),
@@ -640,6 +644,7 @@ fn callback_lines(config: &Config, contexts: &BTreeMap<String, CallContext>) -> 
                 checked::QueueTarget::Agents { extensions, .. } => extensions.clone(),
                 checked::QueueTarget::Trunk { .. } | checked::QueueTarget::Echo => Vec::new(),
             },
+            customer_keys: keys_of(&queue.tenant),
             context: contexts.get(&queue.tenant)?.clone(),
         })
     };

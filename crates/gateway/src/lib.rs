@@ -6,6 +6,7 @@ pub mod cli;
 mod clock;
 mod commands;
 pub mod config;
+mod customer_token;
 mod demo;
 mod drive;
 mod net;

@@ -29,6 +29,9 @@ struct CallbackRow {
     /// The two ends of the range of the wait, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     told_ms: Option<(u64, u64)>,
+    /// Absent where the shop said nothing of him.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    customer: Option<String>,
     tags: TagsRow,
     state: String,
     detail: Option<String>,
@@ -99,6 +102,7 @@ pub(crate) fn encode(callback: &Callback) -> Result<String, Unreadable> {
         email: wish.email.as_ref().map(|email| email.as_str().to_owned()),
         asked_unix_ms: wish.asked_unix_ms,
         priority: wish.priority,
+        customer: wish.customer.clone(),
         told_ms: wish.told.map(|told| (millis(told.p50), millis(told.p90))),
         tags: TagsRow::of(&wish.tags),
         state: state.code().to_owned(),
@@ -131,6 +135,7 @@ pub(crate) fn decode(version: u32, row: &str) -> Result<Callback, Unreadable> {
             email: row.email.and_then(|email| email.parse().ok()),
             asked_unix_ms: row.asked_unix_ms,
             priority: row.priority,
+            customer: row.customer,
             told: row
                 .told_ms
                 .map(|(p50, p90)| Wait { p50: Duration::from_millis(p50), p90: Duration::from_millis(p90) }),

@@ -2,6 +2,7 @@
 //
 // On the script tag or the element:  data-tenant  data-queue     who is called
 //   data-lang    fr | en             else the page's lang, else the browser's
+//   data-customer a token of the shop's own server: who the visitor is (README, "Known customers")
 //   data-country FR …  of a number typed without one; else the page's lang (fr-CA), else the gateway's own
 //   data-label   words on the button            data-phone   a number shown when the call cannot be had
 //   data-side    left | right                   data-theme   light | dark, else as the visitor's system
@@ -16,6 +17,8 @@ import { BUTTON, chooseLanguage, speakerOf } from './widget/language.js';
 /** @typedef {import('./widget/talk.js').Talk} Talk */
 /** @typedef {{ queue?: string, mode?: 'open' | 'hold' }} TalkOptions */
 /** @typedef {import('./widget/callback.js').Asked} CallBackOptions */
+
+/** A token, or what fetches a fresh one. @typedef {string | (() => string | Promise<string>)} Customer */
 
 /** Where the gateway is: beside this script. */
 const BASE = new URL('.', import.meta.url);
@@ -84,6 +87,8 @@ export class PasserelleTalk extends HTMLElement {
     root.append(this.launcher, this.live);
     /** What the host page said with `setContext`. @type {{ url?: string, title?: string, queue?: string, lang?: string }} */
     this.said = {};
+    /** What the host page said with `identify`. @type {Customer | undefined} */
+    this.customer = undefined;
     /** @type {Promise<Talk> | undefined} */
     this.coming = undefined;
     /** @type {Talk | undefined} */
@@ -127,6 +132,7 @@ export class PasserelleTalk extends HTMLElement {
       queue: this.said.queue ?? this.setting('queue') ?? 'default',
       lang: this.lang_,
       country: this.setting('country'),
+      customer: this.customer ?? this.setting('customer'),
       raw: this.setting('audio') === 'raw',
       said: this.said,
     };
@@ -314,7 +320,14 @@ const api = Object.freeze({
   get state() {
     return main().state;
   },
-  identify: () => Promise.reject(notYet('identify')),
+  /**
+   * Who the visitor is, as the shop's server signed it; '' forgets him. A function is asked for a fresh token at each request.
+   * @param {Customer} customer
+   */
+  identify(customer) {
+    if (typeof customer !== 'string' && typeof customer !== 'function') throw new TypeError('passerelle: identify wants a token, or a function that gives one');
+    main().customer = customer;
+  },
   /** @param {CallBackOptions} options */
   callBack: (options) => main().callBack(options),
 });

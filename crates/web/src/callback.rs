@@ -34,6 +34,8 @@ pub struct CallbackAsk {
     pub email: Option<String>,
     /// The seat he holds, by its name.
     pub hold: Option<String>,
+    /// What the shop's server says of him, as the page carries it: to be judged.
+    pub customer: Option<String>,
     /// His `Idempotency-Key`.
     pub request_key: Option<String>,
     /// What the page says about itself.

@@ -60,6 +60,9 @@ table! {
     // Not at once; at a chosen time.
     PAUSED = "paused", 409, again after 600;
     ASAP_FULL = "asap_full", 409, again after 600;
+    // What the shop's server says of the visitor.
+    CUSTOMER_INVALID = "customer_invalid", 403;
+    CUSTOMER_EXPIRED = "customer_expired", 403;
     // The same visitor talks with somebody, or his phone is being rung.
     IN_CALL = "in_call", 409, again after 60;
     // A budget of the one who asks, or of the number he asks for. It is the same word for each, and for a number that

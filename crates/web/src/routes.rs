@@ -192,6 +192,8 @@ const ASK: &[Refusal] = &[
     refusal::EMAIL_INVALID,
     refusal::KEY_TAKEN,
     refusal::IN_CALL,
+    refusal::CUSTOMER_INVALID,
+    refusal::CUSTOMER_EXPIRED,
     refusal::PAUSED,
     refusal::ASAP_FULL,
     refusal::VERIFICATION_NEEDED,

@@ -188,6 +188,16 @@ const ROWS: &[Row] = &[
         "Trop de personnes attendent un rappel pour l’instant, mais vous pouvez choisir une heure.",
     ),
     row(
+        "customer_invalid",
+        "Our site could not prove who you are. Please log in again, or ask without being logged in.",
+        "Notre site n’a pas pu prouver qui vous êtes. Reconnectez-vous, ou faites la demande sans être connecté.",
+    ),
+    row(
+        "customer_expired",
+        "You have been on this page for a while. Please load it again.",
+        "Vous êtes sur cette page depuis un moment. Rechargez-la.",
+    ),
+    row(
         "in_call",
         "You are on the line with us already. Ask again once you have hung up.",
         "Vous êtes déjà en ligne avec nous. Refaites votre demande après avoir raccroché.",

@@ -235,6 +235,9 @@ pub struct StaffView {
     /// His rank: 0 is everybody's.
     #[schemars(range(max = 9))]
     pub priority: u8,
+    /// Who he is, as the shop's server signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
     /// `requested` by himself, or a `follow-up` of the company.
     #[schemars(extend("enum" = ["requested", "follow-up"]))]
     pub purpose: &'static str,

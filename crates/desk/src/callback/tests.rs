@@ -20,6 +20,7 @@ pub(super) fn wish(asked: u64) -> Wish {
         asked_unix_ms: asked,
         priority: 0,
         told: None,
+        customer: None,
         tags: CallTags::new(TagsDraft {
             tag: [7; 16],
             tenant: TenantId::from("shop"),

@@ -162,6 +162,8 @@ pub struct Tenant {
     pub origins: Vec<String>,
     /// Key of the MAC in `User-to-User`; `None`: the gateway makes one at each start.
     pub tag_key: Option<Secret>,
+    /// Keys of what the shop's server says of customers, the newest first; none: nothing is believed of it.
+    pub customer_keys: Vec<Secret>,
     /// Where its call-backs are told of; `None`: nowhere.
     pub webhook: Option<Webhook>,
 }

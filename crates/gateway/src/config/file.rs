@@ -81,6 +81,12 @@ pub(super) struct Tenant {
     pub(super) tag_key: Key<String>,
     pub(super) tag_key_file: Key<String>,
     pub(super) tag_key_env: Key<String>,
+    pub(super) customer_key: Key<String>,
+    pub(super) customer_key_file: Key<String>,
+    pub(super) customer_key_env: Key<String>,
+    pub(super) customer_key_old: Key<String>,
+    pub(super) customer_key_old_file: Key<String>,
+    pub(super) customer_key_old_env: Key<String>,
     pub(super) webhook: Option<Spanned<Webhook>>,
 }
 

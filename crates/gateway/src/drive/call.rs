@@ -6,6 +6,7 @@
 //! worker ────► MediaNotice ──┘      (one table)       └ BridgeCommand ─► media worker
 //! ```
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -86,8 +87,8 @@ pub(crate) struct CallConfig {
     pub(crate) agent_codecs: Vec<CodecKind>,
     /// Whether their sound is encrypted.
     pub(crate) agent_srtp: SrtpPolicy,
-    /// Which seats the queue rings.
-    pub(crate) seats: Vec<(String, Seat)>,
+    /// Which seats each queue rings, by its tenant and its id.
+    pub(crate) seats: BTreeMap<(String, String), Seat>,
     /// Key of the tag's MAC, per tenant.
     pub(crate) tag_keys: Vec<(String, Vec<u8>)>,
 }

@@ -19,7 +19,7 @@ use store::{Answer, Home, KeptCallback, NodeId, Pause};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub(crate) use self::office::Worker;
-use crate::config::checked::{DialAs, QueueCallback};
+use crate::config::checked::{DialAs, QueueCallback, Secret};
 use crate::drive::call::CallContext;
 use crate::drive::messages::{Book, Messages, Standing};
 
@@ -53,6 +53,8 @@ pub(crate) struct Line {
     pub(crate) hours: Option<Hours>,
     /// Extensions of the agents who serve it; none where another telephone system does.
     pub(crate) agents: Vec<String>,
+    /// Keys of what the shop's server says of customers.
+    pub(crate) customer_keys: Vec<Secret>,
     pub(crate) context: CallContext,
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn callback(id: u128, promised_unix_ms: u64) -> Callback {
         asked_unix_ms: 1_000 + id as u64,
         priority: 2,
         told: Some(desk::Wait { p50: Duration::from_secs(60), p90: Duration::from_secs(240) }),
+        customer: Some("c-42".to_owned()),
         tags,
     };
     Callback::new(CallbackId::new(id), wish)

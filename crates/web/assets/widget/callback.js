@@ -11,7 +11,7 @@ import { Trouble } from './trouble.js';
 /** @typedef {{ start: string, end: string, seats_left: number }} Slot */
 /** @typedef {{ zone: string, tz: string, now: string, slots: Slot[], more_from?: string }} Slots */
 /** @typedef {{ id: string, manage_token: string, page_url: string, ics_url: string, events_url: string, state: string, asap: boolean, promised_at: string, tz: string, number: string, wait?: Wait }} Answer */
-/** @typedef {{ base: URL, tenant: string, queue: string, lang: string, country?: string, said: { url?: string, title?: string, lang?: string } }} Wanted */
+/** @typedef {{ base: URL, tenant: string, queue: string, lang: string, country?: string, customer?: import('../widget.js').Customer, said: { url?: string, title?: string, lang?: string } }} Wanted */
 /** @typedef {{ number: string, when?: 'asap' | string | Date, country?: string, tz?: string, email?: string, hold?: string }} Asked */
 /** @typedef {{ key: string, wanted: Wanted, body: Record<string, unknown> }} Request */
 
@@ -90,15 +90,21 @@ export const sameWish = (one, other) => one !== undefined && one.body.number ===
 export async function send(request, progress) {
   /** @type {string | undefined} */
   let pow;
+  let known = true;
   for (let tries = 1, proofs = 0; ; ) {
     try {
-      return await sendOnce(request, pow);
+      return await sendOnce(request, pow, known);
     } catch (error) {
       if (!(error instanceof Trouble)) throw error;
       if (error.code === 'verification_needed' && error.body?.challenge && proofs < PROOFS) {
         proofs += 1;
         const { solve } = await import('./proof.js');
         pow = await solve(error.body.challenge, progress);
+      } else if (error.code.startsWith('customer_') && known) {
+        // A page that was left open, or a mistake of the shop: he is called all the same, as a visitor like any other.
+        console.error(`passerelle: ${error.code}; asking without data-customer. The gateway's log says why.`);
+        known = false;
+        pow = undefined;
       } else if (error.code === 'unreachable' && tries < TRIES) {
         tries += 1;
         await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER_MS));
@@ -109,14 +115,25 @@ export async function send(request, progress) {
   }
 }
 
-/** @param {Request} request @param {string | undefined} pow */
-async function sendOnce({ key, wanted, body }, pow) {
+/** The token of the shop's server; one that cannot be had stops nobody. @param {Wanted['customer']} customer */
+async function customerOf(customer) {
+  try {
+    return (typeof customer === 'function' ? await customer() : customer) || undefined;
+  } catch (error) {
+    console.error('passerelle: the function given to identify() failed', error);
+    return undefined;
+  }
+}
+
+/** @param {Request} request @param {string | undefined} pow @param {boolean} known */
+async function sendOnce({ key, wanted, body }, pow, known) {
+  const customer = known ? await customerOf(wanted.customer) : undefined;
   // A token is good once: each try has its own, and the gateway knows the request by its key.
   const token = await fetchToken(wanted.base, wanted);
   return askJson(new URL('v1/callbacks', wanted.base), {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'accept-language': wanted.lang, 'idempotency-key': key },
-    body: JSON.stringify({ token, ...body, pow }),
+    body: JSON.stringify({ token, ...body, pow, customer }),
   });
 }
 

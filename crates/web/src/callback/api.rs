@@ -34,6 +34,8 @@ pub(crate) const NUMBER_BYTES: usize = 64;
 pub(crate) const EMAIL_BYTES: usize = 254;
 /// Longest `Idempotency-Key`; a UUID has 36 characters.
 pub(crate) const KEY_BYTES: usize = 128;
+/// Longest token of a customer.
+pub(crate) const CUSTOMER_BYTES: usize = 2_048;
 /// Longest date and time, zone, id of a text.
 pub(crate) const WORD_BYTES: usize = 128;
 
@@ -73,6 +75,10 @@ pub(crate) struct AskJson {
     /// The hold of the seat, from `POST /v1/slots/hold`.
     #[schemars(length(max = WORD_BYTES))]
     hold: Option<String>,
+    /// Who the visitor is, as the shop's server signed it: a JSON Web Token (RFC 7519), HS256, with `aud`, `sub`, `priority`,
+    /// `iat` and `exp`.
+    #[schemars(length(max = CUSTOMER_BYTES))]
+    customer: Option<String>,
 }
 
 /// The visitor's web session.
@@ -283,6 +289,9 @@ fn read_ask(
     if ask.number.len() > NUMBER_BYTES {
         return Err(refusal::NUMBER_INVALID);
     }
+    if ask.customer.as_ref().is_some_and(|token| token.len() > CUSTOMER_BYTES) {
+        return Err(refusal::CUSTOMER_INVALID);
+    }
     let email = ask.email.map(|email| email.trim().to_owned()).filter(|email| !email.is_empty());
     if email.as_ref().is_some_and(|email| email.len() > EMAIL_BYTES) {
         return Err(refusal::EMAIL_INVALID);
@@ -304,6 +313,7 @@ fn read_ask(
         consent,
         email,
         hold: ask.hold,
+        customer: ask.customer.filter(|token| !token.is_empty()),
         request_key,
         session,
         source: caller.source,

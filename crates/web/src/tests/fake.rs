@@ -117,6 +117,7 @@ impl Fake {
             zone: text("Europe/Paris"),
             tz: text("Europe/Paris"),
             lang: text("fr"),
+            customer: None,
             priority: 0,
             purpose: "requested",
             owner: Some(text("1001")),

@@ -73,6 +73,7 @@ impl Due {
             asked_unix_ms: self.asked_unix_ms,
             priority: 0,
             told: None,
+            customer: None,
             tags,
         };
         let callback = Callback::new(CallbackId::new(id), wish);

@@ -53,6 +53,7 @@ impl Book {
             asked_unix_ms,
             priority: 0,
             told: None,
+            customer: None,
             tags: tags(),
         };
         let callback = Callback::new(CallbackId::new(number.into()), wish);

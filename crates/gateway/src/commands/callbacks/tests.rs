@@ -30,6 +30,7 @@ pub(crate) fn kept() -> KeptCallback {
         asked_unix_ms: ASKED,
         priority: 0,
         told: None,
+        customer: None,
         tags,
     };
     let (rules, mut callback) = (RetryRules::default(), Callback::new(CallbackId::new(0xcb), wish));

@@ -5,13 +5,15 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::{Checker, SecretKeys};
-use crate::config::checked::{Agent, Queue, QueueTarget, Seat, Tenant};
+use crate::config::checked::{Agent, Queue, QueueTarget, Seat, Secret, Tenant};
 use crate::config::file::{self, File};
 use crate::config::problem::Problem;
 use crate::config::suggest;
 
 /// A MAC key shorter than this can be searched for.
 const TAG_KEY_BYTES_MIN: usize = 16;
+/// A shorter key than the hash is guessed before it (RFC 7518 §3.2).
+const CUSTOMER_KEY_BYTES_MIN: usize = 32;
 /// A password shorter than this is found by the scanners that try every SIP port.
 const PASSWORD_CHARS_MIN: usize = 10;
 
@@ -38,11 +40,38 @@ impl Checker<'_> {
                 let message = format!("the tag key has fewer than {TAG_KEY_BYTES_MIN} bytes");
                 self.error(key, &message, "make one with: openssl rand -hex 32");
             }
+            let customer_keys = self.customer_keys(tenant);
             let webhook = tenant.webhook.as_ref().and_then(|table| self.webhook(table));
             let id = id.map_or_else(String::new, |id| id.get_ref().clone());
-            checked.push(Tenant { id, origins, tag_key, webhook });
+            checked.push(Tenant { id, origins, tag_key, customer_keys, webhook });
         }
         checked
+    }
+
+    /// The key of customers' tokens, and the one before it while pages signed with it are still about.
+    fn customer_keys(&mut self, tenant: &file::Tenant) -> Vec<Secret> {
+        let new = SecretKeys {
+            name: "customer_key",
+            literal: &tenant.customer_key,
+            file: &tenant.customer_key_file,
+            env: &tenant.customer_key_env,
+        };
+        let old = SecretKeys {
+            name: "customer_key_old",
+            literal: &tenant.customer_key_old,
+            file: &tenant.customer_key_old_file,
+            env: &tenant.customer_key_old_env,
+        };
+        let mut keys = Vec::new();
+        for of in [new, old] {
+            let (Some(secret), Some(key)) = (self.secret(&of), of.file.as_ref().or(of.env.as_ref())) else { continue };
+            if secret.expose().len() < CUSTOMER_KEY_BYTES_MIN {
+                let message = format!("the customer key has fewer than {CUSTOMER_KEY_BYTES_MIN} bytes");
+                self.error(key, &message, "make one with: openssl rand -hex 32");
+            }
+            keys.push(secret);
+        }
+        keys
     }
 
     fn origins(&mut self, tenant: &file::Tenant, place: &Range<usize>) -> Vec<String> {
@@ -158,12 +187,7 @@ impl Checker<'_> {
         skilled
     }
 
-    fn password(
-        &mut self,
-        agent: &file::Agent,
-        place: &Range<usize>,
-        extension: &str,
-    ) -> crate::config::checked::Secret {
+    fn password(&mut self, agent: &file::Agent, place: &Range<usize>, extension: &str) -> Secret {
         let keys = SecretKeys {
             name: "password",
             literal: &agent.password,
@@ -196,7 +220,7 @@ impl Checker<'_> {
             }
             (Some(_) | None, Some(_) | None) => {}
         }
-        secret.unwrap_or_else(|| crate::config::checked::Secret::new(""))
+        secret.unwrap_or_else(|| Secret::new(""))
     }
 
     pub(in crate::config) fn queues(&mut self, file: &File) -> Vec<Queue> {

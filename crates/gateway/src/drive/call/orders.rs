@@ -238,13 +238,8 @@ impl CallTask {
     }
 
     fn rings_at_page(&self, extension: &str) -> bool {
-        let wanted = self
-            .context
-            .config
-            .seats
-            .iter()
-            .find(|(queue, _)| *queue == self.tags.queue.0)
-            .map_or(Seat::Any, |(_, seat)| *seat);
+        let queue = (self.tags.tenant.0.clone(), self.tags.queue.0.clone());
+        let wanted = self.context.config.seats.get(&queue).copied().unwrap_or(Seat::Any);
         let seats = self.context.desk.seats(extension);
         match wanted {
             Seat::Browser => true,

@@ -22,8 +22,13 @@ use crate::observe::metric::{self, Metric};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Call-backs taken at once.
 const BATCH: usize = 256;
-/// Call-backs this node holds at most; the rest waits in the book, for this node or another.
+/// So often in one look: who is held already is given out meanwhile.
+const BATCHES_MAX: usize = 80;
+/// Call-backs of one queue this node holds at most; the rest waits in the book, so that the rush of one queue takes nothing
+/// from another.
 const HELD_MAX: usize = 20_000;
+/// So long what is too many is not looked at again: the queue has that much to do first.
+const ASIDE: Duration = Duration::from_secs(30);
 /// When every agent has been asked, so long passes before the first is asked again.
 const ROUND_PAUSE: Duration = Duration::from_secs(20);
 /// So long the moment a visitor chose is still the one he chose, whatever the hour.
@@ -42,6 +47,7 @@ pub(super) struct Clerk {
     /// The queue that is served first next time, so that two with the same agents take turns.
     first: usize,
     held: HashMap<CallbackId, Held>,
+    held_max: usize,
     renew_at: Instant,
     look_at: Instant,
     /// How many of each tenant are open, by the last count.
@@ -71,6 +77,11 @@ struct Queue {
 }
 
 impl Queue {
+    /// How many are held for it.
+    fn len(&self) -> usize {
+        self.waiting.len() + self.paused.len() + self.in_hand
+    }
+
     fn has_room(&self, line: &Line) -> bool {
         self.rests_until.is_none() && self.in_hand < line.config.at_once_max
     }
@@ -106,6 +117,7 @@ impl Clerk {
             first: 0,
             queues,
             held: HashMap::new(),
+            held_max: HELD_MAX,
             renew_at: now + RENEW_EVERY,
             look_at: now,
             open_of: BTreeMap::new(),
@@ -301,18 +313,13 @@ impl Clerk {
             }
             self.begin(taken, now).await;
         }
-        loop {
-            let room = HELD_MAX.saturating_sub(self.held.len()).min(BATCH);
-            if room == 0 {
-                self.look_at = clock::now() + LOOK_EVERY;
-                return;
-            }
+        for _ in 0..BATCHES_MAX {
             let now = clock::unix_ms();
-            let taken = match home.lease_callbacks(self.callbacks.node, now, LEASE, room).await {
+            let taken = match home.lease_callbacks(self.callbacks.node, now, LEASE, BATCH).await {
                 Ok(taken) => taken,
                 Err(error) => return self.book_fails(&error),
             };
-            let last = taken.len() < room;
+            let last = taken.len() < BATCH;
             self.begin(taken, now).await;
             if last {
                 break;
@@ -336,6 +343,7 @@ impl Clerk {
         self.book_behind_ms = now_unix_ms.saturating_sub(book_unix_ms);
         let now_unix_ms = book_unix_ms;
         let mut writes = JoinSet::new();
+        let mut more: Vec<usize> = vec![0; self.queues.len()];
         for kept in taken {
             let id = kept.callback.id();
             match self.held.get_mut(&id) {
@@ -365,6 +373,12 @@ impl Clerk {
             let mut callback = kept.callback.clone();
             if let Some(line) = lines.get(line) {
                 bring_up_to_date(&mut callback, line, now_unix_ms);
+            }
+            let in_queue = self.queues.get(line).map_or(0, Queue::len) + more.get(line).copied().unwrap_or(0);
+            let is_too_many =
+                in_queue >= self.held_max && callback.set_aside(now_unix_ms.saturating_add(ms(ASIDE))).is_ok();
+            if let Some(more) = more.get_mut(line).filter(|_| !is_too_many) {
+                *more += 1;
             }
             let home = std::sync::Arc::clone(&self.callbacks.home);
             let change = Change { callback, version: kept.version, held: true };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use call::{CallTags, QueueId, TagsDraft, TenantId};
+use call::{CallTags, TagsDraft, TenantId};
 use desk::{
     Callback, CallbackId, CallbackState, CancelledBy, Consent, Email, NumberRefusal, OutOfTurn, SlotRefusal, Wanted,
     WhenError, Wish, Zone,
@@ -15,16 +15,16 @@ use tokio::sync::broadcast;
 use tracing::{error, info};
 use web::refusal::{self, NOT_FOUND};
 use web::{
-    AttemptView, CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, Refusal, SlotView, SlotsAsk,
-    SlotsView,
+    AttemptView, CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, Refusal, SessionInfo, SlotView,
+    SlotsAsk, SlotsView,
 };
 
 use super::clerk::ms;
 use super::seats::HOLD;
 use super::{Callbacks, Line, forecast};
-use crate::clock;
 use crate::config::checked::Event;
 use crate::observe::metric::{self, Metric};
+use crate::{clock, customer_token};
 
 const DAY_MS: u64 = 86_400_000;
 /// Somebody who moves or calls off meets a node that changes the same row: so often it is read and tried again.
@@ -131,6 +131,9 @@ impl Callbacks {
         }
         let now = clock::unix_ms();
         let hold = hold_id(ask.hold.as_deref());
+        let customer =
+            ask.customer.as_deref().map(|token| customer_token::judge(token, &line.tenant, &line.customer_keys, now));
+        let customer = customer.transpose()?;
         let when = when(line, &ask.when, &ask.tz, now, hold)?;
         let (promised_unix_ms, wanted, told) = match when {
             When::Asap => match self.no_asap(line) {
@@ -142,18 +145,7 @@ impl Callbacks {
         self.check_not_in_call(line, &ask.session.id).await?;
         self.check_budgets(line, number.e164(), now).await?;
         self.check_shield(line, number.e164(), &ask.session.id, (now, promised_unix_ms)).await?;
-        let session = ask.session;
-        let tags = CallTags::new(TagsDraft {
-            tag: rand::rng().random(),
-            tenant: TenantId(ask.tenant),
-            queue: QueueId(ask.queue),
-            session: session.id,
-            page_url: session.page_url,
-            page_title: session.page_title,
-            referrer: session.referrer,
-            language: session.lang,
-            made_at_unix_ms: now,
-        });
+        let tags = tags(line, ask.session, now);
         let wish = Wish {
             number: number.e164().to_owned(),
             promised_unix_ms,
@@ -162,8 +154,9 @@ impl Callbacks {
             consent: Some(Consent { text_id, version, at_unix_ms: now }),
             email,
             asked_unix_ms: now,
-            priority: 0,
+            priority: customer.as_ref().map_or(0, |customer| customer.priority),
             told,
+            customer: customer.map(|customer| customer.id),
             tags,
         };
         let callback = Callback::new(CallbackId::new(rand::rng().random()), wish);
@@ -230,7 +223,11 @@ impl Callbacks {
                 if session.is_empty() || *session != wish.tags.session || line.tenant != kept.callback.tenant().0 {
                     return Err(refusal::TOO_MANY_REQUESTS);
                 }
-                let edit = |callback: &mut Callback| callback.reschedule(wish.promised_unix_ms, wish.wanted.clone());
+                let edit = |callback: &mut Callback| {
+                    // He may have logged in since; what an agent gave him he keeps.
+                    callback.rank(callback.wish().priority.max(wish.priority))?;
+                    callback.reschedule(wish.promised_unix_ms, wish.wanted.clone())
+                };
                 let moved = self.change_with(kept, edit, seat).await?;
                 self.messages.tell(&moved, Event::Moved).await;
                 Ok((moved, true))
@@ -420,6 +417,22 @@ impl Callbacks {
             is_over: state.is_over(),
         }
     }
+}
+
+/// What the call will carry.
+fn tags(line: &Line, session: SessionInfo, now: u64) -> CallTags {
+    let (tenant, queue) = line.names();
+    CallTags::new(TagsDraft {
+        tag: rand::rng().random(),
+        tenant,
+        queue,
+        session: session.id,
+        page_url: session.page_url,
+        page_title: session.page_title,
+        referrer: session.referrer,
+        language: session.lang,
+        made_at_unix_ms: now,
+    })
 }
 
 /// The moment he asks for, if it is offered; whether a seat is left is seen when it is taken. He who holds one may use it

@@ -170,6 +170,7 @@ impl Callbacks {
             asked_unix_ms: now,
             priority: ask.priority.min(desk::PRIORITY_MAX),
             told: None,
+            customer: None,
             tags,
         };
         let mut callback = Callback::new(CallbackId::new(rand::rng().random()), wish).for_purpose(purpose);

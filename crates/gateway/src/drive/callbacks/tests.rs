@@ -62,6 +62,15 @@ pub(super) fn house(home: &Arc<dyn Home>) -> Callbacks {
 
 /// The same, its queue set up otherwise.
 pub(super) fn house_with(home: &Arc<dyn Home>, set_up: impl FnOnce(&mut QueueCallback)) -> Callbacks {
+    house_of(home, &["support"], set_up, true)
+}
+
+/// Two queues, and nobody who looks after the book but the test.
+pub(super) fn house_of_two(home: &Arc<dyn Home>) -> Callbacks {
+    house_of(home, &["support", "sales"], |_| {}, false)
+}
+
+fn house_of(home: &Arc<dyn Home>, queues: &[&str], set_up: impl FnOnce(&mut QueueCallback), clerk: bool) -> Callbacks {
     let config = configured();
     let queue = Queue {
         id: QueueId::from("support"),
@@ -94,23 +103,29 @@ pub(super) fn house_with(home: &Arc<dyn Home>, set_up: impl FnOnce(&mut QueueCal
             trunks: Vec::new(),
             agent_codecs: Vec::new(),
             agent_srtp: SrtpPolicy::Off,
-            seats: Vec::new(),
+            seats: std::collections::BTreeMap::new(),
             tag_keys: Vec::new(),
         }),
     };
     let mut callback = config.queues[0].callback.clone().unwrap();
     set_up(&mut callback);
-    let line = Line {
+    let line = |queue: &&str| Line {
         tenant: "shop".to_owned(),
-        queue: "support".to_owned(),
-        config: callback,
+        queue: (*queue).to_owned(),
+        config: callback.clone(),
         hours: None,
         agents: vec!["1001".to_owned()],
-        context,
+        customer_keys: vec![Secret::new(crate::customer_token::tests::KEY.to_owned())],
+        context: context.clone(),
     };
+    let lines = queues.iter().map(line).collect();
     let key = NumberKey::for_this_process().unwrap();
     let shield = Arc::new(Shield::new(Arc::clone(home), key, &config));
-    start(NodeId(rand::random()), shield, vec![line], Messages::new(Arc::clone(home), &config)).0
+    let (callbacks, clerks) = start(NodeId(rand::random()), shield, lines, Messages::new(Arc::clone(home), &config));
+    if !clerk {
+        clerks.abort();
+    }
+    callbacks
 }
 
 fn ask(email: Option<&str>, when: &str) -> CallbackAsk {
@@ -124,6 +139,7 @@ fn ask(email: Option<&str>, when: &str) -> CallbackAsk {
         consent: Some(("callback-v1".to_owned(), "1".to_owned())),
         email: email.map(str::to_owned),
         hold: None,
+        customer: None,
         request_key: Some("k1".to_owned()),
         session: SessionInfo { id: "s1".to_owned(), lang: "fr".to_owned(), ..SessionInfo::default() },
         source: IpAddr::from([127, 0, 0, 1]),
@@ -306,4 +322,36 @@ async fn an_outbox_without_room_fails_no_promise() {
     let made = callbacks.ask(ask(Some("claire@mail.example"), "asap")).await.unwrap();
     callbacks.cancel(&made.view.id, &made.manage).await.unwrap();
     assert_eq!(home.messages_waiting().await, Ok(Message::WAITING_MAX as u64));
+}
+
+#[tokio::test]
+async fn who_goes_first_is_the_shops_word_and_never_the_pages() {
+    use crate::customer_token::tests::{KEY, claims, token};
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let callbacks = house(&home);
+    let hs256 = serde_json::json!({"alg": "HS256"});
+    let now_s = clock::unix_ms() / 1_000;
+    let good = token(&hs256, &claims(now_s), KEY);
+    let known = |number: usize, when: &str, token: &str| CallbackAsk {
+        customer: Some(token.to_owned()),
+        ..ask_of(number, when, None)
+    };
+    let kept = async |made: &CallbackMade| home.callback(made.view.id.parse().unwrap()).await.unwrap().unwrap();
+    let first = slot(&callbacks, 0).await;
+    let made = callbacks.ask(known(1, &first, &good)).await.unwrap();
+    let wish = kept(&made).await.callback.wish().clone();
+    assert_eq!((wish.priority, wish.customer.as_deref()), (3, Some("c-42")));
+    let plain = callbacks.ask(ask_of(2, &slot(&callbacks, 1).await, None)).await.unwrap();
+    assert_eq!(kept(&plain).await.callback.wish().priority, 0);
+
+    let better = token(&hs256, &claims(now_s), "the page's own idea of a good key");
+    let refused = async |token: &str| callbacks.ask(known(3, "asap", token)).await.unwrap_err().code;
+    assert_eq!(refused(&better).await, "customer_invalid");
+    assert_eq!(refused(&good.replace('.', "..")).await, "customer_invalid");
+    assert_eq!(refused(&token(&hs256, &claims(now_s - 700), KEY)).await, "customer_expired");
+    // Who logs in and asks again goes earlier, and who logs out no later.
+    let again = callbacks.ask(known(2, &slot(&callbacks, 2).await, &good)).await.unwrap();
+    assert_eq!((again.again, kept(&again).await.callback.wish().priority), (true, 3));
+    let again = callbacks.ask(ask_of(2, &slot(&callbacks, 3).await, None)).await.unwrap();
+    assert_eq!((again.again, kept(&again).await.callback.wish().priority), (true, 3));
 }

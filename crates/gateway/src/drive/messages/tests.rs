@@ -44,6 +44,7 @@ pub(super) fn kept(promised_unix_ms: u64) -> KeptCallback {
         asked_unix_ms: ASKED,
         priority: 0,
         told: None,
+        customer: None,
         tags,
     };
     KeptCallback { callback: Callback::new(CallbackId::new(0xcb), wish), manage: 0x5ec7e7, version: 1, lease: None }

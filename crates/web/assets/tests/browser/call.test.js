@@ -142,12 +142,12 @@ test('window.passerelle calls, mutes, sends digits, tells, hangs up, and owns to
   const refused = await page.evaluate(async () => {
     const { passerelle } = /** @type {any} */ (window);
     const words = [];
-    for (const attempt of [() => passerelle.identify('jwt'), async () => passerelle.setContext({ cart: '1' }), () => passerelle.talk()]) {
+    for (const attempt of [async () => passerelle.identify(42), async () => passerelle.setContext({ cart: '1' }), () => passerelle.talk()]) {
       words.push(await attempt().then(() => 'done', (/** @type {any} */ error) => error.code ?? error.message));
     }
     return words;
   });
-  assert.deepEqual(refused, ['passerelle: identify is not available yet', 'passerelle: setContext({ cart }) is not available yet', 'other-call']);
+  assert.deepEqual(refused, ['passerelle: identify wants a token, or a function that gives one', 'passerelle: setContext({ cart }) is not available yet', 'other-call']);
   await page.evaluate(() => /** @type {any} */ (window).passerelle.hangUp());
   await visitor.reaches('ended');
   assert.deepEqual(await page.evaluate(() => [/** @type {any} */ (window).passerelle.state, /** @type {any} */ (window).heard.includes(true)]), ['ended', true]);

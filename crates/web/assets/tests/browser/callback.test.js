@@ -250,6 +250,39 @@ const OF_NUMBER = ['number_required', 'number_invalid', 'number_not_dialable', '
 const OF_TIME = ['slot_gone', 'slot_past', 'slot_outside_hours', 'when_invalid', 'tz_invalid', 'closed', 'capacity_full'];
 const OTHERS = ['too_many_requests', 'verification_needed', 'consent_missing', 'not_found', 'gone'];
 
+test('a paused queue says why only times can be chosen', { skip: SKIPPED }, async () => {
+  const callback_sentence = 'We are not calling anybody back just now, but you can choose a time.';
+  house.gateway.availability = { ...OFFERED, callback_now: false, callback_reason: 'paused', callback_sentence, wait: undefined };
+  const visitor = await atForm(house);
+  await visitor.panel.getByText(callback_sentence).waitFor();
+  assert.equal(await visitor.panel.getByLabel('As soon as possible').isVisible(), false);
+  await visitor.panel.getByRole('radio', { name: 'Tuesday 10 June' }).waitFor();
+  await visitor.leave();
+});
+
+test('the shop’s word of who he is goes along, fresh each time, and stops nobody when it is too old', { skip: SKIPPED }, async () => {
+  house.gateway.availability = OFFERED;
+  const visitor = await atForm(house);
+  const call = (/** @type {string} */ number) => visitor.page.evaluate((number) => /** @type {any} */ (window).passerelle.callBack({ number }), number);
+  const sent = () => house.gateway.callbacks.asked.map(({ body }) => body.customer);
+  await visitor.page.evaluate(() => document.querySelector('passerelle-talk')?.setAttribute('data-customer', 'page.made.it'));
+  await call('0612345671');
+  await visitor.page.evaluate(() => {
+    let made = 0;
+    /** @type {any} */ (window).passerelle.identify(async () => `fresh.${++made}.one`);
+  });
+  await call('0612345672');
+  await call('0612345673');
+  house.gateway.callbacks.refusals.push({ status: 403, code: 'customer_expired', sentence: 'Load the page again.' });
+  await call('0612345674');
+  assert.deepEqual(sent().slice(0, 3), ['page.made.it', 'fresh.1.one', 'fresh.2.one']);
+  assert.equal(sent().at(-1), undefined, 'asked again as a visitor like any other');
+  await visitor.page.evaluate(() => /** @type {any} */ (window).passerelle.identify(() => Promise.reject(new Error('the shop is down'))));
+  await call('0612345675');
+  assert.equal(sent().at(-1), undefined);
+  await visitor.leave();
+});
+
 test('each refusal is shown in the gateway’s words, where it can be mended', { skip: SKIPPED }, async () => {
   const visitor = await atForm(house);
   const { panel } = visitor;

@@ -6,7 +6,7 @@ use call::CallId;
 use desk::{Attempt, AttemptLegs, Callback, CallbackParts, Outcome};
 use store::{Added, Home, Memory, NewCallback};
 
-use super::super::tests::house;
+use super::super::tests::{house, house_of_two};
 use super::*;
 use crate::drive::messages::tests::example;
 
@@ -58,4 +58,43 @@ async fn who_spoke_last_is_found_among_the_talks_of_the_tenant_that_are_not_too_
     );
     assert_eq!(last(&[("shop", "1001", 20), ("bank", "1002", 10)]).await.as_deref(), Some("1001"));
     assert_eq!(last(&[("shop", "1001", 31)]).await, None, "thirty days are remembered");
+}
+
+/// One that is due now, of this queue.
+fn due(id: u128, queue: &str, asked_unix_ms: u64) -> NewCallback {
+    let mut parts = example(asked_unix_ms).parts().clone();
+    parts.wish.tags.queue = queue.into();
+    parts.wish.number = format!("+336123457{id:02}");
+    parts.wish.wanted = None;
+    parts.wish.asked_unix_ms = asked_unix_ms;
+    let parts = CallbackParts { id: CallbackId::new(id), due_unix_ms: asked_unix_ms, ..parts };
+    NewCallback { callback: Callback::from_parts(parts), manage: id, request_key: None, seat: None }
+}
+
+#[tokio::test]
+async fn the_rush_of_one_queue_takes_no_place_from_another() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let now = clock::unix_ms();
+    // Ten of one queue, all longer overdue than the one of the other.
+    for id in 0..10 {
+        home.add_callback(due(id, "support", now - 60_000 + u64::try_from(id).unwrap())).await.unwrap();
+    }
+    home.add_callback(due(50, "sales", now - 1_000)).await.unwrap();
+    let callbacks = house_of_two(&home);
+    let mut clerk = Clerk::new(callbacks.clone());
+    clerk.held_max = 3;
+    clerk.take_due().await;
+    let held = |clerk: &Clerk| {
+        let mut ids: Vec<u128> = clerk.held.keys().map(|id| id.bits()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(held(&clerk), [0, 1, 2, 50], "the longest overdue of each");
+    let aside = home.callback(CallbackId::new(3)).await.unwrap().unwrap();
+    assert_eq!((aside.callback.state(), aside.lease), (CallbackState::Scheduled, None));
+    let wish = aside.callback.wish();
+    assert_eq!((wish.asked_unix_ms, wish.promised_unix_ms), (now - 59_997, now - 59_997), "his place stays");
+    assert!(aside.callback.due_unix_ms().is_some_and(|due| due >= now + ms(ASIDE)));
+    clerk.take_due().await;
+    assert_eq!(held(&clerk), [0, 1, 2, 50], "what was set aside is not taken again and again");
 }

@@ -101,6 +101,7 @@ impl Callbacks {
             tz: wish.zone.clone(),
             lang: wish.tags.language.clone(),
             priority: wish.priority,
+            customer: wish.customer.clone(),
             purpose: care.purpose.code(),
             owner: care.owner.clone(),
             agent: callback.parts().agent.clone(),

@@ -86,6 +86,7 @@ impl House {
             tz: String::new(),
             consent: Some(("callback-v1".to_owned(), "1".to_owned())),
             hold: None,
+            customer: None,
             email: None,
             request_key: None,
             session: SessionInfo { id: session.to_owned(), ..SessionInfo::default() },
@@ -141,7 +142,7 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
         trunks: Vec::new(),
         agent_codecs: Vec::new(),
         agent_srtp: media::sdp::SrtpPolicy::Off,
-        seats: Vec::new(),
+        seats: std::collections::BTreeMap::new(),
         tag_keys: Vec::new(),
     };
     let context = CallContext {
@@ -157,6 +158,7 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
         tenant: queue.tenant.clone(),
         queue: queue.id.clone(),
         config: queue.callback.clone().unwrap(),
+        customer_keys: Vec::new(),
         agents: Vec::new(),
         hours: queue.hours.clone(),
         context,
