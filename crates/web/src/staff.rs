@@ -38,6 +38,8 @@ pub struct StaffQuery {
     pub queue: String,
     /// At most so many.
     pub limit: usize,
+    /// Go on from here: `next` of the answer before; empty from the first.
+    pub from: String,
 }
 
 /// A call-back made for a customer.
@@ -158,6 +160,9 @@ pub struct StaffList {
     pub callbacks: Vec<StaffView>,
     /// There are more than are shown.
     pub more: bool,
+    /// Where they go on: to be said as `from`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// The queues that call back.
     pub queues: Vec<QueueView>,
     /// The time here.

@@ -138,6 +138,11 @@ impl Waiting {
         self.by_rank.iter().map(|(_, id)| *id)
     }
 
+    /// The same, each with its place: it stays while others come and go.
+    pub fn ranked(&self) -> impl Iterator<Item = (u64, CallbackId)> + '_ {
+        self.by_rank.iter().copied()
+    }
+
     /// Whose turn it is.
     pub fn first(&self, now_unix_ms: u64) -> Option<CallbackId> {
         match self.order {

@@ -176,6 +176,9 @@ pub(crate) struct ListQuery {
     /// At most so many; 200 unless it is said.
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
+    /// Go on from here: `next` of the answer before.
+    #[schemars(length(max = WORD_BYTES))]
+    from: String,
 }
 
 /// Who shows a good bearer token, for what nobody else may ask.
@@ -286,9 +289,11 @@ pub(crate) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Response {
     let listed = match query {
-        Ok(Query(ListQuery { tenant, queue, limit })) if tenant.len().max(queue.len()) <= WORD_BYTES => {
+        Ok(Query(ListQuery { tenant, queue, limit, from }))
+            if tenant.len().max(queue.len()).max(from.len()) <= WORD_BYTES =>
+        {
             let limit = limit.map_or(LIST, |limit| usize::try_from(limit).unwrap_or(LIST_MAX)).clamp(1, LIST_MAX);
-            edge.backend.staff_list(bearer.who, StaffQuery { tenant, queue, limit }).await
+            edge.backend.staff_list(bearer.who, StaffQuery { tenant, queue, limit, from }).await
         }
         Ok(_) | Err(_) => Err(REQUEST_INVALID),
     };

@@ -297,12 +297,19 @@ impl Backend for Fake {
 
     fn staff_list(&self, who: Staff, query: StaffQuery) -> BoxFuture<'_, Result<StaffList, Refusal>> {
         Box::pin(async move {
-            self.note_staff(format!("list {} {} {} {}", who.name(), query.tenant, query.queue, query.limit));
+            self.note_staff(format!(
+                "list {} {} {} {}{}",
+                who.name(),
+                query.tenant,
+                query.queue,
+                query.limit,
+                query.from
+            ));
             let agents = vec![AgentName { extension: "1001".into(), name: "Claire".into() }];
             let (tenant, id, paused_note) = ("shop".into(), "support".into(), Some("admin: meeting".into()));
             let queue = QueueView { tenant, id, paused: true, paused_note, agents, open: 1 };
             let (callbacks, now) = (vec![Self::staff_view("cb1")?], "2026-11-18T11:00:00+01:00".into());
-            Ok(StaffList { callbacks, more: false, queues: vec![queue], now })
+            Ok(StaffList { callbacks, more: false, next: None, queues: vec![queue], now })
         })
     }
 

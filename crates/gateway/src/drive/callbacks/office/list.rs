@@ -2,10 +2,11 @@
 //! waits for his time.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use call::TenantId;
 use desk::{CallbackId, CallbackState, Note, Waiting, Zone};
-use store::{CallbackQuery, KeptCallback};
+use store::{CallbackQuery, KeptCallback, StoreError};
 use web::{AgentName, AttemptView, NoteView, QueueView, Refusal, StaffList, StaffQuery, StaffView, refusal};
 
 use super::super::door::away;
@@ -27,14 +28,13 @@ impl Callbacks {
         }
         let mut tenants: Vec<&str> = lines.iter().map(|line| line.tenant.as_str()).collect();
         tenants.dedup();
-        let (mut open, mut more) = (Vec::new(), false);
+        let from = match query.from.as_str() {
+            "" => None,
+            text => Some(Turn::read(text).ok_or(refusal::REQUEST_INVALID)?),
+        };
+        let mut open = Vec::new();
         for tenant in tenants {
-            let limit = CallbackQuery::LIMIT_MAX;
-            let tenant = Some(TenantId(tenant.to_owned()));
-            let all = CallbackQuery { limit, tenant, open_only: true, ..CallbackQuery::default() };
-            let found = self.home.callbacks(all).await.map_err(away)?;
-            more |= found.len() == limit;
-            open.extend(found);
+            self.read_open(tenant, &mut open).await.map_err(away)?;
         }
         let (mut queues, mut callbacks) = (Vec::new(), Vec::new());
         for (at, line) in lines.iter().enumerate() {
@@ -42,14 +42,40 @@ impl Callbacks {
                 |kept: &&KeptCallback| kept.callback.tenant().0 == line.tenant && kept.callback.queue().0 == line.queue;
             let own: Vec<&KeptCallback> = open.iter().filter(own).collect();
             queues.push(self.queue_view(line, own.len() as u64));
-            callbacks.extend(placed(line, &own).into_iter().map(|(turn, kept)| ((turn.0, turn.1, at), kept)));
+            callbacks.extend(placed(line, at, &own));
         }
-        callbacks.sort_by_key(|(turn, kept)| (*turn, kept.callback.id()));
-        more |= callbacks.len() > query.limit;
-        let shown = callbacks.into_iter().take(query.limit).map(|(_, kept)| self.staff_view(kept)).collect();
+        callbacks.retain(|(turn, _)| from.is_none_or(|from| from < *turn));
+        callbacks.sort_by_key(|(turn, _)| *turn);
+        let more = callbacks.len() > query.limit;
+        callbacks.truncate(query.limit);
+        let next = callbacks.last().filter(|_| more).map(|(turn, _)| turn.to_string());
+        let shown = callbacks.into_iter().map(|(_, kept)| self.staff_view(kept)).collect();
         let site = lines.first().and_then(|line| line.zone()).or_else(|| Zone::named("UTC").ok());
         let now = site.and_then(|zone| zone.rfc3339(clock::unix_ms())).unwrap_or_default();
-        Ok(StaffList { callbacks: shown, more, queues, now })
+        Ok(StaffList { callbacks: shown, more, next, queues, now })
+    }
+
+    /// All that are open, page by page: whose turn comes when is known only of all together.
+    async fn read_open(&self, tenant: &str, open: &mut Vec<KeptCallback>) -> Result<(), StoreError> {
+        let mut before: Option<(u64, CallbackId)> = None;
+        loop {
+            let query = CallbackQuery {
+                limit: PAGE,
+                tenant: Some(TenantId(tenant.to_owned())),
+                open_only: true,
+                before_unix_ms: before.map(|(asked, _)| asked.saturating_add(1)),
+                ..CallbackQuery::default()
+            };
+            let found = self.home.callbacks(query).await?;
+            let place = |kept: &KeptCallback| (kept.callback.wish().asked_unix_ms, kept.callback.id());
+            let last = found.last().map(place).filter(|_| found.len() == PAGE);
+            let earlier = found.into_iter().filter(|kept| before.is_none_or(|before| place(kept) < before));
+            let count = open.len();
+            open.extend(earlier);
+            // A whole page of one and the same instant cannot be gone past.
+            let (true, Some(last)) = (open.len() > count, last) else { return Ok(()) };
+            before = Some(last);
+        }
     }
 
     fn queue_view(&self, line: &Line, open: u64) -> QueueView {
@@ -118,19 +144,56 @@ impl Callbacks {
     }
 }
 
-/// Each with its turn: a class, and its place in it.
-fn placed<'k>(line: &Line, open: &[&'k KeptCallback]) -> Vec<((u8, u64), &'k KeptCallback)> {
+/// Rows read at once.
+const PAGE: usize = CallbackQuery::LIMIT_MAX;
+
+/// Where one stands in the list; of two nodes and of two moments the same while its own row is the same, so that a page goes
+/// on where the one before it ended, whoever has left meanwhile.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Turn {
+    /// Being called; waiting for their turn; waiting for their time.
+    class: u8,
+    /// Its place in the class.
+    place: u64,
+    /// Which queue.
+    line: usize,
+    id: CallbackId,
+}
+
+impl Turn {
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let class = parts.next()?.parse().ok()?;
+        let place = parts.next()?.parse().ok()?;
+        let line = parts.next()?.parse().ok()?;
+        let id = parts.next()?.parse().ok()?;
+        parts.next().is_none().then_some(Self { class, place, line, id })
+    }
+}
+
+impl fmt::Display for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}.{}", self.class, self.place, self.line, self.id)
+    }
+}
+
+/// Each with its turn.
+fn placed<'k>(line: &Line, at: usize, open: &[&'k KeptCallback]) -> Vec<(Turn, &'k KeptCallback)> {
     let mut waiting = Waiting::new(line.config.order);
     for kept in open.iter().filter(|kept| kept.callback.state() == CallbackState::Queued) {
         waiting.place(kept.callback.id(), kept.callback.wish());
     }
-    let places: HashMap<CallbackId, u64> = waiting.by_place().zip(0..).collect();
-    let turn = |kept: &KeptCallback| match places.get(&kept.callback.id()) {
-        Some(place) => (1, *place),
-        None => match kept.callback.due_unix_ms() {
-            Some(due) => (2, due),
-            None => (0, kept.callback.wish().asked_unix_ms),
-        },
+    let places: HashMap<CallbackId, u64> = waiting.ranked().map(|(rank, id)| (id, rank)).collect();
+    let turn = |kept: &KeptCallback| {
+        let id = kept.callback.id();
+        let (class, place) = match places.get(&id) {
+            Some(place) => (1, *place),
+            None => match kept.callback.due_unix_ms() {
+                Some(due) => (2, due),
+                None => (0, kept.callback.wish().asked_unix_ms),
+            },
+        };
+        Turn { class, place, line: at, id }
     };
     open.iter().map(|kept| (turn(kept), *kept)).collect()
 }

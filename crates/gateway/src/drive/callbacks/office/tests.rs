@@ -321,3 +321,65 @@ async fn nobody_is_offered_what_would_be_refused_or_take_too_long() {
     let offer = full.offer("shop", "support");
     assert_eq!((offer.callback, offer.callback_now, offer.opens_at), (false, false, None));
 }
+
+#[tokio::test]
+async fn the_list_is_read_to_its_end_page_by_page_though_it_changes_meanwhile() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let callbacks = house(&home);
+    let mut made = Vec::new();
+    for number in 0..9 {
+        made.push(callbacks.ask(ask_of(number, &slot(&callbacks, number).await, None)).await.unwrap());
+    }
+    let ids: Vec<String> = made.iter().map(|made| made.view.id.clone()).collect();
+    assert_eq!(list(&callbacks).await, ids);
+    let page = async |from: String| {
+        let query = StaffQuery { limit: 4, from, ..StaffQuery::default() };
+        let page = callbacks.staff_list(&admin(), &query).await.unwrap();
+        assert_eq!((page.more, page.queues[0].open > 4), (page.next.is_some(), true));
+        (page.callbacks.into_iter().map(|one| one.id).collect::<Vec<_>>(), page.next)
+    };
+    let (first, next) = page(String::new()).await;
+    assert_eq!(first, ids[..4]);
+    // One that was shown is gone, and so is the next one: nobody is shown twice or left out.
+    for at in [1, 4] {
+        callbacks.cancel(&ids[at], &made[at].manage).await.unwrap();
+    }
+    let (second, next) = page(next.unwrap()).await;
+    assert_eq!(second, ids[5..]);
+    assert_eq!(next, None);
+    for wrong in ["1", "x.1.1.1", "1.2.3.zz", "1.2.3.4.5"] {
+        let query = StaffQuery { limit: 4, from: wrong.to_owned(), ..StaffQuery::default() };
+        assert_eq!(callbacks.staff_list(&admin(), &query).await.unwrap_err(), refusal::REQUEST_INVALID, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn more_open_ones_than_one_reading_gives_are_listed_all() {
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let callbacks = house(&home);
+    let far = clock::unix_ms() + 86_400_000;
+    let count = store::CallbackQuery::LIMIT_MAX + 500;
+    for id in 0..count {
+        let mut parts = crate::drive::messages::tests::example(far).parts().clone();
+        parts.id = CallbackId::new(id as u128);
+        parts.wish.number = format!("+3361{id:07}");
+        // Several of one instant, also where one reading ends.
+        parts.wish.asked_unix_ms = 1_000_000 + id as u64 / 300;
+        let callback = Callback::from_parts(parts);
+        home.add_callback(NewCallback { callback, manage: 1, request_key: None, seat: None }).await.unwrap();
+    }
+    let (mut from, mut seen) = (String::new(), std::collections::BTreeSet::new());
+    loop {
+        let query = StaffQuery { limit: 4_000, from, ..StaffQuery::default() };
+        let page = callbacks.staff_list(&admin(), &query).await.unwrap();
+        assert_eq!(page.queues[0].open, count as u64);
+        for one in page.callbacks {
+            assert!(seen.insert(one.id.clone()), "{} twice", one.id);
+        }
+        match page.next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), count);
+}
