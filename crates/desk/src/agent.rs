@@ -7,6 +7,9 @@ use call::CallId;
 
 use crate::{AgentCard, AgentConfig};
 
+/// So many calls in a row that he does not take, and he is away (FEATURES §2.4).
+const MISSES_MAX: u8 = 2;
+
 /// Where an agent can ring.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Seat {
@@ -68,6 +71,8 @@ pub enum Presence {
     Busy,
     /// Rests after a call; ends by itself.
     WrapUp,
+    /// Rung twice in a row without taking it: not rung until he shows that he is there.
+    Away,
 }
 
 impl Presence {
@@ -78,6 +83,7 @@ impl Presence {
             Self::Ready => "ready",
             Self::Busy => "busy",
             Self::WrapUp => "wrap_up",
+            Self::Away => "away",
         }
     }
 }
@@ -90,6 +96,8 @@ pub(crate) struct Agent {
     declared: Presence,
     /// Until when he rests.
     pub(crate) wrap_up_until: Option<Instant>,
+    /// Calls in a row that rang him and that he did not take.
+    misses: u8,
     /// Since when nobody has rung him.
     pub(crate) idle_since: Instant,
     calls: BTreeSet<CallId>,
@@ -98,19 +106,21 @@ pub(crate) struct Agent {
 impl Agent {
     pub(crate) fn new(config: AgentConfig, now: Instant) -> Self {
         let (seats, calls) = (Seats::default(), BTreeSet::new());
-        Self { config, seats, declared: Presence::Ready, wrap_up_until: None, idle_since: now, calls }
+        Self { config, seats, declared: Presence::Ready, wrap_up_until: None, misses: 0, idle_since: now, calls }
     }
 
     pub(crate) fn presence(&self) -> Presence {
         match self.declared {
+            Presence::Ready | Presence::WrapUp if self.misses >= MISSES_MAX => Presence::Away,
             Presence::Ready | Presence::WrapUp if self.wrap_up_until.is_some() => Presence::WrapUp,
             Presence::Ready | Presence::WrapUp => Presence::Ready,
-            Presence::Offline | Presence::Busy => self.declared,
+            Presence::Offline | Presence::Busy | Presence::Away => self.declared,
         }
     }
 
     pub(crate) fn declare(&mut self, presence: Presence, now: Instant, wrap_up: Duration) {
         self.declared = presence;
+        self.misses = 0;
         self.wrap_up_until = (presence == Presence::WrapUp && !wrap_up.is_zero()).then(|| now + wrap_up);
     }
 
@@ -123,7 +133,7 @@ impl Agent {
     pub(crate) fn will_be_free(&self, seat: Option<Seat>) -> bool {
         let works = match self.presence() {
             Presence::Ready | Presence::WrapUp => true,
-            Presence::Offline | Presence::Busy => false,
+            Presence::Offline | Presence::Busy | Presence::Away => false,
         };
         works && self.seats.has(seat) && !self.is_free(seat)
     }
@@ -131,7 +141,7 @@ impl Agent {
     /// A colleague may dial him: also while he rests.
     pub(crate) fn can_be_dialled(&self) -> bool {
         let is_in = match self.presence() {
-            Presence::Ready | Presence::Busy | Presence::WrapUp => true,
+            Presence::Ready | Presence::Busy | Presence::WrapUp | Presence::Away => true,
             Presence::Offline => false,
         };
         is_in && self.seats.any() && !self.is_full()
@@ -139,6 +149,17 @@ impl Agent {
 
     pub(crate) fn is_full(&self) -> bool {
         self.calls.len() >= self.config.max_calls
+    }
+
+    /// He was rung for a visitor or a customer and did not take it; whether he is away by that.
+    pub(crate) fn miss(&mut self) -> bool {
+        self.misses = self.misses.saturating_add(1);
+        self.misses == MISSES_MAX
+    }
+
+    /// He is there: he answered, dialled, came in or said so; whether he was away.
+    pub(crate) fn show_up(&mut self) -> bool {
+        std::mem::take(&mut self.misses) >= MISSES_MAX
     }
 
     pub(crate) fn claim(&mut self, call: CallId) {

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use call::{
-    CallEvent, CallId, CallSpec, CallTags, LegId, LegKind, LegSpec, Now, Party, Plan, QueueId, State, TagsDraft,
+    CallEvent, CallId, CallRecord, CallSpec, CallTags, HangupCause, LegId, LegKind, LegSpec, Now, Party, Plan, QueueId,
+    State, TagsDraft, TenantId,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -205,6 +206,10 @@ impl Desk {
             language: String::new(),
             made_at_unix_ms: now.unix_ms,
         });
+        // Whoever dials is there.
+        if let Some(agent) = self.agent_mut(from) {
+            agent.show_up();
+        }
         let leg = |extension: &str| LegSpec {
             kind: LegKind::Agent { extension: extension.to_owned() },
             ring_limit: DIAL_RING_LIMIT,
@@ -246,6 +251,10 @@ impl Desk {
     /// A seat of an agent comes or goes.
     pub fn agent_seat(&mut self, extension: &str, seat: Seat, on: bool, now: Now) {
         if let Some(agent) = self.agent_mut(extension) {
+            // At his page it is he who says so, each time; a phone's registration is only renewed.
+            if on && (seat == Seat::Browser || !agent.seats.has(Some(seat))) {
+                agent.show_up();
+            }
             // Who comes in starts his turn of waiting now.
             if on && !agent.seats.any() {
                 agent.idle_since = now.mono;
@@ -273,9 +282,36 @@ impl Desk {
                 self.live_changed = true;
             }
             CallEvent::Trying { leg } => self.move_to(*call, *leg, now),
-            CallEvent::Answered { .. } => live.answered_unix_ms = Some(now.unix_ms),
-            CallEvent::Ended(_) => self.forget(call, now),
+            CallEvent::Answered { .. } => {
+                live.answered_unix_ms = Some(now.unix_ms);
+                let there: Vec<String> = live.caller.iter().chain(&live.card.agent).cloned().collect();
+                for extension in there {
+                    let was_away = self.agent_mut(&extension).is_some_and(Agent::show_up);
+                    self.live_changed |= was_away;
+                }
+            }
+            CallEvent::Ended(record) => {
+                self.note_misses(record);
+                self.forget(call, now);
+            }
             CallEvent::Ringing { .. } | CallEvent::Held { .. } | CallEvent::Digit { .. } => {}
+        }
+    }
+
+    /// Who was rung in this call and did not take it. Of a line that was busy, a phone that could not be reached and a
+    /// visitor who hung up first nobody is to blame; a colleague's call is none of ours.
+    fn note_misses(&mut self, record: &CallRecord) {
+        if self.calls.get(&record.id).is_none_or(|live| live.is_between_phones) {
+            return;
+        }
+        for leg in
+            record.legs.iter().filter(|leg| matches!(leg.cause, Some(HangupCause::NoAnswer | HangupCause::Refused)))
+        {
+            if let Some(agent) = leg.kind.extension().and_then(|extension| self.agent_mut(extension))
+                && agent.miss()
+            {
+                self.live_changed = true;
+            }
         }
     }
 
@@ -391,6 +427,11 @@ impl Desk {
     /// Every agent, in the order of the configuration.
     pub fn agents(&self) -> Vec<AgentCard> {
         self.agents.iter().map(Agent::card).collect()
+    }
+
+    /// Whose desk this is.
+    pub const fn tenant(&self) -> &TenantId {
+        &self.config.tenant
     }
 
     /// The name visitors see for an extension.

@@ -23,6 +23,8 @@ pub(crate) struct LiveCall {
     pub(crate) answered_unix_ms: Option<u64>,
     /// Nobody waits at a page for it.
     pub(crate) is_callback: bool,
+    /// A colleague dialled it.
+    pub(crate) is_between_phones: bool,
 }
 
 impl LiveCall {
@@ -43,7 +45,8 @@ impl LiveCall {
         };
         let (caller, at) = (extension(&spec.first.kind), LegId(1));
         let is_callback = matches!(spec.plan, Plan::CallBack { .. });
-        Self { card, number, source, caller, candidates, at, answered_unix_ms: None, is_callback }
+        let is_between_phones = spec.plan == Plan::Inbound;
+        Self { card, number, source, caller, candidates, at, answered_unix_ms: None, is_callback, is_between_phones }
     }
 
     pub(crate) fn id(&self) -> CallId {

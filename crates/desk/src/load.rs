@@ -44,8 +44,8 @@ impl Load {
             };
             let since = calls.clone().filter(is_his).map(|call| call.card.started_unix_ms).min();
             match (agent.presence(), since) {
-                (Presence::Offline, _) | (Presence::Busy, None) => {}
-                (Presence::Ready | Presence::WrapUp | Presence::Busy, Some(since)) => {
+                (Presence::Offline, _) | (Presence::Busy | Presence::Away, None) => {}
+                (Presence::Ready | Presence::WrapUp | Presence::Busy | Presence::Away, Some(since)) => {
                     load.busy_since_unix_ms.push(since);
                 }
                 // He writes up his last call: he may be there at any moment.

@@ -189,6 +189,7 @@ impl Seat {
             AgentUpdate::Media { call, sdp } => AgentReply::Media { call, sdp },
             AgentUpdate::Digit { call, digit } => AgentReply::Digit { call, digit: *digit },
             AgentUpdate::Ready(on) => AgentReply::Ready { on: *on },
+            AgentUpdate::Away(on) => AgentReply::Away { on: *on },
             AgentUpdate::Refused { call, refusal } => {
                 return self.mistake(refusal.code, call.as_deref(), line).await;
             }

@@ -283,6 +283,8 @@ pub enum AgentUpdate {
     },
     /// Whether calls ring in this browser now, as the desk sees it.
     Ready(bool),
+    /// He did not take two calls in a row and is rung no more (`true`), or is back.
+    Away(bool),
     /// Something asked was refused (answered elsewhere, no such call); the console stays open.
     Refused {
         /// About this call, if any.

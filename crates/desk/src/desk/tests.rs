@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use call::{BridgeEvent, Call, CallCommand, HangupCause, LegCommand, LegEvent, Party, State};
+use call::{BridgeEvent, Call, CallCommand, HangupCause, LegCommand, LegEvent, LegQuality, LegRecord, Party, State};
 
 use super::*;
 use crate::{AgentConfig, CallLimits, DeskLimits, Hours, Opening, QueueTarget};
@@ -113,6 +113,20 @@ impl Bench {
 
     fn say(&mut self, spec: &CallSpec, event: CallEvent) {
         self.desk.call_event(&spec.id, &event, self.now);
+    }
+
+    /// Its only agent was rung, and this was the end of his leg.
+    fn rung_in_vain(&mut self, spec: &CallSpec, cause: HangupCause) {
+        let mut record = Call::new(spec.clone(), self.now).record(self.now);
+        record.legs = vec![LegRecord {
+            id: LegId(1),
+            kind: spec.second[0].kind.clone(),
+            codec: None,
+            quality: LegQuality::default(),
+            cause: Some(cause),
+        }];
+        self.pass(1);
+        self.say(spec, CallEvent::Ended(Box::new(record)));
     }
 
     fn end(&mut self, spec: &CallSpec) {
@@ -286,6 +300,74 @@ fn an_agent_rests_after_talking_and_not_after_a_ring_he_missed() {
     let now = bench.now;
     bench.desk.agent_presence("1001", Presence::Ready, now);
     assert!(bench.talk("support").is_ok(), "he says he is ready");
+}
+
+#[test]
+fn who_does_not_take_two_calls_in_a_row_is_away_until_he_shows_that_he_is_there() {
+    let only = DeskConfig { queues: vec![queue("support", &["1001"], None)], ..config() };
+    let mut bench = Bench::new(only.clone());
+    let presence = |bench: &Bench| bench.desk.agents().first().map(|agent| agent.presence).unwrap();
+    let missed = |bench: &mut Bench, cause: HangupCause| {
+        let spec = bench.talk("support").unwrap();
+        bench.rung_in_vain(&spec, cause);
+    };
+    missed(&mut bench, HangupCause::NoAnswer);
+    assert_eq!(presence(&bench), Presence::Ready, "once may happen to anybody");
+    // Neither a busy line nor a visitor who hangs up counts, and one that was answered begins the count anew.
+    missed(&mut bench, HangupCause::Busy);
+    missed(&mut bench, HangupCause::Cancelled);
+    let talked = bench.talk("support").unwrap();
+    bench.say(&talked, CallEvent::Answered { leg: LegId(1) });
+    bench.end(&talked);
+    missed(&mut bench, HangupCause::Refused);
+    assert_eq!(presence(&bench), Presence::Ready);
+    bench.orders();
+    missed(&mut bench, HangupCause::NoAnswer);
+    assert_eq!(presence(&bench), Presence::Away);
+    assert!(bench.orders().contains(&DeskCommand::LiveChanged), "his page is told");
+    assert_eq!(bench.refused("support"), "no_agent");
+    let turn = bench.desk.load(&"support".into());
+    assert_eq!((turn.free, turn.busy_since_unix_ms.len()), (0, 0), "nobody counts on him");
+
+    type Deed = fn(&mut Desk, Now);
+    let back: [(Deed, &str); 5] = [
+        (|desk, now| desk.agent_seat("1001", Seat::Browser, true, now), "he presses the button"),
+        (|desk, now| desk.agent_presence("1001", Presence::Ready, now), "he says so"),
+        (
+            |desk, now| {
+                desk.agent_seat("1001", Seat::SipPhone, false, now);
+                desk.agent_seat("1001", Seat::SipPhone, true, now);
+            },
+            "his phone comes again",
+        ),
+        (
+            |desk, now| {
+                let spec = desk.dial("1001", "1002", now).unwrap();
+                desk.forget(&spec.id, now);
+            },
+            "he dials",
+        ),
+        (
+            |desk, now| {
+                let spec = desk.dial("1002", "1001", now).unwrap();
+                desk.call_event(&spec.id, &CallEvent::Answered { leg: LegId(1) }, now);
+                desk.forget(&spec.id, now);
+            },
+            "he answers a colleague",
+        ),
+    ];
+    for (deed, what) in back {
+        let mut bench = Bench::new(only.clone());
+        missed(&mut bench, HangupCause::NoAnswer);
+        missed(&mut bench, HangupCause::NoAnswer);
+        let now = bench.now;
+        bench.desk.agent_seat("1001", Seat::SipPhone, true, now);
+        assert_eq!(presence(&bench), Presence::Away, "a registration renewed says nothing of him");
+        deed(&mut bench.desk, now);
+        assert_eq!(presence(&bench), Presence::Ready, "{what}");
+        missed(&mut bench, HangupCause::NoAnswer);
+        assert_eq!(presence(&bench), Presence::Ready, "{what}: the count begins anew");
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use call::{CallEvent, CallId, CallSpec, QueueId};
 use desk::{
-    AgentCard, Availability, CallCard, CallbackTurn, Desk, DeskCommand, Load, Refusal, Seat, Seats, TalkRequest,
+    AgentCard, Availability, CallCard, CallbackTurn, Desk, DeskCommand, Load, Presence, Refusal, Seat, Seats,
+    TalkRequest,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -219,5 +220,8 @@ fn publish(desk: &Desk, queues: &[QueueId], show: &watch::Sender<Arc<DeskView>>)
     let now = clock::call_now();
     let availability = queues.iter().map(|queue| (queue.0.clone(), desk.availability(queue, now))).collect();
     let loads = queues.iter().map(|queue| (queue.0.clone(), desk.load(queue))).collect();
-    show.send_replace(Arc::new(DeskView { live: desk.live(), agents: desk.agents(), availability, loads }));
+    let agents = desk.agents();
+    let away = agents.iter().filter(|agent| agent.presence == Presence::Away).count();
+    metric::gauge_with(Metric::AgentsAway, &desk.tenant().0, f64::from(u32::try_from(away).unwrap_or(u32::MAX)));
+    show.send_replace(Arc::new(DeskView { live: desk.live(), agents, availability, loads }));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use desk::{Seat, TalkRequest};
+use desk::{Presence, Seat, TalkRequest};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 use web::backend::{
@@ -297,6 +297,7 @@ impl AgentPage {
         let mut pace = tokio::time::interval(LIVE_PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stale = true;
+        let mut away = false;
         loop {
             tokio::select! {
                 request = requests.recv() => match request {
@@ -308,6 +309,7 @@ impl AgentPage {
                         break;
                     }
                     stale = true;
+                    away = self.show_away(away);
                 }
                 _ = pace.tick(), if stale => stale = !self.show_live(),
             }
@@ -334,6 +336,19 @@ impl AgentPage {
             }
         }
         self.updates.try_send(AgentUpdate::Live(cards)).is_ok()
+    }
+
+    /// Whether he is away by now; told when it changes.
+    fn show_away(&self, was: bool) -> bool {
+        let at_a_desk = |context: &CallContext| {
+            let view = context.desk.view();
+            view.agents.iter().any(|card| card.extension == self.extension && card.presence == Presence::Away)
+        };
+        let is = self.contexts.iter().any(at_a_desk);
+        if is != was && self.updates.try_send(AgentUpdate::Away(is)).is_err() {
+            return was;
+        }
+        is
     }
 
     async fn handle(&self, request: AgentRequest, taken: &mut Option<String>) {

@@ -106,6 +106,8 @@ metrics! {
     CallbacksFenced = "callbacks_fenced_total", Kind::Counter, None;
     /// 1 while nobody is called back through the trunk because its budget of the day is used up, else 0.
     CallbackSpendStopped = "callback_spend_stopped", Kind::Gauge, Some("trunk");
+    /// Agents of this tenant who did not take two calls in a row and are rung no more until they show that they are there.
+    AgentsAway = "agents_away", Kind::Gauge, Some("tenant");
     /// 1 while this queue, as tenant/queue, is paused and calls nobody, else 0.
     CallbackQueuePaused = "callback_queue_paused", Kind::Gauge, Some("queue");
     /// Numbers noted as not to be called, by who said so.

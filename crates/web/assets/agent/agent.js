@@ -144,6 +144,11 @@ function hear(message) {
     case 'ready':
       ready = message.on;
       break;
+    case 'away':
+      // The button is what brings him back: it has to be off to be pressed.
+      if (message.on) ready = wanted = false;
+      notice(message.on ? say('away') : '');
+      break;
     case 'ended':
       end(message.call);
       if (message.code !== 'normal') notice(message.sentence);

@@ -108,6 +108,10 @@ pub(crate) enum AgentReply<'a> {
     Ready {
         on: bool,
     },
+    /// He is rung no more until he is ready anew, or back.
+    Away {
+        on: bool,
+    },
     Ended {
         call: &'a str,
         code: &'static str,

@@ -67,6 +67,8 @@ async fn an_agent_takes_a_call_in_the_browser() {
     assert_eq!(asked(&mut seat).await, Some(AgentRequest::Ready(true)));
     seat.updates.send(AgentUpdate::Ready(true)).await.unwrap();
     page.expect(json!({"type": "ready", "on": true})).await;
+    seat.updates.send(AgentUpdate::Away(true)).await.unwrap();
+    page.expect(json!({"type": "away", "on": true})).await;
     seat.updates.send(AgentUpdate::Ring(card())).await.unwrap();
     page.expect(json!({"type": "ring", "call": "c0ffee", "card": card_json()})).await;
 

@@ -45,6 +45,7 @@ fn labels_name_no_person() {
         "came",
         "queue",
         "transport",
+        "tenant",
     ];
     assert!(Metric::ALL.iter().filter_map(|metric| metric.label()).all(|label| allowed.contains(&label)));
 }

@@ -115,6 +115,19 @@ test('a lost connection is told and comes back by itself, ready as before', { sk
   await agent.leave();
 });
 
+test('who took no call is told that he gets none, and comes back by the button', { skip: SKIPPED }, async () => {
+  const agent = await (await (await house.agent()).atWork()).ready();
+  agent.gateway.say({ type: 'away', on: true });
+  await agent.page.getByText('You did not take two calls in a row').waitFor();
+  await agent.page.locator('#ready[aria-checked=false]').waitFor();
+  await agent.page.locator('#ready').click();
+  await agent.page.locator('#ready[aria-checked=true]').waitFor();
+  assert.deepEqual(await agent.said('ready'), { type: 'ready', on: true });
+  agent.gateway.say({ type: 'away', on: false });
+  await agent.page.getByText('You did not take two calls in a row').waitFor({ state: 'hidden' });
+  await agent.leave();
+});
+
 test('calls on the telephone show, and go when somebody else took them', { skip: SKIPPED }, async () => {
   const agent = await (await house.agent()).atWork();
   const { page } = agent;
