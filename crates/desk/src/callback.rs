@@ -356,6 +356,8 @@ pub struct CallbackParts {
     pub trunk_faults: u8,
     /// The agent who is asked, or talks.
     pub agent: Option<String>,
+    /// How another process can end the leg of the agent who is asked; empty where nothing is known.
+    pub offer_leg: String,
     /// What those who work with it have written.
     pub care: Care,
 }
@@ -395,6 +397,7 @@ impl Callback {
             attempts: Vec::new(),
             trunk_faults: 0,
             agent: None,
+            offer_leg: String::new(),
             care: Care::default(),
         })
     }
@@ -465,11 +468,19 @@ impl Callback {
         Ok(())
     }
 
+    /// The agent's telephone is about to ring, rings, or was answered: so another process could silence it.
+    pub fn note_offer(&mut self, leg: String) -> Result<(), OutOfTurn> {
+        self.only_if(self.0.state == CallbackState::Offered)?;
+        self.0.offer_leg = leg;
+        Ok(())
+    }
+
     /// The agent would not, or could not: the next one is asked, and nothing counts against the customer.
     pub fn decline(&mut self) -> Result<(), OutOfTurn> {
         self.only_if(self.0.state == CallbackState::Offered)?;
         self.0.state = CallbackState::Queued;
         self.0.agent = None;
+        self.0.offer_leg.clear();
         Ok(())
     }
 
@@ -477,6 +488,8 @@ impl Callback {
     pub fn dial(&mut self, call: CallId, now_unix_ms: u64, legs: AttemptLegs) -> Result<(), OutOfTurn> {
         self.only_if(self.0.state == CallbackState::Offered)?;
         self.0.state = CallbackState::Dialling;
+        // From here on the try holds it.
+        self.0.offer_leg.clear();
         if self.0.attempts.len() >= ATTEMPTS_KEPT {
             let spoilt = self.0.attempts.iter().position(|attempt| !attempt.outcome.is_some_and(Outcome::counts));
             self.0.attempts.remove(spoilt.unwrap_or(0));
@@ -652,6 +665,7 @@ impl Callback {
         ))?;
         self.0.state = CallbackState::Failed(FailReason::NotAllowed);
         self.0.agent = None;
+        self.0.offer_leg.clear();
         Ok(())
     }
 
@@ -670,6 +684,7 @@ impl Callback {
         self.only_if(!self.0.state.is_over() && self.0.state != CallbackState::Connected)?;
         self.0.state = CallbackState::Cancelled(by);
         self.0.agent = None;
+        self.0.offer_leg.clear();
         Ok(())
     }
 
@@ -680,6 +695,7 @@ impl Callback {
         self.only_if(as_soon_as_possible && !self.0.state.is_over() && self.0.state != CallbackState::Connected)?;
         self.0.state = CallbackState::Served;
         self.0.agent = None;
+        self.0.offer_leg.clear();
         Ok(())
     }
 

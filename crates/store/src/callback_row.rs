@@ -39,6 +39,9 @@ struct CallbackRow {
     attempts: Vec<AttemptRow>,
     trunk_faults: u8,
     agent: Option<String>,
+    /// Absent unless an agent is being asked by telephone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    offer_leg: String,
     /// Absent in most: nobody has worked with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     care: Option<CareRow>,
@@ -91,7 +94,8 @@ struct AttemptRow {
 
 /// The row of a call-back.
 pub(crate) fn encode(callback: &Callback) -> Result<String, Unreadable> {
-    let CallbackParts { id, wish, state, due_unix_ms, attempts, trunk_faults, agent, care } = callback.parts();
+    let CallbackParts { id, wish, state, due_unix_ms, attempts, trunk_faults, agent, offer_leg, care } =
+        callback.parts();
     let row = CallbackRow {
         id: id.to_string(),
         number: wish.number.clone(),
@@ -111,6 +115,7 @@ pub(crate) fn encode(callback: &Callback) -> Result<String, Unreadable> {
         attempts: attempts.iter().map(AttemptRow::of).collect(),
         trunk_faults: *trunk_faults,
         agent: agent.clone(),
+        offer_leg: offer_leg.clone(),
         care: (*care != Care::default()).then(|| CareRow::of(care)),
     };
     serde_json::to_string(&row).map_err(|error| Unreadable(error.to_string()))
@@ -146,6 +151,7 @@ pub(crate) fn decode(version: u32, row: &str) -> Result<Callback, Unreadable> {
         attempts: row.attempts.into_iter().map(AttemptRow::attempt).collect::<Result<_, _>>()?,
         trunk_faults: row.trunk_faults,
         agent: row.agent,
+        offer_leg: row.offer_leg,
         care: row.care.map(CareRow::care).transpose()?.unwrap_or_default(),
     }))
 }

@@ -92,6 +92,36 @@ fn who_talks_on_the_site_is_called_no_more_as_soon_as_possible_but_still_at_the_
 }
 
 #[test]
+fn the_leg_of_an_offer_is_known_as_long_as_it_is_one_and_counts_for_nothing() {
+    let Bench { mut callback, rules, now } = Bench::new();
+    callback.come_due(now, &rules).unwrap();
+    assert!(callback.note_offer("early".to_owned()).is_err());
+    let offered = |leg: &str| {
+        let mut offered = callback.clone();
+        offered.offer("1001").unwrap();
+        offered.note_offer(leg.to_owned()).unwrap();
+        assert_eq!(offered.parts().offer_leg, leg);
+        offered
+    };
+    let mut left = offered("leg");
+    left.take_over(LeftBehind::Unknown, now, &rules, Some).unwrap();
+    assert_eq!((left.state(), left.attempts().len(), left.parts().offer_leg.as_str()), (CallbackState::Queued, 0, ""));
+    assert_eq!(left, callback, "as if nobody had been asked");
+    let ends: [fn(&mut Callback); 4] = [
+        |callback| callback.dial(CallId::new(1), T0, AttemptLegs::default()).unwrap(),
+        |callback| callback.cancel(CancelledBy::Visitor).unwrap(),
+        |callback| callback.serve().unwrap(),
+        |callback| callback.forbid().unwrap(),
+    ];
+    for end in ends {
+        let mut over = offered("leg");
+        end(&mut over);
+        assert_eq!(over.parts().offer_leg, "", "{:?}", over.state());
+        assert!(over.note_offer("late".to_owned()).is_err());
+    }
+}
+
+#[test]
 fn the_record_names_the_agent_who_spoke_and_not_the_one_it_was_offered_to() {
     let talked = |agent: &str, outcome: Outcome| {
         let Bench { mut callback, rules, now } = Bench::new();

@@ -179,7 +179,13 @@ fn every_state_reads_back() {
         ];
         for (id, state) in (1..).zip(over) {
             let kept = add(&home, id, 5_000).await;
-            let parts = desk::CallbackParts { state, agent: Some("1001".to_owned()), ..kept.callback.parts().clone() };
+            let offer_leg = format!("leg {id}\r\n\r\n");
+            let parts = desk::CallbackParts {
+                state,
+                agent: Some("1001".to_owned()),
+                offer_leg,
+                ..kept.callback.parts().clone()
+            };
             change(&home, &kept, true, |callback| *callback = Callback::from_parts(parts.clone())).await;
             let read = home.callback(CallbackId::new(id)).await.unwrap().unwrap();
             assert!(read.callback.parts() == &parts, "{state:?}");

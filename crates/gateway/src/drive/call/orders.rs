@@ -289,6 +289,11 @@ impl CallTask {
             let plan = self.context.sip.plan(parties.clone()).await?;
             let not_after = self.leave_to_dial(&plan, again).await?;
             (Some(plan), not_after)
+        } else if self.callback.is_some() {
+            // Should this process die, its successor ends the ringing: an offer is no try, so nothing waits for the journal.
+            let plan = self.context.sip.plan(parties.clone()).await?;
+            self.tell_described(leg, plan.described.clone());
+            (Some(plan), None)
         } else {
             (None, None)
         };

@@ -273,6 +273,11 @@ impl Hand {
             if self.write(|callback| callback.note_legs(call, legs.clone())).await.is_err() {
                 debug!("how to end a leg of this call-back is not written down");
             }
+        } else if role == Role::Agent {
+            let leg = self.legs.agent.clone();
+            if self.write(|callback| callback.note_offer(leg.clone())).await.is_err() {
+                debug!("how to silence the agent's telephone is not written down");
+            }
         }
     }
 

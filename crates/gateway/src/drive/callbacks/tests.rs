@@ -17,7 +17,7 @@ use crate::drive::call::CallConfig;
 use crate::drive::calls::Calls;
 use crate::drive::console::Consoles;
 use crate::drive::media::MediaHandle;
-use crate::drive::sip::SipHandle;
+use crate::drive::sip::{Order, SipHandle};
 use crate::number_key::NumberKey;
 
 const CONFIG: &str = r#"
@@ -62,15 +62,27 @@ pub(super) fn house(home: &Arc<dyn Home>) -> Callbacks {
 
 /// The same, its queue set up otherwise.
 pub(super) fn house_with(home: &Arc<dyn Home>, set_up: impl FnOnce(&mut QueueCallback)) -> Callbacks {
-    house_of(home, &["support"], set_up, true)
+    house_of(home, &["support"], set_up, true, mpsc::channel(1).0)
 }
 
 /// Two queues, and nobody who looks after the book but the test.
 pub(super) fn house_of_two(home: &Arc<dyn Home>) -> Callbacks {
-    house_of(home, &["support", "sales"], |_| {}, false)
+    house_of(home, &["support", "sales"], |_| {}, false, mpsc::channel(1).0)
 }
 
-fn house_of(home: &Arc<dyn Home>, queues: &[&str], set_up: impl FnOnce(&mut QueueCallback), clerk: bool) -> Callbacks {
+/// The usual house, and what it asks of the signalling.
+pub(super) fn house_heard(home: &Arc<dyn Home>) -> (Callbacks, mpsc::Receiver<Order>) {
+    let (orders, heard) = mpsc::channel(16);
+    (house_of(home, &["support"], |_| {}, true, orders), heard)
+}
+
+fn house_of(
+    home: &Arc<dyn Home>,
+    queues: &[&str],
+    set_up: impl FnOnce(&mut QueueCallback),
+    clerk: bool,
+    orders: mpsc::Sender<Order>,
+) -> Callbacks {
     let config = configured();
     let queue = Queue {
         id: QueueId::from("support"),
@@ -92,7 +104,7 @@ fn house_of(home: &Arc<dyn Home>, queues: &[&str], set_up: impl FnOnce(&mut Queu
     let (desk, _task) =
         crate::drive::desk::start(Desk::new(desk, clock::call_now()), vec![QueueId::from("support")], calls.clone());
     let context = CallContext {
-        sip: SipHandle::new(mpsc::channel(1).0, Arc::default()),
+        sip: SipHandle::new(orders, Arc::default()),
         media: MediaHandle::new(Vec::new()),
         desk,
         store: Arc::clone(home),

@@ -6,7 +6,7 @@ use call::CallId;
 use desk::{Attempt, AttemptLegs, Callback, CallbackParts, Outcome};
 use store::{Added, Home, Memory, NewCallback};
 
-use super::super::tests::{house, house_of_two};
+use super::super::tests::{house, house_heard, house_of_two};
 use super::*;
 use crate::drive::messages::tests::example;
 
@@ -97,4 +97,46 @@ async fn the_rush_of_one_queue_takes_no_place_from_another() {
     assert!(aside.callback.due_unix_ms().is_some_and(|due| due >= now + ms(ASIDE)));
     clerk.take_due().await;
     assert_eq!(held(&clerk), [0, 1, 2, 50], "what was set aside is not taken again and again");
+}
+
+#[tokio::test]
+async fn of_a_dead_nodes_offer_the_telephone_falls_silent_and_nothing_counts() {
+    let leg = "UDP 127.0.0.1:5062\r\nCANCEL sip:1001@127.0.0.1:5062 SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:gw@127.0.0.1>;tag=a\r\n\
+        To: <sip:1001@127.0.0.1:5062>\r\nCall-ID: c0ffee-0\r\nCSeq: 1 CANCEL\r\nContent-Length: 0\r\n\r\n";
+    let home: Arc<dyn Home> = Arc::new(Memory::default());
+    let (tenant, queue) = ("shop".into(), "support".into());
+    let pause = store::Pause { tenant, queue, by: "admin".to_owned(), note: String::new(), at_unix_ms: 1 };
+    home.pause_queue(pause).await.unwrap();
+    let (now, dead) = (clock::unix_ms(), store::NodeId::new(9, 9));
+    home.add_callback(due(1, "support", now - 60_000)).await.unwrap();
+    // Its lease has ended since.
+    let kept = home.lease_callbacks(dead, now - 60_000, LEASE, 1).await.unwrap().remove(0);
+    let mut callback = kept.callback.clone();
+    callback.come_due(now - 60_000, &desk::RetryRules::default()).unwrap();
+    callback.offer("1001").unwrap();
+    callback.note_offer(leg.to_owned()).unwrap();
+    home.change_callback(Change { callback, version: kept.version, held: true }).await.unwrap();
+
+    let (_callbacks, mut heard) = house_heard(&home);
+    let ended = tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            if let Some(crate::drive::sip::Order::EndOrphan { orphan, reply }) = heard.recv().await {
+                let _heir_gone = reply.send(sip::OrphanEnd::Unanswered);
+                return orphan.to_string();
+            }
+        }
+    });
+    let ended = ended.await.unwrap();
+    assert!(ended.contains("CANCEL sip:1001@") && ended.contains("c0ffee-0"), "{ended}");
+    for _ in 0..3_000 {
+        let kept = home.callback(CallbackId::new(1)).await.unwrap().unwrap();
+        let parts = kept.callback.parts();
+        if parts.state == CallbackState::Queued {
+            assert_eq!((parts.attempts.len(), parts.offer_leg.as_str(), kept.callback.counted()), (0, "", 0));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it is not in order");
 }

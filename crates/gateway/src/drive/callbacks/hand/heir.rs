@@ -1,7 +1,8 @@
-//! The heir: ends the legs that a dead node's try left behind, learns what became of it, and only then decides.
+//! The heir: ends the legs that a dead node's offer or try left behind, learns what became of it, and only then decides.
 
 use std::time::Duration;
 
+use call::CallId;
 use desk::{AttemptEnd, AttemptLegs, CallbackState, LeftBehind, Outcome};
 use sip::{Orphan, OrphanEnd};
 use store::KeptCallback;
@@ -17,17 +18,26 @@ use crate::observe::metric::{self, Metric};
 const REMEMBERED: Duration = Duration::from_secs(30);
 
 impl Hand {
-    /// Whether a try of this one has legs that can be ended from here.
+    /// Whether an offer or a try of this one has legs that can be ended from here.
     pub(in crate::drive::callbacks) fn has_legs(kept: &KeptCallback) -> bool {
-        let lasts = matches!(kept.callback.state(), CallbackState::Dialling | CallbackState::Connected);
-        lasts && kept.callback.attempts().last().is_some_and(|last| last.legs != AttemptLegs::default())
+        let parts = kept.callback.parts();
+        let rings_agent = parts.state == CallbackState::Offered && !parts.offer_leg.is_empty();
+        rings_agent
+            || kept.callback.is_live()
+                && kept.callback.attempts().last().is_some_and(|last| last.legs != AttemptLegs::default())
     }
 
-    /// Puts a dead node's try in order.
+    /// Puts a dead node's offer or try in order.
     pub(in crate::drive::callbacks) fn inherit(callbacks: Callbacks, line: usize, kept: KeptCallback) {
-        let Some(last) = kept.callback.attempts().last() else { return };
-        let (call, agent, legs) = (last.call, last.agent.clone(), last.legs.clone());
-        let at = last.at_unix_ms;
+        let parts = kept.callback.parts();
+        let (call, agent, legs, at) = match kept.callback.attempts().last().filter(|_| kept.callback.is_live()) {
+            Some(last) => (last.call, last.agent.clone(), last.legs.clone(), last.at_unix_ms),
+            // An offer is no try: of its call nothing is known but the agent's leg.
+            None => {
+                let legs = AttemptLegs { agent: parts.offer_leg.clone(), ..AttemptLegs::default() };
+                (CallId::new(0), parts.agent.clone().unwrap_or_default(), legs, 0)
+            }
+        };
         let (id, words) = (kept.callback.id(), callbacks.words.clone());
         let hand = Self {
             callbacks,
@@ -48,6 +58,7 @@ impl Hand {
     async fn succeed(mut self, dialled_unix_ms: u64) -> Option<Back> {
         metric::count(Metric::CallbacksTakenOver);
         warn!(call = %self.call, state = self.kept.callback.state().code(), "taken over from a node that died");
+        let was_try = self.kept.callback.is_live();
         let left = self.end_legs(dialled_unix_ms).await;
         let lines = std::sync::Arc::clone(&self.callbacks.lines);
         let line = lines.get(self.line)?;
@@ -57,11 +68,11 @@ impl Hand {
             callback.take_over(left, now, &rules, allowed)
         })
         .await;
-        let last = self.kept.callback.attempts().last().and_then(|last| last.outcome);
+        let last = self.kept.callback.attempts().last().filter(|_| was_try).and_then(|last| last.outcome);
         if let Some(outcome) = last {
             metric::count_with(Metric::CallbackAttempts, outcome.code());
         }
-        info!(outcome = last.map(Outcome::code), "a dead node's try is in order");
+        info!(outcome = last.map(Outcome::code), "what a dead node had begun is in order");
         self.finish()
     }
 
@@ -72,6 +83,9 @@ impl Hand {
             // His line is freed; what his phone says of it decides nothing.
             let (sip, agent) = (sip.clone(), self.legs.agent.clone());
             tokio::spawn(async move { sip.end_orphan(&agent).await });
+        }
+        if self.legs.customer.is_empty() {
+            return LeftBehind::Unknown;
         }
         if self.kept.callback.state() == CallbackState::Connected {
             let customer = self.legs.customer.clone();
