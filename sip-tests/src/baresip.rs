@@ -65,6 +65,18 @@ impl Baresip {
     /// # Errors
     /// With what it said when it does not come up.
     pub fn start(folder: &Path, phone: &Phone<'_>) -> Result<Self, String> {
+        Self::start_as(folder, phone, &[])
+    }
+
+    /// Starts one that also says every SIP message it sends and receives.
+    ///
+    /// # Errors
+    /// With what it said when it does not come up.
+    pub fn start_traced(folder: &Path, phone: &Phone<'_>) -> Result<Self, String> {
+        Self::start_as(folder, phone, &["-s"])
+    }
+
+    fn start_as(folder: &Path, phone: &Phone<'_>, more: &[&str]) -> Result<Self, String> {
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         let write =
             |name: &str, text: &str| fs::write(folder.join(name), text).map_err(|error| format!("{name}: {error}"));
@@ -72,7 +84,7 @@ impl Baresip {
         write("accounts", &account(phone))?;
         write("contacts", "")?;
         let mut command = Command::new("baresip");
-        command.args(["-4", "-f"]).arg(folder).env("HOME", folder);
+        command.args(more).args(["-4", "-f"]).arg(folder).env("HOME", folder);
         let running = Running::start(&format!("baresip {}", phone.user), command)?;
         let control = connect(ports(phone.address).control, &running)?;
         Ok(Self { running, folder: folder.to_owned(), control, unread: Vec::new(), events: VecDeque::new() })

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::handover::{Handover, Step};
 use crate::leg::{Leg, LegState};
 use crate::orders::Deadlines;
 use crate::record::Times;
@@ -17,8 +18,7 @@ const MAX_PENDING: usize = 64;
 /// Longest codec name kept, bytes.
 const CODEC_BYTES: usize = 32;
 
-/// Where a call stands. The rows of transfer and page change are not built yet and have no state
-/// here.
+/// Where a call stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum State {
     /// Nothing ordered yet.
@@ -37,6 +37,8 @@ pub enum State {
     Bridged,
     /// They would talk, but a side holds.
     Held,
+    /// They talk, and a side is being handed over to somebody who is rung.
+    Transferring,
     /// Hung up; the legs are being ended.
     Ending,
     /// Over.
@@ -55,6 +57,7 @@ impl State {
             Self::RingingSecond => "ringing-second",
             Self::Bridged => "bridged",
             Self::Held => "held",
+            Self::Transferring => "transferring",
             Self::Ending => "ending",
             Self::Ended => "ended",
         }
@@ -63,7 +66,7 @@ impl State {
 
 /// What the events of legs, bridge, timers and people come down to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Happening {
+pub(crate) enum Happening {
     Start,
     /// The candidate rings.
     Rings,
@@ -79,6 +82,8 @@ enum Happening {
     Key(LegId, Digit),
     /// Whoever was asked for a key has pressed none.
     NoKey,
+    /// A side is handed over.
+    HandOver(Step),
     /// One more of those we wait for at the end is gone.
     Quiet,
     /// We have waited long enough for them.
@@ -94,6 +99,9 @@ pub struct Call {
     pub(crate) legs: Vec<Leg>,
     /// The candidate being tried or talking.
     pub(crate) candidate: Option<LegId>,
+    /// Who holds the first leg's place.
+    pub(crate) first: LegId,
+    pub(crate) handover: Option<Handover>,
     /// Sound flows between the first leg and the candidate.
     pub(crate) connected: bool,
     pub(crate) ringback: bool,
@@ -124,6 +132,8 @@ impl Call {
             state: State::New,
             legs,
             candidate: None,
+            first: LegId::FIRST,
+            handover: None,
             connected: false,
             ringback: false,
             ring_told: false,
@@ -143,12 +153,18 @@ impl Call {
     }
 
     /// The table of DESIGN §5, the rows that concern talk: where the call goes from where it stands.
-    fn step(&mut self, happening: Happening, now: Now) {
-        use Happening::{Answers, CandidateOut, EarlySound, Enough, Hold, Key, NoKey, Over, Quiet, Rings, Start};
-        use State::{AskingFirst, Bridged, Ended, Ending, Held, New, Opening, Ringing, RingingFirst, RingingSecond};
+    pub(crate) fn step(&mut self, happening: Happening, now: Now) {
+        use Happening::{
+            Answers, CandidateOut, EarlySound, Enough, HandOver, Hold, Key, NoKey, Over, Quiet, Rings, Start,
+        };
+        use State::{
+            AskingFirst, Bridged, Ended, Ending, Held, New, Opening, Ringing, RingingFirst, RingingSecond, Transferring,
+        };
         let next = match (self.state, happening) {
             (New, Start) if self.is_call_back() => self.step_call_back(happening, now),
             (RingingFirst | AskingFirst | RingingSecond, _) => self.step_call_back(happening, now),
+            (Bridged | Held, HandOver(Step::Asked)) => Transferring,
+            (Transferring, _) => self.step_transfer(happening, now),
             (New, Start) => {
                 self.open_first(now);
                 if self.invite_next(now) { Opening } else { self.wind_down(Party::Gateway, HangupCause::NoAgent, now) }
@@ -192,6 +208,8 @@ impl Call {
                 at @ New,
                 Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..) | NoKey | Quiet | Enough,
             )
+            // Nobody is handed over but in a talk.
+            | (at @ (New | Opening | Ringing | Bridged | Held | Ending | Ended), HandOver(_))
             // The first cause stays; what comes after the hang-up changes nothing.
             | (at @ Ending, Start | Rings | EarlySound | Answers | CandidateOut(_) | Over(..) | Hold(..) | Key(..) | NoKey)
             | (
@@ -208,7 +226,9 @@ impl Call {
 
     /// The rows of a call-back, up to the moment when both are there.
     fn step_call_back(&mut self, happening: Happening, now: Now) -> State {
-        use Happening::{Answers, CandidateOut, EarlySound, Enough, Hold, Key, NoKey, Over, Quiet, Rings, Start};
+        use Happening::{
+            Answers, CandidateOut, EarlySound, Enough, HandOver, Hold, Key, NoKey, Over, Quiet, Rings, Start,
+        };
         use State::{AskingFirst, Bridged, Held, RingingFirst, RingingSecond};
         match (self.state, happening) {
             (_, Start) => {
@@ -219,13 +239,8 @@ impl Call {
                 self.note_ringing(now);
                 RingingFirst
             }
-            (RingingFirst, Answers) => {
-                if self.is_taken_by_answering(now) {
-                    self.ring_second(now)
-                } else {
-                    AskingFirst
-                }
-            }
+            (RingingFirst, Answers) if self.is_taken_by_answering(now) => self.ring_second(now),
+            (RingingFirst, Answers) => AskingFirst,
             (AskingFirst, Key(LegId::FIRST, Digit::TAKES)) => {
                 self.stop_asking();
                 self.ring_second(now)
@@ -267,7 +282,11 @@ impl Call {
             }
             (_, Over(by, cause)) => self.wind_down(by, cause, now),
             // Nobody is there yet to hear a PBX's music, or a key.
-            (at, Hold(..) | EarlySound | Key(..) | NoKey | Quiet | Enough | Rings | Answers | CandidateOut(_)) => {
+            (
+                at,
+                Hold(..) | EarlySound | Key(..) | NoKey | Quiet | Enough | Rings | Answers | CandidateOut(_)
+                | HandOver(_),
+            ) => {
                 self.ignored += u64::from(happening != Quiet);
                 at
             }
@@ -310,7 +329,7 @@ impl Call {
 
     /// Notes what an event says of its own leg; tells what it means to the call, if anything.
     fn meaning(&mut self, id: LegId, event: LegEvent, now: Now) -> Option<Happening> {
-        let is_candidate = self.candidate == Some(id);
+        let is_first = id == self.first;
         let is_full = self.commands.len().max(self.events.len()) >= MAX_PENDING;
         let grace_until = now.mono + self.spec.media_lost_grace;
         let is_over = self.state == State::Ended;
@@ -342,7 +361,7 @@ impl Call {
             }
             (LegState::Opened, LegEvent::MediaUp | LegEvent::MediaBack) => {
                 leg.grace_until = None;
-                if id == LegId::FIRST {
+                if is_first {
                     self.deadlines.media_setup = None;
                 }
                 return None;
@@ -357,9 +376,9 @@ impl Call {
             }
             (LegState::Opened, LegEvent::Held(on)) => (leg.held != on).then_some(Happening::Hold(id, on)),
             (LegState::Opened, LegEvent::Digit(digit)) => Some(Happening::Key(id, digit)),
-            (LegState::Opened, LegEvent::Ringing) => is_candidate.then_some(Happening::Rings),
-            (LegState::Opened, LegEvent::EarlyMedia) => is_candidate.then_some(Happening::EarlySound),
-            (LegState::Opened, LegEvent::Answered) => is_candidate.then_some(Happening::Answers),
+            (LegState::Opened, LegEvent::Ringing) => self.rung(id, Happening::Rings, Step::NewRings),
+            (LegState::Opened, LegEvent::EarlyMedia) => self.rung(id, Happening::EarlySound, Step::NewRings),
+            (LegState::Opened, LegEvent::Answered) => self.rung(id, Happening::Answers, Step::NewAnswers),
             (LegState::Waiting | LegState::Gone, LegEvent::Refused(_) | LegEvent::Gone { .. } | LegEvent::Ended)
             | (
                 LegState::Waiting | LegState::Ending | LegState::Gone,
@@ -377,9 +396,20 @@ impl Call {
         happening
     }
 
+    /// What it means that whoever is rung says something: the candidate, or whoever is to take a place.
+    fn rung(&self, id: LegId, candidate: Happening, newcomer: Step) -> Option<Happening> {
+        if self.is_coming(id) {
+            Some(Happening::HandOver(newcomer))
+        } else {
+            (self.candidate == Some(id)).then_some(candidate)
+        }
+    }
+
     /// What it means that this leg is gone or must go.
     fn out(&self, leg: LegId, cause: HangupCause) -> Happening {
-        if leg == LegId::FIRST && self.state != State::RingingFirst {
+        if let Some(happening) = self.out_of_handover(leg, cause) {
+            happening
+        } else if leg == self.first && self.state != State::RingingFirst {
             Happening::Over(cause.blame(self.party(leg)), cause)
         } else {
             Happening::CandidateOut(cause)
@@ -401,6 +431,7 @@ impl Call {
                 | State::RingingSecond
                 | State::Bridged
                 | State::Held
+                | State::Transferring
                 | State::Ended,
                 BridgeEvent::Closed | BridgeEvent::Failed,
             ) => self.step(Happening::Over(Party::Gateway, HangupCause::Bug), now),
@@ -432,7 +463,10 @@ impl Call {
                 }
                 Timer::Ring => {
                     self.deadlines.ring = None;
-                    Happening::CandidateOut(self.silence())
+                    match self.handover {
+                        Some(handover) => Happening::HandOver(Step::NewOut(self.silence(Some(handover.to)))),
+                        None => Happening::CandidateOut(self.silence(self.candidate)),
+                    }
                 }
                 Timer::Key => {
                     self.deadlines.key = None;
@@ -452,9 +486,9 @@ impl Call {
         }
     }
 
-    /// What it means that the candidate has not answered in time: it rang for nobody, or there was no way to it.
-    fn silence(&self) -> HangupCause {
-        let candidate = self.candidate.and_then(|leg| self.legs.get(usize::from(leg.0)));
+    /// What it means that whoever is rung has not answered in time: it rang for nobody, or there was no way to it.
+    fn silence(&self, leg: Option<LegId>) -> HangupCause {
+        let candidate = leg.and_then(|leg| self.legs.get(usize::from(leg.0)));
         if candidate.is_some_and(|leg| leg.rang) { HangupCause::NoAnswer } else { HangupCause::Unreachable }
     }
 
@@ -523,8 +557,11 @@ impl Call {
 
     /// Whose leg this is.
     pub(crate) fn party(&self, leg: LegId) -> Party {
-        let kind = self.legs.get(usize::from(leg.0)).map(|leg| &leg.spec.kind);
-        match (self.spec.plan, kind) {
+        let found = self.legs.get(usize::from(leg.0));
+        if let Some(before) = found.and_then(|leg| leg.stands_for) {
+            return self.party(before);
+        }
+        match (self.spec.plan, found.map(|leg| &leg.spec.kind)) {
             (Plan::CallBack { first }, _) if leg == LegId::FIRST => first,
             (Plan::CallBack { first: Party::Visitor }, _) => Party::Agent,
             (Plan::CallBack { first: Party::Agent | Party::Gateway }, _) => Party::Visitor,

@@ -67,6 +67,14 @@ pub enum BridgeCommand {
         /// On hold or back.
         on: bool,
     },
+    /// The new leg takes the old one's place: what it was sent goes to the new one from now on, and what the new one
+    /// says is heard. The old leg's quality is reported first.
+    Replace {
+        /// Whose place.
+        leg: LegId,
+        /// Who takes it.
+        by: LegId,
+    },
     /// Stop everything, report each leg's last quality, free the ports.
     Close,
 }

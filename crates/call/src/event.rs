@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{CallRecord, HangupCause, LegId, LegQuality, State};
+use crate::{CallRecord, HangupCause, LegId, LegKind, LegQuality, State};
 
 /// A key of the telephone keypad: `0`-`9`, `*`, `#`, `A`-`D` (RFC 4733 §3.2).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -76,6 +76,19 @@ pub enum BridgeEvent {
     Failed,
 }
 
+/// How far a transfer has come.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Transfer {
+    /// This one is asked.
+    Asked(LegKind),
+    /// He rings.
+    Ringing,
+    /// He has the place, and the one who asked is let go.
+    Done,
+    /// He does not come; the one who asked goes on if he is still there.
+    Failed(HangupCause),
+}
+
 /// What the house should know: the desk, the agent's page, the record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallEvent {
@@ -109,6 +122,15 @@ pub enum CallEvent {
         from: LegId,
         /// Which.
         digit: Digit,
+    },
+    /// A party hands its place over.
+    Transfer {
+        /// Who leaves.
+        by: LegId,
+        /// Who is to come.
+        to: LegId,
+        /// How far it has come.
+        step: Transfer,
     },
     /// It is over. Said once, last.
     Ended(Box<CallRecord>),

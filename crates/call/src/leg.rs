@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{HangupCause, LegSpec, TrunkId};
+use crate::{HangupCause, LegId, LegSpec, Now, TrunkId};
 use std::time::Instant;
 
 /// What a leg leads to.
@@ -113,6 +113,11 @@ pub(crate) struct Leg {
     pub(crate) codec: Option<String>,
     pub(crate) quality: LegQuality,
     pub(crate) cause: Option<HangupCause>,
+    /// Whose place it takes or took.
+    pub(crate) stands_for: Option<LegId>,
+    /// When it began to talk with the other side, and when it ended before the call did.
+    pub(crate) joined: Option<Now>,
+    pub(crate) left: Option<Now>,
 }
 
 impl Leg {
@@ -127,6 +132,9 @@ impl Leg {
             codec: None,
             quality: LegQuality::default(),
             cause: None,
+            stands_for: None,
+            joined: None,
+            left: None,
         }
     }
 

@@ -6,7 +6,9 @@
 //!
 //! ```text
 //!   New ─► Opening ─► Ringing ─► Bridged ◄─► Held
-//!             │          │          │          │
+//!             │          │          │  ▲       │ ▲
+//!             │          │          │  └───┬───┼─┘
+//!             │          │          ├──► Transferring
 //!             └──────────┴─────┬────┴──────────┘
 //!                              ▼
 //!                           Ending ─► Ended
@@ -20,6 +22,7 @@ mod call;
 mod cause;
 mod command;
 mod event;
+mod handover;
 mod id;
 mod leg;
 mod orders;
@@ -33,11 +36,11 @@ mod timer;
 pub use call::{Call, State};
 pub use cause::{HangupCause, Party};
 pub use command::{BridgeCommand, CallCommand, LegCommand};
-pub use event::{BridgeEvent, CallEvent, Digit, LegEvent};
+pub use event::{BridgeEvent, CallEvent, Digit, LegEvent, Transfer};
 pub use id::{BadCallId, CallId, LegId, QueueId, TenantId, TrunkId};
 pub use leg::{LegKind, LegQuality};
 pub use pii::Pii;
-pub use record::{CallRecord, LegRecord};
+pub use record::{CallRecord, LegRecord, Talked};
 pub use spec::{CallSpec, LegSpec, MAX_CANDIDATES, Plan};
 pub use tags::{CallTags, TagsDraft, clean};
 pub use time::Now;

@@ -117,6 +117,11 @@ impl Call {
     pub(crate) fn bridge(&mut self, now: Now) {
         let Some(candidate) = self.candidate else { return };
         self.times.answered = Some(now);
+        for leg in [self.first, candidate] {
+            if let Some(leg) = self.legs.get_mut(usize::from(leg.0)) {
+                leg.joined = Some(now);
+            }
+        }
         self.deadlines.ring = None;
         self.deadlines.max_duration = Some(now.mono + self.spec.max_duration);
         self.stop_ringback();
@@ -166,6 +171,7 @@ impl Call {
             self.commands.push_back(CallCommand::Bridge(BridgeCommand::Close));
         }
         (self.connected, self.ringback) = (false, false);
+        self.handover = None;
         self.deadlines = Deadlines { end_limit: Some(now.mono + self.spec.end_limit), ..Deadlines::default() };
         self.rest()
     }
@@ -222,25 +228,25 @@ impl Call {
         }
     }
 
-    fn connect(&mut self, candidate: LegId) {
+    pub(crate) fn connect(&mut self, candidate: LegId) {
         self.connected = true;
-        self.commands.push_back(CallCommand::Bridge(BridgeCommand::Connect { a: LegId::FIRST, b: candidate }));
+        self.commands.push_back(CallCommand::Bridge(BridgeCommand::Connect { a: self.first, b: candidate }));
     }
 
-    fn end_leg(&mut self, id: LegId, cause: HangupCause) {
+    pub(crate) fn end_leg(&mut self, id: LegId, cause: HangupCause) {
         if let Some(leg) = self.legs.get_mut(usize::from(id.0)).filter(|leg| leg.is_live()) {
             leg.told_to_end(cause);
             self.commands.push_back(CallCommand::Leg(id, LegCommand::End(cause)));
         }
     }
 
-    fn order(&mut self, leg: LegId, command: LegCommand) {
+    pub(crate) fn order(&mut self, leg: LegId, command: LegCommand) {
         if self.legs.get(usize::from(leg.0)).is_some_and(super::leg::Leg::is_live) {
             self.commands.push_back(CallCommand::Leg(leg, command));
         }
     }
 
-    fn other(&self, leg: LegId) -> Option<LegId> {
-        if leg == LegId::FIRST { self.candidate } else { Some(LegId::FIRST) }
+    pub(crate) fn other(&self, leg: LegId) -> Option<LegId> {
+        if leg == self.first { self.candidate } else { Some(self.first) }
     }
 }

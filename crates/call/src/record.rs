@@ -50,6 +50,17 @@ pub struct LegRecord {
     pub quality: LegQuality,
     /// Why it ended.
     pub cause: Option<HangupCause>,
+    /// When it talked with the other side, if it did: of a call that was transferred, who talked when.
+    pub talked: Option<Talked>,
+}
+
+/// From when until when a leg talked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Talked {
+    /// From its answer, or from when it took somebody's place.
+    pub from_unix_ms: u64,
+    /// Until it left, or the call ended.
+    pub until_unix_ms: u64,
 }
 
 /// The moments of a call.
@@ -92,6 +103,10 @@ impl Times {
                     codec: leg.codec.clone(),
                     quality: leg.quality,
                     cause: leg.cause,
+                    talked: leg.joined.map(|from| Talked {
+                        from_unix_ms: from.unix_ms,
+                        until_unix_ms: leg.left.unwrap_or(end).unix_ms,
+                    }),
                 })
                 .collect(),
             interrupted: call.outcome.is_none(),

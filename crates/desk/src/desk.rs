@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use call::{
     CallEvent, CallId, CallRecord, CallSpec, CallTags, HangupCause, LegId, LegKind, LegSpec, Now, Party, Plan, QueueId,
-    State, TagsDraft, TenantId,
+    State, TagsDraft, TenantId, Transfer,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -294,6 +294,7 @@ impl Desk {
                 self.note_misses(record);
                 self.forget(call, now);
             }
+            CallEvent::Transfer { by, to, step } => self.transfer(*call, *by, *to, step, now),
             CallEvent::Ringing { .. } | CallEvent::Held { .. } | CallEvent::Digit { .. } => {}
         }
     }
@@ -332,6 +333,34 @@ impl Desk {
         self.live_changed = true;
     }
 
+    /// An agent hands a call over: whoever is asked has no other call meanwhile, and whoever has left is free again.
+    fn transfer(&mut self, call: CallId, by: LegId, to: LegId, step: &Transfer, now: Now) {
+        let wrap_up = self.config.wrap_up;
+        let Some(live) = self.calls.get_mut(&call) else { return };
+        let (leaves, rest) = match step {
+            Transfer::Asked(kind) => {
+                live.coming = kind.extension().map(str::to_owned);
+                if let Some(extension) = live.coming.clone() {
+                    self.claim(&extension, call);
+                }
+                return;
+            }
+            Transfer::Ringing => return,
+            Transfer::Done => {
+                let left = live.hand_over(by);
+                if by == live.caller_at {
+                    live.caller_at = to;
+                }
+                (left, wrap_up)
+            }
+            Transfer::Failed(_) => (live.coming.take(), Duration::ZERO),
+        };
+        if let Some(agent) = leaves.and_then(|extension| self.agent_mut(&extension)) {
+            agent.release(call, rest, now.mono);
+        }
+        self.live_changed = true;
+    }
+
     /// The agent is this call's; others who would have tried him later are told not to, once he has
     /// no hand free.
     fn claim(&mut self, extension: &str, call: CallId) {
@@ -364,7 +393,7 @@ impl Desk {
         if let Some(lasted) = live.handled(now) {
             self.handling.entry(live.card.tags.queue.clone()).or_default().note(lasted + rest);
         }
-        for extension in live.caller.iter().chain(&live.card.agent) {
+        for extension in live.caller.iter().chain(&live.card.agent).chain(&live.coming) {
             if let Some(agent) = self.agent_mut(extension) {
                 agent.release(*call, rest, now.mono);
             }

@@ -16,6 +16,8 @@ pub(crate) struct LiveCall {
     pub(crate) source: Option<Source>,
     /// The agent who dialled, for a call between phones.
     pub(crate) caller: Option<String>,
+    /// The leg he is on.
+    pub(crate) caller_at: LegId,
     /// The extension of each candidate; `None` behind a trunk.
     candidates: Vec<Option<String>>,
     /// The candidate being tried or talking.
@@ -25,6 +27,8 @@ pub(crate) struct LiveCall {
     pub(crate) is_callback: bool,
     /// A colleague dialled it.
     pub(crate) is_between_phones: bool,
+    /// The agent who is asked to take somebody's place.
+    pub(crate) coming: Option<String>,
 }
 
 impl LiveCall {
@@ -45,8 +49,19 @@ impl LiveCall {
         };
         let (caller, at) = (extension(&spec.first.kind), LegId(1));
         let is_callback = matches!(spec.plan, Plan::CallBack { .. });
-        let is_between_phones = spec.plan == Plan::Inbound;
-        Self { card, number, source, caller, candidates, at, answered_unix_ms: None, is_callback, is_between_phones }
+        Self {
+            card,
+            number,
+            source,
+            caller,
+            caller_at: LegId::FIRST,
+            candidates,
+            at,
+            answered_unix_ms: None,
+            is_callback,
+            is_between_phones: spec.plan == Plan::Inbound,
+            coming: None,
+        }
     }
 
     pub(crate) fn id(&self) -> CallId {
@@ -65,6 +80,23 @@ impl LiveCall {
         self.candidates.get(usize::from(leg.0).checked_sub(1)?)?.as_deref()
     }
 
+    /// The place of the first leg, or of the candidate who talks, is somebody else's now. Who has left it, if it was an
+    /// agent's.
+    pub(crate) fn hand_over(&mut self, by: LegId) -> Option<String> {
+        let new = self.coming.take();
+        let is_caller = by == self.caller_at;
+        let left = if is_caller { self.caller.take() } else { self.card.agent.clone() };
+        if is_caller {
+            if self.card.agent == left {
+                self.card.agent.clone_from(&new);
+            }
+            self.caller = new;
+        } else {
+            self.card.agent = new;
+        }
+        left
+    }
+
     /// Whether it waits for an answer.
     pub(crate) fn is_waiting(&self) -> bool {
         match self.card.state {
@@ -74,7 +106,7 @@ impl LiveCall {
             | State::RingingFirst
             | State::AskingFirst
             | State::RingingSecond => true,
-            State::Bridged | State::Held | State::Ending | State::Ended => false,
+            State::Bridged | State::Held | State::Transferring | State::Ending | State::Ended => false,
         }
     }
 

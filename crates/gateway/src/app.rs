@@ -492,6 +492,14 @@ fn start_desks(
     (desks, contexts)
 }
 
+/// Whom a queue rings behind a trunk.
+fn trunk_user(queue: &checked::Queue) -> Option<(String, String)> {
+    match &queue.target {
+        checked::QueueTarget::Trunk { trunk, user } => Some((trunk.clone(), user.clone())),
+        checked::QueueTarget::Agents { .. } | checked::QueueTarget::Echo => None,
+    }
+}
+
 fn call_config(config: &Config) -> CallConfig {
     let seat = |queue: &checked::Queue| match queue.target {
         checked::QueueTarget::Agents { seat, .. } => seat,
@@ -505,6 +513,7 @@ fn call_config(config: &Config) -> CallConfig {
     CallConfig {
         sdp_ip: sdp_ip(config),
         trunks: config.trunks.clone(),
+        trunk_users: config.queues.iter().filter_map(trunk_user).collect(),
         agent_codecs: vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcma, CodecKind::Pcmu],
         agent_srtp: config.sip.srtp,
         seats: config.queues.iter().map(|queue| ((queue.tenant.clone(), queue.id.clone()), seat(queue))).collect(),

@@ -8,7 +8,7 @@ use crate::outbox::Outbox;
 use crate::packet::HeaderError;
 use crate::plan::LegPlan;
 use crate::play::{Player, Source};
-use crate::stats::{LegStats, SilenceReport};
+use crate::stats::{LegStats, SentStats, SilenceReport};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::VecDeque;
@@ -237,6 +237,18 @@ impl Bridge {
         self.egress[index].clear_plan();
         self.reports[index].stop();
         self.prepare();
+    }
+
+    /// Somebody else takes a side's place: the other side hears one stream all the while, and the figures of this one
+    /// begin anew.
+    pub fn hand_over(&mut self, side: Side, plan: LegPlan, now: Instant) {
+        let index = side.index();
+        self.clear_leg(side);
+        self.ingress[index].receiver = self.ingress[index].receiver.successor();
+        (self.ingress[index].codec, self.ingress[index].rtcp_at) = (None, None);
+        self.egress[index].stats = SentStats::default();
+        self.reports[index] = Reports::new(&mut self.random);
+        self.set_leg(side, plan, now);
     }
 
     /// Lets sound flow between the legs, or not.

@@ -97,6 +97,11 @@ impl Receiver {
         }
     }
 
+    /// For whoever takes this leg's place: figures begin anew, and nothing is concluded across the two.
+    pub(crate) const fn successor(&self) -> Self {
+        Self { generation: self.generation, ..Self::new(self.epoch) }
+    }
+
     /// Says where a packet belongs, or why it is dropped. `clock_hz` is the clock of its payload type; `sound` is false
     /// for digits, whose timestamps stand still and say nothing about jitter.
     pub(crate) fn accept(

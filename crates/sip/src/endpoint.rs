@@ -41,6 +41,7 @@ use crate::orphan::{Ending, Orphan};
 use crate::registrar::Registrar;
 use crate::registration::Registration;
 use crate::timer::Timer;
+use crate::values::Replaces;
 use crate::wire::{StreamFramer, parse_datagram};
 use layer::Layer;
 
@@ -226,6 +227,22 @@ impl Endpoint {
     /// Refuses `SipEvent::Reoffered`: 488 as a rule. The session stays as it was.
     pub fn reject_reoffer(&mut self, call: CallRef, status: u16, now: Instant) {
         self.refuse_reoffer(call, status, now);
+    }
+
+    /// Answers `SipEvent::Referred`: 202 says that it is being tried, and `notify_refer` what comes of it; 300 and above
+    /// that it is not.
+    pub fn answer_refer(&mut self, call: CallRef, status: u16, now: Instant) {
+        self.decide_refer(call, status, now);
+    }
+
+    /// Tells how the call that a REFER asked for is going; a final status is the last word on it.
+    pub fn notify_refer(&mut self, call: CallRef, status: u16, now: Instant) {
+        self.report_referral(call, status, now);
+    }
+
+    /// The call that somebody else's REFER or INVITE names, if it is here (RFC 3891 §3).
+    pub fn replaced(&self, replaces: &Replaces) -> Option<CallRef> {
+        self.call_replaced(replaces)
     }
 
     /// Sends INFO within a call that is up.

@@ -19,6 +19,7 @@ pub(crate) mod ending;
 pub(crate) mod reliable;
 pub(crate) mod reoffer;
 pub(crate) mod session;
+pub(crate) mod transfer;
 
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ use crate::endpoint::{EndedBy, Extensions, Flow, Transmit};
 use crate::error::Reason;
 use crate::invite::reliable::{Early, Provisional};
 use crate::invite::session::Session;
+use crate::invite::transfer::Referral;
 use crate::message::{Method, Request};
 
 /// Early dialogs of one forked INVITE.
@@ -183,6 +185,8 @@ pub(crate) struct Call {
     pub(crate) provisional: Provisional,
     /// Caller: reliable provisional answers acknowledged.
     pub(crate) pracks: u16,
+    /// What its REFER has come to.
+    pub(crate) referral: Referral,
     /// Requests the far end may still send within the call.
     pub(crate) budget: Budget,
     /// The far end's Allow names UPDATE.
@@ -236,6 +240,7 @@ impl Call {
             refreshing: None,
             provisional: Provisional::default(),
             pracks: 0,
+            referral: Referral::default(),
             budget: Budget::new(now),
             peer_updates: false,
             farewell: None,

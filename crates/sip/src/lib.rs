@@ -9,14 +9,14 @@
 //! | `digest` | 401/407 challenges and answers (RFC 7616, RFC 8760) |
 //! | `endpoint` | `Endpoint`: routes octets to transactions, calls, the registrar; what the driver talks to |
 //! | `transaction` | the four machines of §17 with RFC 6026 |
-//! | `dialog`, `invite` | dialogs and calls: routes, order, ACK, CANCEL, BYE, re-INVITE and its glare, session timers, PRACK |
+//! | `dialog`, `invite` | dialogs and calls: routes, order, ACK, CANCEL, BYE, re-INVITE and its glare, session timers, PRACK, REFER |
 //! | `orphan` | a dead process's call, ended from another one, and what became of it |
 //! | `registrar`, `registration` | who registers here; where we register |
 //! | `target` | where a trunk's requests go: RFC 3263, health of each target, which comes next, caps |
 //! | `timer`, `error` | named deadlines; refusals and failures |
 //!
 //! Nothing here reads a clock, a socket or the environment. What is kept of which RFC, and what is left out on
-//! purpose, stands in RFC.md beside this folder: 3261 with 6026, 3262, 3581, 3311, 3326, 4028, 6086, 7433, 7616 and 8760 above
+//! purpose, stands in RFC.md beside this folder: 3261 with 6026, 3262, 3581, 3311, 3326, 3515, 3891, 4028, 6086, 7433, 7616 and 8760 above
 //! all.
 //!
 //! # The poll contract
@@ -85,5 +85,5 @@ pub use message::{HeaderName, Headers, Message, Method, Request, Response};
 pub use orphan::{BadOrphan, Orphan, OrphanEnd};
 pub use timer::{Timer, Timers};
 pub use uri::{Host, Params, Scheme, Uri};
-pub use values::{CSeq, Contacts, NameAddr, ValueError, Via};
+pub use values::{CSeq, Contacts, NameAddr, Refer, Replaces, ValueError, Via};
 pub use wire::{Limits, ParseError, ParseReason, StreamFramer, parse_datagram};

@@ -1,11 +1,13 @@
 //! Values inside headers: addresses, Via, CSeq and the small grammar they share (RFC 3261 §25.1).
 
 mod name_addr;
+mod replaces;
 #[cfg(test)]
 mod tests;
 mod via;
 
 pub use name_addr::{Contacts, NameAddr};
+pub use replaces::{Refer, Replaces};
 pub use via::{MAGIC_COOKIE, Via};
 
 use std::fmt;

@@ -67,6 +67,7 @@ pub(crate) fn record(id: u128, started_unix_ms: u64) -> CallRecord {
                 codec: codec("opus"),
                 quality,
                 cause: Some(HangupCause::Normal),
+                talked: None,
             },
             LegRecord {
                 id: LegId(1),
@@ -74,6 +75,7 @@ pub(crate) fn record(id: u128, started_unix_ms: u64) -> CallRecord {
                 codec: None,
                 quality: LegQuality::default(),
                 cause: Some(HangupCause::Busy),
+                talked: None,
             },
             LegRecord {
                 id: LegId(2),
@@ -81,6 +83,7 @@ pub(crate) fn record(id: u128, started_unix_ms: u64) -> CallRecord {
                 codec: codec("PCMA"),
                 quality,
                 cause: None,
+                talked: None,
             },
         ],
         interrupted: false,

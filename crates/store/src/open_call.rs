@@ -42,6 +42,7 @@ impl OpenCall {
                 codec: None,
                 quality: LegQuality::default(),
                 cause: Some(HangupCause::Interrupted),
+                talked: None,
             }],
             interrupted: true,
         }

@@ -5,7 +5,7 @@
 
 use call::{
     CallId, CallRecord, CallTags, HangupCause, LegId, LegKind, LegQuality, LegRecord, Party, QueueId, TagsDraft,
-    TenantId, TrunkId,
+    Talked, TenantId, TrunkId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,9 @@ struct LegRow {
     mos: Option<f32>,
     packets_in: u64,
     packets_out: u64,
+    /// Since when and until when it talked, Unix milliseconds; rows of older programs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    talked: Option<(u64, u64)>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -211,6 +214,7 @@ impl LegRow {
             mos: quality.mos,
             packets_in: quality.packets_in,
             packets_out: quality.packets_out,
+            talked: leg.talked.map(|talked| (talked.from_unix_ms, talked.until_unix_ms)),
         }
     }
 
@@ -230,6 +234,7 @@ impl LegRow {
                 packets_out: self.packets_out,
             },
             cause: self.cause.as_deref().map(parse_cause).transpose()?,
+            talked: self.talked.map(|(from_unix_ms, until_unix_ms)| Talked { from_unix_ms, until_unix_ms }),
         })
     }
 }
@@ -274,6 +279,13 @@ mod tests {
         assert_eq!(read, record(7, 1_000));
         let written: serde_json::Value = serde_json::from_str(&encode_record(&read).unwrap()).unwrap();
         assert_eq!(written, serde_json::from_str::<serde_json::Value>(row).unwrap());
+    }
+
+    #[test]
+    fn who_talked_when_reads_back() {
+        let mut ended = record(7, 1_000);
+        ended.legs[2].talked = Some(Talked { from_unix_ms: 6_000, until_unix_ms: 67_000 });
+        assert_eq!(decode_record(VERSION, &encode_record(&ended).unwrap()), Ok(ended));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod sipp;
 mod slot;
 mod srtp;
 mod talk;
+mod transfer;
 mod trunk;
 
 use sip_tests::baresip::Baresip;

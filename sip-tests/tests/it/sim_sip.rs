@@ -257,6 +257,7 @@ impl World {
             | SipEvent::EarlyAnswered { .. }
             | SipEvent::Refreshed { .. }
             | SipEvent::Info { .. }
+            | SipEvent::Referred { .. }
             | SipEvent::Registration { .. }
             | SipEvent::Bound { .. }
             | SipEvent::Unbound { .. }
@@ -362,6 +363,7 @@ fn call_of(event: &SipEvent) -> Option<CallRef> {
         | SipEvent::EarlyAnswered { call, .. }
         | SipEvent::Refreshed { call, .. }
         | SipEvent::Info { call, .. }
+        | SipEvent::Referred { call, .. }
         | SipEvent::Ended { call, .. } => Some(*call),
         SipEvent::Registration { .. }
         | SipEvent::Bound { .. }

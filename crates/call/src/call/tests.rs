@@ -7,6 +7,7 @@ use crate::{
     BridgeCommand, CallId, CallTags, LegCommand, LegKind, LegQuality, LegSpec, QueueId, TagsDraft, TenantId, TrunkId,
 };
 
+mod handover;
 mod random;
 
 const RING_LIMIT: Duration = Duration::from_secs(20);
@@ -153,6 +154,7 @@ fn words(command: CallCommand) -> String {
             BridgeCommand::Connect { a, b } => format!("connect {a}-{b}"),
             BridgeCommand::Disconnect => "disconnect".to_owned(),
             BridgeCommand::Hold { leg, on } => format!("hold {leg} {}", on_off(on)),
+            BridgeCommand::Replace { leg, by } => format!("replace {leg} by {by}"),
             BridgeCommand::Close => "close".to_owned(),
         },
     }

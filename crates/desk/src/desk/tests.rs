@@ -386,6 +386,48 @@ fn a_phone_dials_a_colleague_or_the_echo() {
 }
 
 #[test]
+fn whoever_is_to_take_a_call_over_has_no_other_and_whoever_left_it_is_free() {
+    let mut bench = Bench::new(config());
+    let who = |bench: &Bench| {
+        let taken = bench.desk.agents();
+        taken.into_iter().filter(|agent| !agent.calls.is_empty()).map(|agent| agent.extension).collect::<Vec<_>>()
+    };
+    let step = |bench: &mut Bench, spec: &CallSpec, (by, to): (u8, u8), step: Transfer| {
+        bench.say(spec, CallEvent::Transfer { by: LegId(by), to: LegId(to), step });
+    };
+    let asked = |extension: &str| Transfer::Asked(LegKind::Agent { extension: extension.to_owned() });
+    let spec = bench.talk("support").unwrap();
+    bench.say(&spec, CallEvent::Answered { leg: LegId(1) });
+    step(&mut bench, &spec, (1, 4), asked("1002"));
+    assert_eq!(who(&bench), ["1001", "1002"]);
+    step(&mut bench, &spec, (1, 4), Transfer::Failed(HangupCause::Busy));
+    assert_eq!(who(&bench), ["1001"]);
+    step(&mut bench, &spec, (1, 5), asked("1003"));
+    step(&mut bench, &spec, (1, 5), Transfer::Done);
+    assert_eq!(who(&bench), ["1003"]);
+    assert_eq!(bench.desk.live()[0].agent.as_deref(), Some("1003"), "the live page shows it at the new agent");
+    // On to somebody behind a trunk, whom this desk does not know.
+    let pbx = LegKind::Trunk { trunk: "pbx".into(), uri: "601".to_owned() };
+    step(&mut bench, &spec, (5, 6), Transfer::Asked(pbx));
+    step(&mut bench, &spec, (5, 6), Transfer::Done);
+    assert_eq!((who(&bench), bench.desk.live()[0].agent.clone()), (vec![], None));
+    bench.end(&spec);
+    // A call-back's agent, who was rung first, hands over, and the new one too.
+    let spec = bench.desk.call_back(turn(true), bench.now).unwrap();
+    assert_eq!((spec.first.kind.peer(), who(&bench)), ("1001", vec!["1001".to_owned()]));
+    for (by, to, extension) in [(0, 2, "1002"), (2, 3, "1003")] {
+        step(&mut bench, &spec, (by, to), asked(extension));
+        assert_eq!(who(&bench).len(), 2);
+        step(&mut bench, &spec, (by, to), Transfer::Done);
+        assert_eq!(who(&bench), [extension]);
+        assert_eq!(bench.desk.live()[0].agent.as_deref(), Some(extension));
+    }
+    step(&mut bench, &spec, (3, 4), asked("1001"));
+    bench.end(&spec);
+    assert!(who(&bench).is_empty(), "nobody stays taken when the call ends in the middle");
+}
+
+#[test]
 fn the_live_page_shows_who_rings_from_where() {
     let mut bench = Bench::new(config());
     let first = bench.talk("support").unwrap();

@@ -47,7 +47,7 @@ fn row(record: &CallRecord, zone: &TimeZone) -> [String; HEAD.len()] {
         record.id.to_string().chars().take(8).collect(),
         dash(format!("{}/{}", record.tenant, record.queue).trim_end_matches('/')),
         dash(&cut(path(&record.tags.page_url), 24)),
-        record.legs.iter().find(|leg| leg.kind.extension().is_some()).or(last).map_or_else(|| "-".to_owned(), peer),
+        who(record).or_else(|| last.map(peer)).unwrap_or_else(|| "-".to_owned()),
         span(record.wait_ms),
         record.answered_unix_ms.map_or_else(|| "-".to_owned(), |_| span(record.talk_ms)),
         end.to_owned(),
@@ -55,6 +55,14 @@ fn row(record: &CallRecord, zone: &TimeZone) -> [String; HEAD.len()] {
         codecs(first, last),
         format!("{}/{}", percent(quality.loss_in), percent(quality.loss_out)),
     ]
+}
+
+/// The agents known here who talked, in the order they did: `1001>1002` is a call that was transferred. When nobody talked,
+/// who was asked first.
+fn who(record: &CallRecord) -> Option<String> {
+    let agents = || record.legs.iter().filter(|leg| leg.kind.extension().is_some());
+    let talked: Vec<String> = agents().filter(|leg| leg.talked.is_some()).map(peer).collect();
+    if talked.is_empty() { agents().next().map(peer) } else { Some(talked.join(">")) }
 }
 
 /// The two legs' codecs: `opus-PCMU`.
@@ -103,9 +111,13 @@ fn percent(share: Option<f32>) -> String {
     share.map_or_else(|| "?".to_owned(), |share| format!("{:.1}%", share * 100.0))
 }
 
+/// A moment in UTC.
+fn time(unix_ms: Option<u64>) -> Option<String> {
+    unix_ms.and_then(timestamp).map(|at| at.to_string())
+}
+
 /// Everything that is kept, times in UTC.
 fn object(record: &CallRecord) -> Value {
-    let time = |unix_ms: Option<u64>| unix_ms.and_then(timestamp).map(|at| at.to_string());
     let tags = &record.tags;
     json!({
         "call": record.id.to_string(),
@@ -151,6 +163,8 @@ fn leg_object(leg: &LegRecord) -> Value {
         "mos": quality.mos,
         "packets_in": quality.packets_in,
         "packets_out": quality.packets_out,
+        "talked_from": time(leg.talked.map(|talked| talked.from_unix_ms)),
+        "talked_until": time(leg.talked.map(|talked| talked.until_unix_ms)),
     })
 }
 

@@ -20,6 +20,7 @@ mod net;
 mod people;
 mod shield;
 mod tls;
+mod transfer;
 mod trunk;
 
 /// What reading found so far, and what it may read.

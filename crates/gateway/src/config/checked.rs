@@ -309,6 +309,8 @@ pub struct Trunk {
     pub srtp: SrtpPolicy,
     /// What it is asked for beyond plain calls, and what it is granted.
     pub extensions: sip::Extensions,
+    /// Where this PBX may have a call transferred.
+    pub transfer: TransferPolicy,
     /// What of the visitor's tag is shown to this PBX.
     pub headers: HeaderPolicy,
     /// Addresses whose INVITEs are taken as this trunk's, besides `host`'s own.
@@ -472,6 +474,39 @@ pub enum DialAs {
     International,
     /// `0612345678` at home, as international abroad.
     National,
+}
+
+/// Where a PBX's REFER may lead.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TransferPolicy {
+    /// Whom it may name at all.
+    pub rule: TransferRule,
+    /// Users of this PBX besides those the queues ring: `601`, or `6??` for any three digits that begin with 6.
+    pub users: Vec<String>,
+}
+
+/// Whom a PBX's REFER may name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TransferRule {
+    /// Nobody: a REFER is refused.
+    Off,
+    /// Agents registered here.
+    Agents,
+    /// These and the users of the same PBX the configuration knows.
+    Trunk,
+}
+
+impl TransferPolicy {
+    /// Whether this user of the PBX is among those named here.
+    pub fn names(&self, user: &str) -> bool {
+        self.users.iter().any(|pattern| {
+            pattern.len() == user.len()
+                && pattern.bytes().zip(user.bytes()).all(|(want, is)| match want {
+                    b'?' => is.is_ascii_digit(),
+                    want => want == is,
+                })
+        })
+    }
 }
 
 /// Where a queue's calls go. A page never chooses: the queue decides.

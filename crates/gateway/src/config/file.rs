@@ -133,6 +133,8 @@ pub(super) struct Trunk {
     pub(super) min_se_s: Key<i64>,
     pub(super) refresher: Key<String>,
     pub(super) reliable_provisional: Key<String>,
+    pub(super) transfer: Key<String>,
+    pub(super) transfer_to: Key<Vec<Spanned<String>>>,
     pub(super) username: Key<String>,
     pub(super) realm: Key<String>,
     pub(super) password: Key<String>,

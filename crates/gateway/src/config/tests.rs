@@ -1,6 +1,7 @@
 //! Every mistake is found, placed and given its mend; the files under `config/` say what the code does.
 
 mod targets;
+mod transfer;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

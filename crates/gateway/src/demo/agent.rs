@@ -20,7 +20,9 @@ use tracing::{debug, info, warn};
 
 use crate::app::{ECHO, StartError};
 use crate::clock;
-use crate::config::checked::{Codec, HeaderPolicy, Place, Secret, Transport as ConfigTransport, Trunk, TrunkTls};
+use crate::config::checked::{
+    Codec, HeaderPolicy, Place, Secret, TransferPolicy, TransferRule, Transport as ConfigTransport, Trunk, TrunkTls,
+};
 use crate::drive::call::CallInput;
 use crate::drive::call::legs::Phone;
 use crate::drive::media::{BridgeOrder, MediaHandle, MediaNotice, MediaSession};
@@ -28,6 +30,9 @@ use crate::drive::sip::dns::Dns;
 use crate::drive::sip::driver::{DriverConfig, SipDriver};
 use crate::drive::sip::sockets::{Certificates, Sockets};
 use crate::drive::sip::{Incoming, LegSink, ORDERS_MAX, SipHandle, SipNotice};
+
+/// Its one leg's place.
+const SIDE: crate::drive::media::Place = crate::drive::media::Place::Side(Side::A);
 
 /// What it says, 16 kHz mono, 16 bit little-endian.
 const SENTENCE_FR: &[u8] = include_bytes!("sentence.fr.s16le");
@@ -157,6 +162,7 @@ fn registration(kind: Transport, registrar: SocketAddr, password: &str) -> Trunk
         codecs: Codec::ALL.to_vec(),
         srtp: SrtpPolicy::Off,
         extensions: sip::Extensions::USUAL,
+        transfer: TransferPolicy { rule: TransferRule::Off, users: Vec::new() },
         headers: HeaderPolicy { user_to_user: false, x_headers: false, display_name: false },
         accept_from: Vec::new(),
         caller_ids: Vec::new(),
@@ -217,6 +223,9 @@ async fn answer_one(sip: SipHandle, media: MediaHandle, invite: Incoming, senten
             | CallInput::Visitor(_)
             | CallInput::VisitorGone
             | CallInput::Console { .. }
+            | CallInput::GiveAway { .. }
+            | CallInput::Given { .. }
+            | CallInput::TakesPlace { .. }
             | CallInput::Withdraw(_)
             | CallInput::HangUp(..) => {}
         }
@@ -241,7 +250,7 @@ async fn pick_up(
 ) -> Result<MediaSession, String> {
     let (leg, remote) = (invite.leg, invite.remote);
     let session = media.open("echo", inbox).map_err(|error| error.to_string())?;
-    let port = session.rtp(Side::A).await.map_err(|error| error.to_string())?;
+    let port = session.rtp(SIDE).await.map_err(|error| error.to_string())?;
     let mut phone = Phone::called_us(invite);
     phone.sdp.rtp_port = port.port;
     phone.sdp.ssrc = port.ssrc;
@@ -251,7 +260,7 @@ async fn pick_up(
     let (answer, negotiated) =
         sdp::answer(&phone.sdp, &String::from_utf8_lossy(&offer)).map_err(|error| error.to_string())?;
     info!(codec = negotiated.plan.codec.name(), "the echo agent answers");
-    session.negotiated(Side::A, negotiated, Some(remote)).map_err(|error| error.to_string())?;
+    session.negotiated(SIDE, negotiated, Some(remote)).map_err(|error| error.to_string())?;
     sip.answer(leg, answer.into_bytes());
     Ok(session)
 }

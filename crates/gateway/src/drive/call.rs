@@ -17,7 +17,7 @@ use media::bridge::Side;
 use media::codec::CodecKind;
 use media::sdp::SrtpPolicy;
 use store::{Home, OpenCall};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 use web::backend::{AgentUpdate, VisitorRequest, VisitorUpdate};
 
@@ -26,7 +26,7 @@ use crate::config::checked::{Seat, Trunk};
 use crate::drive::calls::{CallEntry, Calls};
 use crate::drive::console::{ConsoleAction, Consoles};
 use crate::drive::desk::DeskHandle;
-use crate::drive::media::{BridgeOrder, MediaError, MediaHandle, MediaNotice, MediaSession};
+use crate::drive::media::{BridgeOrder, MediaError, MediaHandle, MediaNotice, MediaSession, Place};
 use crate::drive::sip::driver::sleep_until;
 use crate::drive::sip::{Incoming, LegSink, SipHandle, SipLeg, SipNotice};
 use crate::observe::metric::{self, Metric};
@@ -36,6 +36,7 @@ mod inputs;
 pub(crate) mod legs;
 mod orders;
 mod prompt;
+mod transfer;
 
 pub(crate) use callback::{CallbackLink, CallbackNews, Role};
 use legs::{LegIo, Phone};
@@ -59,6 +60,12 @@ pub(crate) enum CallInput {
     VisitorGone,
     /// From one page of an agent.
     Console { extension: String, page: u64, action: ConsoleAction },
+    /// Another call wants the leg across from this one: its party asked for it.
+    GiveAway { by: LegId, to: mpsc::Sender<Self>, reply: oneshot::Sender<transfer::Given> },
+    /// The other call's leg, or nothing.
+    Given { by: LegId, given: Option<transfer::Given> },
+    /// A phone has called to take this leg's place.
+    TakesPlace { of: LegId, incoming: Box<Incoming> },
     /// Do not try this candidate any more.
     Withdraw(LegId),
     /// End it.
@@ -83,6 +90,8 @@ pub(crate) struct CallConfig {
     /// Address written into SDP; else the one that faces the peer.
     pub(crate) sdp_ip: Option<IpAddr>,
     pub(crate) trunks: Vec<Trunk>,
+    /// Trunk and user whom some queue rings there.
+    pub(crate) trunk_users: Vec<(String, String)>,
     /// Codecs for agents' own phones.
     pub(crate) agent_codecs: Vec<CodecKind>,
     /// Whether their sound is encrypted.
@@ -111,7 +120,7 @@ pub(crate) async fn start_talk(
     let entry = context.calls.enter(spec.id, inbox_in.clone());
     let session = context.media.open(&spec.id.to_string(), inbox_in.clone())?;
     let answer = session
-        .browser(Side::A, offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma])
+        .browser(Place::Side(Side::A), offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma])
         .await?;
     tokio::spawn(forward_requests(visitor.requests, inbox_in.clone()));
     let first = First { io: LegIo::Visitor { updates: visitor.updates }, caller: None, callback: None };
@@ -245,6 +254,8 @@ struct CallTask {
     visitor_told: bool,
     /// The page's socket is gone, and with it any way to mend the sound.
     page_lost: bool,
+    /// What the INVITE of a transfer says besides the tag.
+    referral: transfer::Referral,
     /// When each side's silence becomes a loss, while a browser is not heard.
     lost_at: [Option<Instant>; 2],
     over: bool,
@@ -296,6 +307,7 @@ impl CallTask {
             sip_legs,
             visitor_told: false,
             page_lost: false,
+            referral: transfer::Referral::default(),
             lost_at: [None; 2],
             over: false,
         }
@@ -354,13 +366,19 @@ impl CallTask {
         &mut self.legs[at]
     }
 
-    fn side(leg: LegId) -> Side {
-        if leg == LegId::FIRST { Side::A } else { Side::B }
+    /// The side of the bridge a leg has, or had.
+    fn side(&self, leg: LegId) -> Side {
+        if leg == self.call.first() { Side::A } else { Side::B }
+    }
+
+    /// Where a leg's sound is: whoever is to take a side is heard by nobody yet.
+    fn place(&self, leg: LegId) -> Place {
+        if self.call.coming() == Some(leg) { Place::Spare } else { Place::Side(self.side(leg)) }
     }
 
     fn leg_of(&self, side: Side) -> Option<LegId> {
         match side {
-            Side::A => Some(LegId::FIRST),
+            Side::A => Some(self.call.first()),
             Side::B => self.second,
         }
     }
@@ -401,6 +419,7 @@ impl CallTask {
                 self.over = true;
             }
             CallEvent::Answered { .. } => metric::count(Metric::CallsAnswered),
+            CallEvent::Transfer { by, step, .. } => self.transfer_moves(*by, step),
             CallEvent::Trying { .. } | CallEvent::Ringing { .. } | CallEvent::Held { .. } | CallEvent::Digit { .. } => {
             }
         }

@@ -144,7 +144,7 @@ pub(crate) fn card_state(state: call::State) -> CardState {
         call::State::Ringing | call::State::RingingFirst | call::State::AskingFirst | call::State::RingingSecond => {
             CardState::Ringing
         }
-        call::State::Bridged => CardState::Talking,
+        call::State::Bridged | call::State::Transferring => CardState::Talking,
         call::State::Held => CardState::Held,
         call::State::Ending | call::State::Ended => CardState::Ending,
     }

@@ -27,6 +27,15 @@ pub(crate) const ORDERS_MAX: usize = 4_096;
 /// How long a worker may take to answer an order; one that takes longer has no CPU left.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
+/// Where a leg is in its session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// It speaks and is heard.
+    Side(Side),
+    /// It is to take a side once it is there: it has a port, and nobody hears it.
+    Spare,
+}
+
 /// One media session, the two sides of one call, unique in this process.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct SessionId(pub(crate) u64);
@@ -118,7 +127,7 @@ pub(crate) enum Order {
     },
     Browser {
         session: SessionId,
-        side: Side,
+        place: Place,
         offer: String,
         codecs: Vec<CodecKind>,
         reply: oneshot::Sender<Result<String, MediaError>>,
@@ -131,14 +140,24 @@ pub(crate) enum Order {
     },
     Rtp {
         session: SessionId,
-        side: Side,
+        place: Place,
         reply: oneshot::Sender<Result<RtpPort, MediaError>>,
     },
     Negotiated {
         session: SessionId,
-        side: Side,
+        place: Place,
         negotiated: Box<Negotiated>,
         also: Option<IpAddr>,
+    },
+    /// The spare leg takes this side; what was there is taken down. Its last figures are the answer.
+    Seat {
+        session: SessionId,
+        side: Side,
+        reply: oneshot::Sender<Result<Option<LegStats>, MediaError>>,
+    },
+    /// The spare leg is not needed.
+    DropSpare {
+        session: SessionId,
     },
     Bridge {
         session: SessionId,
@@ -163,6 +182,8 @@ impl Order {
             | Self::Reoffer { session, .. }
             | Self::Rtp { session, .. }
             | Self::Negotiated { session, .. }
+            | Self::Seat { session, .. }
+            | Self::DropSpare { session }
             | Self::Bridge { session, .. }
             | Self::Close { session, .. } => Some(*session),
             Self::Ledger { .. } | Self::Shutdown => None,
@@ -279,11 +300,11 @@ impl MediaSession {
     /// Takes a browser's offer; the answer carries our candidates.
     pub(crate) async fn browser(
         &self,
-        side: Side,
+        place: Place,
         offer: String,
         codecs: Vec<CodecKind>,
     ) -> Result<String, MediaError> {
-        self.ask(|session, reply| Order::Browser { session, side, offer, codecs, reply }).await
+        self.ask(|session, reply| Order::Browser { session, place, offer, codecs, reply }).await
     }
 
     /// A new offer on a running leg (ICE restart, hold).
@@ -292,18 +313,28 @@ impl MediaSession {
     }
 
     /// Opens an RTP port for a SIP leg.
-    pub(crate) async fn rtp(&self, side: Side) -> Result<RtpPort, MediaError> {
-        self.ask(|session, reply| Order::Rtp { session, side, reply }).await
+    pub(crate) async fn rtp(&self, place: Place) -> Result<RtpPort, MediaError> {
+        self.ask(|session, reply| Order::Rtp { session, place, reply }).await
     }
 
     /// What SDP agreed for a SIP leg. `also`: the address its signalling comes from, for a phone behind NAT.
     pub(crate) fn negotiated(
         &self,
-        side: Side,
+        place: Place,
         negotiated: Negotiated,
         also: Option<IpAddr>,
     ) -> Result<(), MediaError> {
-        self.worker.order(Order::Negotiated { session: self.id, side, negotiated: Box::new(negotiated), also })
+        self.worker.order(Order::Negotiated { session: self.id, place, negotiated: Box::new(negotiated), also })
+    }
+
+    /// The spare leg takes this side's place; the last figures of who was there.
+    pub(crate) async fn seat(&self, side: Side) -> Result<Option<LegStats>, MediaError> {
+        self.ask(|session, reply| Order::Seat { session, side, reply }).await
+    }
+
+    /// Whoever was to take a place does not come.
+    pub(crate) fn drop_spare(&self) -> Result<(), MediaError> {
+        self.worker.order(Order::DropSpare { session: self.id })
     }
 
     /// Changes what the sides hear.

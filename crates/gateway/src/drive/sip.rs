@@ -67,10 +67,41 @@ pub(crate) enum SipNotice {
     Info { content_type: String, body: Vec<u8> },
     /// How another process could end this leg has changed: it rings, or is answered.
     Described(String),
+    /// Our change of the session was answered.
+    ReofferAnswered { sdp: Option<Vec<u8>> },
+    /// It was not; the session stays as it was.
+    ReofferFailed { status: u16 },
+    /// It wants whoever it talks with to be called by somebody else. Answer with `answer_refer`.
+    Referred(Box<Asked>),
     /// Our answer was acknowledged; with SDP when the offer was ours.
     Confirmed { sdp: Option<Vec<u8>> },
     /// The leg is over, by the far end, a timer or our own order.
     Ended { cause: HangupCause, by_peer: bool },
+}
+
+/// What a REFER asks for, looked up among what we know.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The user it names.
+    pub(crate) user: String,
+    /// The host it names is this program.
+    pub(crate) here: bool,
+    /// The host it names is the PBX of these trunks.
+    pub(crate) trunks: Vec<String>,
+    pub(crate) replaced: Replaced,
+    /// Who asks, as he says (RFC 3892).
+    pub(crate) referred_by: Option<String>,
+}
+
+/// Whose place the new call takes.
+#[derive(Debug)]
+pub(crate) enum Replaced {
+    /// Nobody's: a blind transfer.
+    Nobody,
+    /// A leg of ours, in the call behind this sink.
+    Here(LegSink),
+    /// A dialog that only the other side knows, as it is written in Replaces.
+    There(String),
 }
 
 /// Whom to invite.
@@ -158,6 +189,9 @@ pub(crate) enum Order {
     Answer { leg: SipLeg, sdp: Vec<u8> },
     Accept { leg: SipLeg, sdp: Vec<u8> },
     Refuse { leg: SipLeg, status: u16 },
+    Reoffer { leg: SipLeg, sdp: Vec<u8> },
+    AnswerRefer { leg: SipLeg, status: u16 },
+    NotifyRefer { leg: SipLeg, status: u16 },
     HangUp { leg: SipLeg, cause: HangupCause },
     Ledger { reply: oneshot::Sender<DriverLedger> },
     Shutdown { done: oneshot::Sender<()> },
@@ -243,6 +277,21 @@ impl SipHandle {
     /// Refuses a change of session; the session goes on as it was.
     pub(crate) fn refuse(&self, leg: SipLeg, status: u16) -> bool {
         self.order(Order::Refuse { leg, status })
+    }
+
+    /// Offers a changed session; `ReofferAnswered` or `ReofferFailed` follows.
+    pub(crate) fn reoffer(&self, leg: SipLeg, sdp: Vec<u8>) -> bool {
+        self.order(Order::Reoffer { leg, sdp })
+    }
+
+    /// Takes a REFER (202) or refuses it.
+    pub(crate) fn answer_refer(&self, leg: SipLeg, status: u16) -> bool {
+        self.order(Order::AnswerRefer { leg, status })
+    }
+
+    /// Says how the call a REFER asked for is going.
+    pub(crate) fn notify_refer(&self, leg: SipLeg, status: u16) -> bool {
+        self.order(Order::NotifyRefer { leg, status })
     }
 
     /// CANCEL, BYE or a final answer, whichever the state of the leg asks for. Where there is no room for the order now,

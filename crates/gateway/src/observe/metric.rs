@@ -76,6 +76,8 @@ metrics! {
     CallsStarted = "calls_started_total", Kind::Counter, None;
     /// Calls somebody answered.
     CallsAnswered = "calls_answered_total", Kind::Counter, None;
+    /// Transfers that a phone or a PBX asked for, by what came of them.
+    Transfers = "transfers_total", Kind::Counter, Some("outcome");
     /// Calls ended, by why.
     CallsEnded = "calls_ended_total", Kind::Counter, Some("cause");
     /// Calls refused before they began, by why.

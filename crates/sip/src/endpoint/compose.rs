@@ -7,7 +7,7 @@ use crate::error::SipError;
 use crate::message::{HeaderName, Headers, Method, Request, Response};
 
 /// What this endpoint answers. The others are refused with 405.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, REGISTER";
 
 /// The only session description.
 const SDP: &str = "application/sdp";
@@ -24,6 +24,7 @@ pub(crate) fn our_abilities(extensions: Extensions) -> Abilities {
             Method::Info,
             Method::Update,
             Method::Prack,
+            Method::Refer,
             Method::Register,
         ],
         extensions: extensions.supported().into_iter().map(str::to_owned).collect(),
@@ -66,6 +67,9 @@ fn is_ours(name: &HeaderName) -> bool {
         HeaderName::MinSe,
         HeaderName::RSeq,
         HeaderName::RAck,
+        HeaderName::Event,
+        HeaderName::SubscriptionState,
+        HeaderName::ReferTo,
     ]
     .contains(name)
 }
@@ -133,11 +137,13 @@ pub(crate) fn prove(
 /// The usual reason phrase.
 pub(crate) fn phrase(status: u16) -> &'static str {
     match status {
+        100 => "Trying",
         180 => "Ringing",
         181 => "Call Is Being Forwarded",
         182 => "Queued",
         183 => "Session Progress",
         200 => "OK",
+        202 => "Accepted",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

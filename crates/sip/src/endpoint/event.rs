@@ -9,7 +9,7 @@ use crate::message::Headers;
 use crate::orphan::OrphanEnd;
 use crate::timer::Timer;
 use crate::uri::Uri;
-use crate::values::NameAddr;
+use crate::values::{NameAddr, Refer};
 use crate::wire::ParseReason;
 
 /// The endpoint's own handle of a call.
@@ -56,6 +56,8 @@ pub struct IncomingInvite {
     pub flow: Flow,
     /// The account that proved itself; `None` for a trunk's address.
     pub account: Option<String>,
+    /// The call whose place it wants to take (RFC 3891). Whether it may is for the application to say.
+    pub replaces: Option<CallRef>,
 }
 
 /// State of a registration we keep up.
@@ -274,6 +276,13 @@ pub enum SipEvent {
         content_type: String,
         /// The body.
         body: Vec<u8>,
+    },
+    /// The far end wants whoever it talks with to be called by somebody else (REFER): `answer_refer`.
+    Referred {
+        /// Which call.
+        call: CallRef,
+        /// What it asks for.
+        refer: Box<Refer>,
     },
     /// A call is over. The last word on it.
     Ended {

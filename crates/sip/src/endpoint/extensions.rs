@@ -14,12 +14,15 @@ impl Extensions {
     /// Every extension at the values most peers are content with.
     pub const USUAL: Self = Self { session: Some(SessionTimer::USUAL), reliable: Reliable::Supported };
 
-    /// The option tags of Supported, as they stand in the header; possibly none.
+    /// The option tags of Supported, as they stand in the header. Replaces (RFC 3891 §6.2) is no peer's to choose.
     pub(crate) fn supported(self) -> Vec<&'static str> {
         let reliable = (self.reliable != Reliable::Off).then_some(RELIABLE);
-        self.session.map(|_| TIMER).into_iter().chain(reliable).collect()
+        self.session.map(|_| TIMER).into_iter().chain(reliable).chain([REPLACES]).collect()
     }
 }
+
+/// Option tag of RFC 3891 §6.2.
+pub(crate) const REPLACES: &str = "replaces";
 
 /// Option tag of RFC 3262 §8.
 pub(crate) const RELIABLE: &str = "100rel";

@@ -59,6 +59,8 @@ pub(crate) enum Purpose {
     Prack,
     Bye,
     Info,
+    /// NOTIFY of what a REFER has come to.
+    Notify,
 }
 
 /// What a request that ends an orphan is for.

@@ -62,6 +62,7 @@ impl Endpoint {
             User::Call(call, Purpose::Prack) => self.handle_prack_outcome(call, outcome, now),
             User::Call(call, Purpose::Bye) => self.handle_bye_outcome(call, outcome, now),
             User::Call(call, Purpose::Info) => self.handle_info_outcome(call, &outcome, now),
+            User::Call(call, Purpose::Notify) => self.handle_notify_outcome(call, outcome, now),
             User::Registration(registration) => self.handle_register_outcome(registration, outcome, now),
             User::Probe(probe) => self.handle_probe_outcome(probe, outcome),
             User::Orphan(orphan, errand) => self.handle_orphan_outcome(orphan, errand, outcome, now),
@@ -141,10 +142,10 @@ impl Endpoint {
             Method::Bye => self.handle_bye(call_ref, server, &request, now),
             Method::Info => self.handle_info(call_ref, server, request, now),
             Method::Options => self.answer_options(server, &request, now),
+            Method::Refer => self.handle_refer(call_ref, server, &request, now),
             Method::Ack
             | Method::Cancel
             | Method::Register
-            | Method::Refer
             | Method::Notify
             | Method::Subscribe
             | Method::Message
@@ -162,6 +163,8 @@ impl Endpoint {
             Method::Bye | Method::Info | Method::Update | Method::Prack => {
                 self.no_dialog(server, flow, now);
             }
+            // A REFER that belongs to no call here is nobody's to give, whoever sends it.
+            Method::Refer if request.to_tag().is_some() => self.no_dialog(server, flow, now),
             Method::Ack
             | Method::Cancel
             | Method::Refer

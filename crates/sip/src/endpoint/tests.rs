@@ -11,6 +11,7 @@ mod large;
 mod reliable;
 mod sessions;
 mod streams;
+mod transfer;
 mod v6;
 
 use super::*;

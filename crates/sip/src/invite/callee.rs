@@ -31,6 +31,10 @@ impl Endpoint {
             Err(why) => return self.layer.refuse(why, flow),
         };
         let extensions = self.extensions_of(flow);
+        let replaces = match self.check_replaces(server, &request, now) {
+            Ok(replaces) => replaces,
+            Err(why) => return self.layer.refuse(why, flow),
+        };
         if let Err(why) = self.check_extensions(server, &request, extensions, now) {
             return self.layer.refuse(why, flow);
         }
@@ -68,6 +72,7 @@ impl Endpoint {
             headers: request.headers,
             flow,
             account,
+            replaces,
         };
         self.layer.report(SipEvent::Incoming { call, invite: Box::new(invite) });
     }

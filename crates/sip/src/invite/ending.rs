@@ -30,7 +30,10 @@ impl Endpoint {
             }
             State::Up => {
                 call.farewell.get_or_insert(farewell);
-                self.send_bye(call_ref, now);
+                // Whoever asked for a transfer hears what came of it before he is let go.
+                if !call.referral.is_telling() {
+                    self.send_bye(call_ref, now);
+                }
             }
             State::Cancelling | State::Ending => {}
         }
@@ -52,6 +55,7 @@ impl Endpoint {
         }
         let hop = dialog.next_hop(&self.layer.config.locals);
         self.settle_offer(call_ref, now);
+        self.settle_refer(call_ref, now);
         self.layer.timers.cancel_all(Owner::Call(call_ref));
         self.layer.request(bye, hop, User::Call(call_ref, Purpose::Bye), now);
     }
@@ -155,6 +159,7 @@ impl Endpoint {
     /// Takes a call out of the tables with everything that hangs on it.
     pub(crate) fn forget(&mut self, call_ref: CallRef, now: Instant) -> Option<Call> {
         self.settle_offer(call_ref, now);
+        self.settle_refer(call_ref, now);
         let call = self.calls.remove(&call_ref)?;
         self.dialogs.remove(&(call.call_id.clone(), call.local_tag.clone()));
         self.layer.timers.cancel_all(Owner::Call(call_ref));

@@ -35,6 +35,7 @@ macro_rules! need_sipp {
 }
 
 mod extensions;
+mod transfer;
 
 /// A gateway with a trunk, a visitor, and a place for the PBX.
 struct Line {

@@ -25,6 +25,11 @@ struct Model {
     asks: bool,
     took: bool,
     prompt: bool,
+    /// Who is handing his place over, and to whom.
+    handover: Option<(usize, usize)>,
+    /// Who holds the two places.
+    seats: [usize; 2],
+    transferred: u32,
     closed: bool,
     answered: bool,
     over: u32,
@@ -44,8 +49,9 @@ impl Model {
             LegCommand::Open | LegCommand::Invite => {
                 assert!(!self.opened[leg], "leg {leg} opened twice");
                 assert_eq!(order == LegCommand::Open, leg == 0 && !self.call_back);
+                let coming = self.handover.map(|(_, to)| to);
                 let ringing = (1..LEGS).filter(|i| self.alive(*i)).count();
-                assert_eq!(ringing, 0, "two candidates at once");
+                assert!(ringing == 0 || coming == Some(leg) && ringing <= 2, "two candidates at once");
                 assert!(!self.call_back || leg == 0 || self.picked_up[0], "rung before the first leg is there");
                 assert!(!self.asks || leg == 0 || self.took && !self.prompt, "rung before the first leg took it");
                 self.opened[leg] = true;
@@ -75,7 +81,8 @@ impl Model {
         assert!(!self.closed, "{order:?} after the close");
         match order {
             BridgeCommand::Ringback { to, on } => {
-                assert!(to == LegId::FIRST && self.ringback != on && (!on || !self.connected));
+                let stays = self.seats.contains(&usize::from(to.0));
+                assert!((to == LegId::FIRST || stays) && self.ringback != on && (!on || !self.connected));
                 self.ringback = on;
             }
             BridgeCommand::Prompt { to, on } => {
@@ -83,6 +90,7 @@ impl Model {
                 self.prompt = on;
             }
             BridgeCommand::Connect { a, b } => {
+                self.seats = [usize::from(a.0), usize::from(b.0)];
                 assert!(!self.connected && !self.ringback && !self.prompt);
                 assert!(
                     self.alive(usize::from(a.0)) && self.alive(usize::from(b.0)),
@@ -90,9 +98,19 @@ impl Model {
                 );
                 self.connected = true;
             }
+            BridgeCommand::Replace { leg, by } => {
+                let (leg, by) = (usize::from(leg.0), usize::from(by.0));
+                assert_eq!(self.handover.take(), Some((leg, by)));
+                assert!(self.alive(by) && self.picked_up[by] && !self.ringback, "replaced by nobody");
+                for seat in &mut self.seats {
+                    if *seat == leg {
+                        *seat = by;
+                    }
+                }
+            }
             BridgeCommand::Disconnect => assert!(std::mem::replace(&mut self.connected, false)),
             BridgeCommand::Hold { leg, .. } => {
-                assert!((self.connected || self.call_back) && self.alive(usize::from(leg.0)));
+                assert!((self.connected || self.answered || self.call_back) && self.alive(usize::from(leg.0)));
             }
             BridgeCommand::Close => self.closed = true,
         }
@@ -169,6 +187,7 @@ impl Life {
         }
         while let Some(event) = self.bench.call.poll_event() {
             assert_eq!(self.model.over, 0, "{event:?} after the end");
+            self.see_transfer(&event);
             self.model.answered |= self.model.call_back && matches!(event, CallEvent::Answered { .. });
             if let CallEvent::Ended(record) = &event {
                 self.model.over += 1;
@@ -182,7 +201,8 @@ impl Life {
     }
 
     fn event(&mut self) {
-        let leg = LegId(self.rng.random_range(0..3) + u8::from(self.rng.random_ratio(1, 4)) * 4);
+        let coming = self.bench.call.coming().filter(|_| self.rng.random());
+        let leg = coming.unwrap_or(LegId(self.rng.random_range(0..3) + u8::from(self.rng.random_ratio(1, 4)) * 4));
         let event = random_event(&mut self.rng);
         let index = usize::from(leg.0);
         if matches!(event, LegEvent::Refused(_) | LegEvent::Gone { .. } | LegEvent::Ended) {
@@ -191,7 +211,8 @@ impl Life {
             self.model.gone[index] |= self.model.opened[index];
         }
         // Only what the call can hear counts: an answer before the invitation is not one.
-        if event == LegEvent::Answered && self.bench.call.candidate() == Some(leg) {
+        let can_answer = [self.bench.call.candidate(), self.bench.call.coming()].contains(&Some(leg));
+        if event == LegEvent::Answered && can_answer {
             self.model.picked_up[index] = true;
         }
         self.model.took |= event == LegEvent::Digit(Digit::TAKES) && leg == LegId::FIRST && self.model.picked_up[0];
@@ -201,6 +222,35 @@ impl Life {
         }
         if self.rng.random_ratio(4, 5) {
             self.drain();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        let seats = [Some(self.bench.call.first()), self.bench.call.candidate()];
+        let Some(by) = seats[self.rng.random_range(0..2)] else { return };
+        let to = LegSpec { kind: agent("1007"), ring_limit: RING_LIMIT };
+        self.drain();
+        let (before, now) = (self.bench.call.state(), self.bench.now);
+        let is_there = self.rng.random_ratio(1, 3);
+        let call = &mut self.bench.call;
+        let new = if is_there { call.take_place(by, to, now) } else { call.transfer(by, to, now) };
+        assert!(new.is_none() || matches!(before, State::Bridged | State::Held));
+        if let Some(new) = new {
+            let pair = (usize::from(by.0), usize::from(new.0));
+            assert_eq!(self.model.handover.replace(pair), None, "one at a time");
+            self.model.opened[pair.1] = is_there;
+        }
+        self.drain();
+    }
+
+    fn see_transfer(&mut self, event: &CallEvent) {
+        let CallEvent::Transfer { by, to, step } = event else { return };
+        let pair = (usize::from(by.0), usize::from(to.0));
+        match step {
+            // Its orders are seen before its news.
+            crate::Transfer::Asked(_) | crate::Transfer::Ringing => {}
+            crate::Transfer::Done => self.model.transferred += 1,
+            crate::Transfer::Failed(_) => assert_eq!(self.model.handover.take(), Some(pair)),
         }
     }
 
@@ -222,6 +272,7 @@ impl Life {
             }
             // A driver that is woken too early.
             8 => self.bench.call.handle_timeout(self.bench.now),
+            9..=14 if matches!(self.bench.call.state(), State::Bridged | State::Held) => self.hand_over(),
             _ => self.event(),
         }
     }
@@ -247,19 +298,22 @@ impl Life {
 
 #[test]
 fn every_call_ends_exactly_once_and_its_orders_never_contradict() {
-    let (mut answered, mut early_ends) = (0, 0);
+    let (mut answered, mut early_ends, mut transfers) = (0, 0, 0);
     for seed in 0..SEEDS {
         let outcome = std::panic::catch_unwind(|| live(seed));
-        let (was_answered, ended_early) = outcome.unwrap_or_else(|_| panic!("failing seed: {seed}"));
+        let (was_answered, ended_early, transferred) = outcome.unwrap_or_else(|_| panic!("failing seed: {seed}"));
         answered += u32::from(was_answered);
         early_ends += ended_early;
+        transfers += transferred;
     }
     // The lives must be lively, or this shows little.
     assert!(answered > 2_000 && early_ends > 2_000, "{answered} answered, {early_ends} ended by themselves");
+    assert!(transfers > 300, "{transfers} were handed over");
 }
 
-/// One life by its seed: whether somebody answered, and how often it ended before it was asked to.
-fn live(seed: u64) -> (bool, u32) {
+/// One life by its seed: whether somebody answered, and how often it ended before it was asked to and was
+/// handed over.
+fn live(seed: u64) -> (bool, u32, u32) {
     let mut life = Life::new(seed);
     for _ in 0..life.rng.random_range(0..80) {
         life.moment();
@@ -267,5 +321,5 @@ fn live(seed: u64) -> (bool, u32) {
     life.drain();
     let early = life.model.over;
     life.end();
-    (life.model.answered, early)
+    (life.model.answered, early, life.model.transferred)
 }

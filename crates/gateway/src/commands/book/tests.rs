@@ -122,7 +122,7 @@ impl Book {
 }
 
 fn leg_record(id: LegId, kind: LegKind) -> LegRecord {
-    LegRecord { id, kind, codec: None, quality: LegQuality::default(), cause: None }
+    LegRecord { id, kind, codec: None, quality: LegQuality::default(), cause: None, talked: None }
 }
 
 fn call_of(id: Id, at: u64) -> CallId {

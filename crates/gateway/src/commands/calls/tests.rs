@@ -26,6 +26,7 @@ fn record(number: u128, uri: &str) -> CallRecord {
         codec: Some(codec.to_owned()),
         quality,
         cause: Some(HangupCause::Normal),
+        talked: None,
     };
     let quality = LegQuality { loss_in: Some(0.0125), packets_in: 4_321, ..LegQuality::default() };
     CallRecord {

@@ -49,7 +49,13 @@ impl Checker<'_> {
     }
 
     /// One of a few words, or the default.
-    fn word<T: Copy>(&mut self, key: &Option<Spanned<String>>, name: &str, default: T, words: &[(&str, T)]) -> T {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        key: &Option<Spanned<String>>,
+        name: &str,
+        default: T,
+        words: &[(&str, T)],
+    ) -> T {
         let Some(key) = key else { return default };
         let typed = key.get_ref().as_str();
         if let Some((_, meant)) = words.iter().find(|(word, _)| *word == typed) {

@@ -61,6 +61,7 @@ impl Checker<'_> {
                 codecs: self.codecs(trunk),
                 srtp: self.srtp(&trunk.srtp),
                 extensions: self.extensions(trunk),
+                transfer: self.transfer(trunk),
                 headers: self.headers(trunk),
                 accept_from: trunk
                     .accept_from

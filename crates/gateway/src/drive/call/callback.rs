@@ -125,6 +125,7 @@ impl CallTask {
             | CallEvent::Trying { .. }
             | CallEvent::Ringing { .. }
             | CallEvent::Held { .. }
+            | CallEvent::Transfer { .. }
             | CallEvent::Digit { .. } => return,
         };
         if link.news.send(news).await.is_err() {

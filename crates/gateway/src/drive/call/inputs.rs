@@ -30,6 +30,9 @@ impl CallTask {
             CallInput::Visitor(request) => self.handle_visitor(request).await,
             CallInput::VisitorGone => self.handle_visitor_gone(),
             CallInput::Console { extension, page, action } => self.handle_console(&extension, page, action).await,
+            CallInput::GiveAway { by, to, reply } => self.give_away(by, &to, reply),
+            CallInput::Given { by, given } => self.given(by, given).await,
+            CallInput::TakesPlace { of, incoming } => self.takes_place(of, *incoming).await,
             CallInput::Withdraw(leg) => self.call.withdraw(leg),
             CallInput::HangUp(by, cause) => self.call.hang_up(by, cause, clock::call_now()),
         }
@@ -101,14 +104,18 @@ impl CallTask {
             | call::State::RingingFirst
             | call::State::AskingFirst
             | call::State::RingingSecond => HangupCause::Cancelled,
-            call::State::Bridged | call::State::Held | call::State::Ending | call::State::Ended => HangupCause::Normal,
+            call::State::Bridged
+            | call::State::Held
+            | call::State::Transferring
+            | call::State::Ending
+            | call::State::Ended => HangupCause::Normal,
         }
     }
 
     /// A leg's target was silent or had no room; nothing rings there. The leg goes to the next one of its trunk, unless
     /// nobody wants it any more.
     async fn go_elsewhere(&mut self, leg: LegId, tried: Vec<Candidate>) {
-        let current = leg == LegId::FIRST || self.second == Some(leg);
+        let current = self.is_current(leg);
         if self.io(leg).was_ended() || !current {
             return self.tell_call(leg, LegEvent::Ended);
         }
@@ -116,8 +123,13 @@ impl CallTask {
         self.invite(leg, tried).await;
     }
 
+    /// Whether a leg has a side of the call, or is to have one.
+    fn is_current(&self, leg: LegId) -> bool {
+        leg == self.call.first() || self.second == Some(leg) || self.call.coming() == Some(leg)
+    }
+
     fn handle_sip(&mut self, leg: LegId, notice: SipNotice) {
-        let current = leg == LegId::FIRST || self.second == Some(leg);
+        let current = self.is_current(leg);
         match notice {
             // A candidate passed over may still ring or answer while its CANCEL travels: its sound must not reach the
             // side that the next candidate holds. The driver ends it; its last word is taken below.
@@ -125,6 +137,9 @@ impl CallTask {
             | SipNotice::Answered { .. }
             | SipNotice::Reoffered { .. }
             | SipNotice::Reanswered { .. }
+            | SipNotice::ReofferAnswered { .. }
+            | SipNotice::ReofferFailed { .. }
+            | SipNotice::Referred(_)
             | SipNotice::Info { .. }
             | SipNotice::Described(_)
             | SipNotice::Confirmed { .. }
@@ -150,6 +165,9 @@ impl CallTask {
             }
             // Taken above, for it sends an INVITE.
             SipNotice::Elsewhere { .. } => {}
+            SipNotice::ReofferAnswered { sdp } => self.moved(leg, sdp),
+            SipNotice::ReofferFailed { status } => self.not_moved(leg, status),
+            SipNotice::Referred(asked) => self.referred(leg, *asked),
             SipNotice::Described(described) => self.tell_described(leg, described),
             SipNotice::Reoffered { sdp } => self.phone_reoffered(leg, sdp),
             SipNotice::Info { content_type, body } => {
@@ -198,7 +216,7 @@ impl CallTask {
             phone.sdp.secure.note(negotiated.srtp.as_ref());
         }
         if let Some(session) = &self.session
-            && let Err(error) = session.negotiated(Self::side(leg), negotiated, Some(remote))
+            && let Err(error) = session.negotiated(self.place(leg), negotiated, Some(remote))
         {
             warn!(%error, "media order not carried out");
         }
@@ -220,7 +238,7 @@ impl CallTask {
         }
     }
 
-    fn phone_answered(&mut self, leg: LegId, sdp: Option<Vec<u8>>, remote: IpAddr) {
+    pub(super) fn phone_answered(&mut self, leg: LegId, sdp: Option<Vec<u8>>, remote: IpAddr) {
         let usable = match sdp {
             Some(sdp) => self.phone_answer(leg, &sdp, remote),
             // The 183 carried the answer; a 200 need not say it again (RFC 3261 §13.2.1).
@@ -307,7 +325,7 @@ impl CallTask {
         self.page_lost = true;
         self.tell_lost_sound();
         match self.call.state() {
-            call::State::Bridged | call::State::Held => {
+            call::State::Bridged | call::State::Held | call::State::Transferring => {
                 info!("the page's socket is lost; the call goes on while its sound does")
             }
             call::State::New
@@ -325,7 +343,7 @@ impl CallTask {
     /// A digit that did not come as telephone-event: it is sent on as such, and shown.
     fn digit_from(&mut self, leg: LegId, digit: call::Digit) {
         self.note_key(leg, digit.key());
-        let to = Self::side(leg).other();
+        let to = self.side(leg).other();
         if let Some(event) = media::dtmf::Digit::from_char(digit.key()) {
             self.bridge(BridgeOrder::Digit(to, event));
         }
@@ -373,7 +391,7 @@ impl CallTask {
         let Some(session) = &self.session else { return };
         let call = self.id.to_string();
         match session
-            .browser(Self::side(leg), offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma])
+            .browser(self.place(leg), offer, vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma])
             .await
         {
             Ok(sdp) => {

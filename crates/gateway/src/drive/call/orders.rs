@@ -73,7 +73,7 @@ impl CallTask {
     /// The name the visitor sees: the agent who holds the second side.
     fn agent_name(&self) -> Option<String> {
         let second = self.second?;
-        match &self.call.spec().second.get(usize::from(second.0).checked_sub(1)?)?.kind {
+        match &self.call.leg_spec(second)?.kind {
             LegKind::Agent { extension } => self.context.desk.agent_name(extension),
             LegKind::Browser | LegKind::Trunk { .. } => None,
         }
@@ -90,9 +90,9 @@ impl CallTask {
     }
 
     /// 200 OK to a phone that called us, with the answer to its offer.
-    async fn answer_phone(&mut self, leg: LegId) {
+    pub(super) async fn answer_phone(&mut self, leg: LegId) {
         let Some(session) = &self.session else { return };
-        let port = session.rtp(Self::side(leg)).await;
+        let port = session.rtp(self.place(leg)).await;
         let codecs = self.context.config.agent_codecs.clone();
         let secure = Secure::new(self.context.config.agent_srtp, &mut rand::rng());
         let LegIo::Phone(phone) = self.io(leg) else { return };
@@ -146,23 +146,28 @@ impl CallTask {
         debug!(?command, "order");
         match command {
             BridgeCommand::Ringback { to, on: true } => {
-                self.bridge(BridgeOrder::Play(Self::side(to), Source::Ringback(legs::country(&self.tags.language))))
+                if self.call.state() == call::State::Transferring {
+                    // Whoever asked for the transfer has left: it rings for the visitor.
+                    self.update(VisitorUpdate::State { state: VisitorState::Ringing, agent: None });
+                }
+                self.bridge(BridgeOrder::Play(self.side(to), Source::Ringback(legs::country(&self.tags.language))))
             }
-            BridgeCommand::Ringback { to, on: false } => self.bridge(BridgeOrder::Stop(Self::side(to))),
+            BridgeCommand::Ringback { to, on: false } => self.bridge(BridgeOrder::Stop(self.side(to))),
             BridgeCommand::Prompt { to, on: true } => {
                 self.customer_asked = self.is_customer(to);
                 let customers = || prompt::to_customer(&self.tags.language);
                 if let Some(prompt) = if self.customer_asked { customers() } else { prompt::to_agent() } {
-                    self.bridge(BridgeOrder::Play(Self::side(to), Source::Repeat(prompt)));
+                    self.bridge(BridgeOrder::Play(self.side(to), Source::Repeat(prompt)));
                 }
             }
             BridgeCommand::Prompt { to, on: false } => {
                 self.customer_asked = false;
-                self.bridge(BridgeOrder::Stop(Self::side(to)));
+                self.bridge(BridgeOrder::Stop(self.side(to)));
             }
+            BridgeCommand::Replace { leg, by } => self.replace(leg, by).await,
             BridgeCommand::Connect { .. } => self.bridge(BridgeOrder::Connect(true)),
             BridgeCommand::Disconnect => self.bridge(BridgeOrder::Connect(false)),
-            BridgeCommand::Hold { leg, on } => self.bridge(BridgeOrder::Hold(Self::side(leg), on)),
+            BridgeCommand::Hold { leg, on } => self.bridge(BridgeOrder::Hold(self.side(leg), on)),
             BridgeCommand::Close => self.close_bridge().await,
         }
     }
@@ -181,7 +186,7 @@ impl CallTask {
         self.call.handle_bridge(BridgeEvent::Closed, clock::call_now());
     }
 
-    fn quality(&mut self, leg: LegId, stats: &LegStats) {
+    pub(super) fn quality(&mut self, leg: LegId, stats: &LegStats) {
         if let Some(codec) = stats.codec {
             self.tell_call(leg, LegEvent::Codec(codec.name().to_owned()));
         }
@@ -191,14 +196,10 @@ impl CallTask {
     /// Invites a candidate, or a call-back's first leg: at the agent's page if he answers there, else at his phone, or
     /// behind a trunk, at one of its targets that was not `tried` yet.
     pub(super) async fn invite(&mut self, leg: LegId, tried: Vec<Candidate>) {
-        let spec = match usize::from(leg.0).checked_sub(1) {
-            None => Some(self.call.spec().first.clone()),
-            Some(candidate) => {
-                self.second = Some(leg);
-                self.call.spec().second.get(candidate).cloned()
-            }
-        };
-        let Some(spec) = spec else {
+        if leg != LegId::FIRST && self.call.coming() != Some(leg) {
+            self.second = Some(leg);
+        }
+        let Some(spec) = self.call.leg_spec(leg).cloned() else {
             self.tell_call(leg, LegEvent::Refused(HangupCause::NotFound));
             return;
         };
@@ -267,7 +268,7 @@ impl CallTask {
         ring_limit: Duration,
     ) -> Result<(), HangupCause> {
         let Some(session) = &self.session else { return Err(HangupCause::Bug) };
-        let port = session.rtp(Self::side(leg)).await.map_err(|error| {
+        let port = session.rtp(self.place(leg)).await.map_err(|error| {
             warn!(%error, "no rtp port for this leg");
             HangupCause::Overload
         })?;
@@ -329,6 +330,9 @@ impl CallTask {
         let keys = &self.context.config.tag_keys;
         let key = keys.iter().find(|(tenant, _)| *tenant == self.tags.tenant.0).map(|(_, key)| key.as_slice());
         let mut headers = tags::headers(&self.tags, key.unwrap_or_default(), policy);
+        if self.call.coming() == Some(leg) {
+            headers.extend(self.referral.headers.iter().cloned());
+        }
         if self.is_customer(leg) {
             // So that the PBX, another node or a person can ask whether this one happened.
             headers.push(("X-Passerelle-Attempt".to_owned(), self.id.to_string()));

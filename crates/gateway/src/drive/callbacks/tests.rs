@@ -113,6 +113,7 @@ fn house_of(
         config: Arc::new(CallConfig {
             sdp_ip: None,
             trunks: Vec::new(),
+            trunk_users: Vec::new(),
             agent_codecs: Vec::new(),
             agent_srtp: SrtpPolicy::Off,
             seats: std::collections::BTreeMap::new(),

@@ -7,13 +7,14 @@ use std::time::Instant;
 use browser::BrowserLeg;
 use media::bridge::{Bridge, PacketKind, Side};
 use media::latch::Latch;
+use media::plan::LegPlan;
 use media::sdp::{Negotiated, SrtpKeys};
 use media::srtp::{Sources, Srtp};
 use mio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use crate::drive::call::CallInput;
-use crate::drive::media::MediaNotice;
+use crate::drive::media::{MediaNotice, Place};
 use crate::net::dual;
 use crate::observe::metric::{self, Metric};
 
@@ -134,7 +135,10 @@ pub(crate) struct Session {
     /// The call's id, for the log.
     pub(crate) call: String,
     pub(crate) bridge: Bridge,
-    pub(crate) legs: [Option<Leg>; 2],
+    /// Those of the two sides, and the spare one at [`SPARE`].
+    pub(crate) legs: [Option<Leg>; 3],
+    /// What the spare leg has agreed, for the moment when it takes a side.
+    pub(crate) spare_plan: Option<LegPlan>,
     sink: mpsc::Sender<CallInput>,
     /// The deadline under which this session stands in the worker's timetable.
     pub(crate) deadline: Option<Instant>,
@@ -148,14 +152,25 @@ pub(crate) fn index(side: Side) -> usize {
     }
 }
 
-/// The side at an index, the inverse of [`index`].
-pub(crate) fn side(index: usize) -> Side {
-    if index == 0 { Side::A } else { Side::B }
+/// Index of the spare leg in `Session::legs`.
+pub(crate) const SPARE: usize = 2;
+
+/// Index of a place in `Session::legs`.
+pub(crate) fn spot(place: Place) -> usize {
+    match place {
+        Place::Side(side) => index(side),
+        Place::Spare => SPARE,
+    }
+}
+
+/// The side at an index, the inverse of [`index`]; the spare leg has none.
+pub(crate) fn side(index: usize) -> Option<Side> {
+    [Side::A, Side::B].get(index).copied()
 }
 
 impl Session {
     pub(crate) fn new(call: String, seed: u64, sink: mpsc::Sender<CallInput>, now: Instant) -> Self {
-        Self { call, bridge: Bridge::new(seed, now), legs: [None, None], sink, deadline: None }
+        Self { call, bridge: Bridge::new(seed, now), legs: [None, None, None], spare_plan: None, sink, deadline: None }
     }
 
     /// Says something to the call. A call that does not listen is dead; it is counted, never waited for.
@@ -191,9 +206,11 @@ impl Session {
     ) -> bool {
         let Some(Some(Leg::Rtp(leg))) = self.legs.get_mut(at) else { return false };
         let Some(packet) = leg.hear(kind, source, packet) else { return false };
+        // Nobody hears the spare leg yet; the address it speaks from is known from here on.
+        let Some(side) = side(at) else { return true };
         let handled = match content(kind, packet) {
-            PacketKind::Rtcp => self.bridge.handle_rtcp(side(at), packet, now),
-            PacketKind::Rtp => self.bridge.handle_rtp(side(at), packet, now),
+            PacketKind::Rtcp => self.bridge.handle_rtcp(side, packet, now),
+            PacketKind::Rtp => self.bridge.handle_rtp(side, packet, now),
         };
         if handled.is_err() {
             metric::count(Metric::MediaPacketsMalformed);

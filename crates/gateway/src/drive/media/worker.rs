@@ -21,6 +21,7 @@ use browser::{BrowserEvent, BrowserLeg, Certificate, LegConfig, Received};
 use media::bridge::{MediaEvent, PacketKind, Side};
 use media::latch::Latch;
 use media::packet::Ssrc;
+use media::stats::LegStats;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rand::rngs::StdRng;
@@ -28,9 +29,9 @@ use rand::{Rng, SeedableRng};
 use tracing::{debug, error, info, trace, warn};
 
 use crate::clock;
-use crate::drive::media::session::{Leg, Protection, RtpLeg, Session, index, side};
+use crate::drive::media::session::{Leg, Protection, RtpLeg, SPARE, Session, index, side, spot};
 use crate::drive::media::{
-    BridgeOrder, MediaError, MediaNotice, ORDERS_MAX, Order, RtpPort, SessionId, WorkerHandle, WorkerLedger,
+    BridgeOrder, MediaError, MediaNotice, ORDERS_MAX, Order, Place, RtpPort, SessionId, WorkerHandle, WorkerLedger,
 };
 use crate::net::ports::PortPool;
 use crate::net::{addresses, dual};
@@ -267,12 +268,13 @@ impl Worker {
             match leg.handle_datagram(source, None, datagram, now) {
                 Received::Nothing => {}
                 Received::Rtp(packet) => {
-                    if session.bridge.handle_rtp(side(at), packet, now).is_err() {
+                    // Nobody hears the spare leg yet.
+                    if side(at).is_some_and(|side| session.bridge.handle_rtp(side, packet, now).is_err()) {
                         metric::count(Metric::MediaPacketsMalformed);
                     }
                 }
                 Received::Rtcp(packet) => {
-                    if session.bridge.handle_rtcp(side(at), packet, now).is_err() {
+                    if side(at).is_some_and(|side| session.bridge.handle_rtcp(side, packet, now).is_err()) {
                         metric::count(Metric::MediaPacketsMalformed);
                     }
                 }
@@ -398,8 +400,8 @@ impl Worker {
                 let seed = self.rng.random();
                 self.sessions.insert(session, Session::new(call, seed, sink, now));
             }
-            Order::Browser { session, side, offer, codecs, reply } => {
-                let answer = self.open_browser(session, side, &offer, codecs, now);
+            Order::Browser { session, place, offer, codecs, reply } => {
+                let answer = self.open_browser(session, place, &offer, codecs, now);
                 self.touch(session, now);
                 answered(reply.send(answer).is_ok());
             }
@@ -408,17 +410,26 @@ impl Worker {
                 self.touch(session, now);
                 answered(reply.send(answer).is_ok());
             }
-            Order::Rtp { session, side, reply } => {
-                let port = self.open_rtp(session, side, now);
+            Order::Rtp { session, place, reply } => {
+                let port = self.open_rtp(session, place, now);
                 answered(reply.send(port).is_ok());
             }
-            Order::Negotiated { session, side, negotiated, also } => self.guarded(session, now, |session, browser| {
-                if let Some(Leg::Rtp(leg)) = &mut session.legs[index(side)] {
+            Order::Negotiated { session, place, negotiated, also } => self.guarded(session, now, |session, browser| {
+                if let Some(Leg::Rtp(leg)) = &mut session.legs[spot(place)] {
                     leg.negotiated(&negotiated, also);
-                    session.bridge.set_leg(side, negotiated.plan, now);
+                    match place {
+                        Place::Side(side) => session.bridge.set_leg(side, negotiated.plan, now),
+                        Place::Spare => session.spare_plan = Some(negotiated.plan),
+                    }
                     session.flush(browser, now);
                 }
             }),
+            Order::Seat { session, side, reply } => {
+                let stats = self.seat(session, side, now);
+                self.touch(session, now);
+                answered(reply.send(stats).is_ok());
+            }
+            Order::DropSpare { session } => self.clear_leg(session, Place::Spare, now),
             Order::Bridge { session, order } => self.guarded(session, now, |session, browser| {
                 apply(session, order, now);
                 session.flush(browser, now);
@@ -452,12 +463,12 @@ impl Worker {
     fn open_browser(
         &mut self,
         id: SessionId,
-        side: Side,
+        place: Place,
         offer: &str,
         codecs: Vec<media::codec::CodecKind>,
         now: Instant,
     ) -> Result<String, MediaError> {
-        self.clear_leg(id, side, now);
+        self.clear_leg(id, place, now);
         let config = LegConfig {
             consent_limit: self.config.consent_limit,
             ..LegConfig::new(self.candidates.clone(), codecs, Ssrc(self.rng.random()), self.rng.random())
@@ -466,10 +477,13 @@ impl Worker {
         let (leg, answer) = BrowserLeg::accept(offer, config, &self.certificate, now)
             .map_err(|error| MediaError::Offer(error.to_string()))?;
         for ufrag in leg.ufrags() {
-            self.by_ufrag.insert(ufrag.to_owned(), (id, index(side)));
+            self.by_ufrag.insert(ufrag.to_owned(), (id, spot(place)));
         }
-        session.bridge.set_leg(side, leg.plan().clone(), now);
-        session.legs[index(side)] = Some(Leg::Browser(Box::new(leg)));
+        match place {
+            Place::Side(side) => session.bridge.set_leg(side, leg.plan().clone(), now),
+            Place::Spare => session.spare_plan = Some(leg.plan().clone()),
+        }
+        session.legs[spot(place)] = Some(Leg::Browser(Box::new(leg)));
         Ok(answer)
     }
 
@@ -487,8 +501,8 @@ impl Worker {
         Ok(answer)
     }
 
-    fn open_rtp(&mut self, id: SessionId, side: Side, now: Instant) -> Result<RtpPort, MediaError> {
-        self.clear_leg(id, side, now);
+    fn open_rtp(&mut self, id: SessionId, place: Place, now: Instant) -> Result<RtpPort, MediaError> {
+        self.clear_leg(id, place, now);
         if !self.sessions.contains_key(&id) {
             return Err(MediaError::Gone);
         }
@@ -496,7 +510,7 @@ impl Worker {
         for _ in 0..16 {
             let port = self.pool.take(now).ok_or(MediaError::NoPort)?;
             match self.bind_pair(port) {
-                Ok((rtp, rtcp)) => return self.install_rtp(id, side, port, rtp, rtcp, now),
+                Ok((rtp, rtcp)) => return self.install_rtp(id, place, port, rtp, rtcp, now),
                 Err(error) => {
                     warn!(port, %error, "rtp port pair is taken by another program; trying the next");
                     self.pool.give(port, now);
@@ -515,7 +529,7 @@ impl Worker {
     fn install_rtp(
         &mut self,
         id: SessionId,
-        side: Side,
+        place: Place,
         port: u16,
         mut rtp: UdpSocket,
         mut rtcp: UdpSocket,
@@ -533,7 +547,7 @@ impl Worker {
             return Err(MediaError::NoPort);
         }
         for (token, kind) in [(token, PacketKind::Rtp), (token + 1, PacketKind::Rtcp)] {
-            self.by_token.insert(token, Route { session: id, leg: index(side), kind });
+            self.by_token.insert(token, Route { session: id, leg: spot(place), kind });
         }
         let is_v6 = rtp.local_addr().is_ok_and(|at| at.is_ipv6());
         let leg = RtpLeg {
@@ -547,32 +561,61 @@ impl Worker {
             protection: Protection::Plain,
         };
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.legs[index(side)] = Some(Leg::Rtp(Box::new(leg)));
+            session.legs[spot(place)] = Some(Leg::Rtp(Box::new(leg)));
         }
         Ok(RtpPort { port, ssrc: Ssrc(self.rng.random()) })
     }
 
     /// Takes a leg down: routes, tokens, sockets, port.
-    fn clear_leg(&mut self, id: SessionId, side: Side, now: Instant) {
+    fn clear_leg(&mut self, id: SessionId, place: Place, now: Instant) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.bridge.clear_leg(side);
-        match session.legs[index(side)].take() {
+        match place {
+            Place::Side(side) => session.bridge.clear_leg(side),
+            Place::Spare => session.spare_plan = None,
+        }
+        let spot = spot(place);
+        match session.legs[spot].take() {
             None => {}
             Some(Leg::Browser(mut leg)) => {
                 leg.close(now);
                 while let Some(transmit) = leg.poll_transmit() {
                     let _best_effort = self.browser.send_to(&transmit.bytes, transmit.to);
                 }
-                self.by_ufrag.retain(|_, route| *route != (id, index(side)));
-                self.by_source.retain(|_, route| *route != (id, index(side)));
+                self.by_ufrag.retain(|_, route| *route != (id, spot));
+                self.by_source.retain(|_, route| *route != (id, spot));
             }
             Some(Leg::Rtp(mut leg)) => {
                 let _deregistered = self.poll.registry().deregister(&mut leg.rtp);
                 let _deregistered = self.poll.registry().deregister(&mut leg.rtcp);
-                self.by_token.retain(|_, route| !(route.session == id && route.leg == index(side)));
+                self.by_token.retain(|_, route| !(route.session == id && route.leg == spot));
                 self.pool.give(leg.port, now);
             }
         }
+    }
+
+    /// The spare leg takes a side: what was there is taken down, its routes lead to the side, and the other side hears
+    /// one stream all the while.
+    fn seat(&mut self, id: SessionId, side: Side, now: Instant) -> Result<Option<LegStats>, MediaError> {
+        let Some(session) = self.sessions.get_mut(&id) else { return Err(MediaError::Gone) };
+        let (Some(leg), Some(plan)) = (session.legs[SPARE].take(), session.spare_plan.take()) else {
+            return Err(MediaError::Gone);
+        };
+        let before = session.legs[index(side)].is_some().then(|| session.bridge.stats(side));
+        self.clear_leg(id, Place::Side(side), now);
+        let (from, to) = ((id, SPARE), (id, index(side)));
+        self.by_ufrag.values_mut().chain(self.by_source.values_mut()).filter(|route| **route == from).for_each(
+            |route| {
+                *route = to;
+            },
+        );
+        for route in self.by_token.values_mut().filter(|route| (route.session, route.leg) == from) {
+            route.leg = to.1;
+        }
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.legs[to.1] = Some(leg);
+            session.bridge.hand_over(side, plan, now);
+        }
+        Ok(before)
     }
 
     fn stats(&self, id: SessionId) -> crate::drive::media::SessionStats {
@@ -586,8 +629,9 @@ impl Worker {
     }
 
     fn close(&mut self, id: SessionId, now: Instant) {
-        self.clear_leg(id, Side::A, now);
-        self.clear_leg(id, Side::B, now);
+        for place in [Place::Side(Side::A), Place::Side(Side::B), Place::Spare] {
+            self.clear_leg(id, place, now);
+        }
         if let Some(at) = self.sessions.remove(&id).and_then(|session| session.deadline) {
             self.timetable.remove(&(at, id));
         }
@@ -640,17 +684,19 @@ fn apply(session: &mut Session, order: BridgeOrder, now: Instant) {
 }
 
 fn drain_events(session: &mut Session) {
-    for at in 0..2 {
+    for at in 0..session.legs.len() {
         while let Some(event) = next_event(session.legs[at].as_mut()) {
+            // A page that is about to take a side takes it at once; until then its call has nothing to hear of it.
+            let Some(side) = side(at) else { continue };
             let notice = match event {
                 BrowserEvent::Connected { after } => {
                     metric::time(Metric::BrowserConnectSeconds, after);
-                    MediaNotice::Connected(side(at))
+                    MediaNotice::Connected(side)
                 }
-                BrowserEvent::ConsentLost => MediaNotice::ConsentLost(side(at)),
-                BrowserEvent::ConsentBack => MediaNotice::ConsentBack(side(at)),
-                BrowserEvent::Closed => MediaNotice::Closed(side(at)),
-                BrowserEvent::Failed(reason) => MediaNotice::Failed(side(at), reason.to_string()),
+                BrowserEvent::ConsentLost => MediaNotice::ConsentLost(side),
+                BrowserEvent::ConsentBack => MediaNotice::ConsentBack(side),
+                BrowserEvent::Closed => MediaNotice::Closed(side),
+                BrowserEvent::Failed(reason) => MediaNotice::Failed(side, reason.to_string()),
             };
             session.notify(notice);
         }

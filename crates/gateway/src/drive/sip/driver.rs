@@ -3,6 +3,8 @@
 //! It decides nothing about calls. An order goes in, a notice comes out; a call that does not listen any more has
 //! its leg ended, so that no phone rings for nobody.
 
+mod transfer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -287,6 +289,17 @@ impl SipDriver {
                     self.endpoint.reject_reoffer(entry.call, status, now);
                 }
             }
+            Order::Reoffer { leg, sdp } => self.reoffer(leg, sdp),
+            Order::AnswerRefer { leg, status } => {
+                if let Some(entry) = self.legs.get(&leg) {
+                    self.endpoint.answer_refer(entry.call, status, now);
+                }
+            }
+            Order::NotifyRefer { leg, status } => {
+                if let Some(entry) = self.legs.get(&leg) {
+                    self.endpoint.notify_refer(entry.call, status, now);
+                }
+            }
             Order::HangUp { leg, cause } => self.hang_up(leg, cause),
             Order::Ledger { reply } => {
                 let trunks = report::all(self.trunks.entries());
@@ -294,6 +307,16 @@ impl SipDriver {
                 let _asker_gone = reply.send(ledger);
             }
             Order::Shutdown { .. } => {}
+        }
+    }
+
+    /// Offers a changed session; what cannot be offered now has failed.
+    fn reoffer(&mut self, leg: SipLeg, sdp: Vec<u8>) {
+        let Some(entry) = self.legs.get(&leg) else { return };
+        if let Err(error) = self.endpoint.reinvite(entry.call, sdp, clock::now()) {
+            info!(leg = leg.0, %error, "no re-INVITE now");
+            let call = entry.call;
+            self.tell(call, |_| SipNotice::ReofferFailed { status: 491 });
         }
     }
 
@@ -504,8 +527,12 @@ impl SipDriver {
             SipEvent::Cancelled { call } => debug!(?call, "cancelled by the caller"),
             SipEvent::Confirmed { call, body } => self.tell(call, |_| SipNotice::Confirmed { sdp: body }),
             SipEvent::Reoffered { call, body } => self.tell(call, |_| SipNotice::Reoffered { sdp: body }),
-            SipEvent::ReofferAnswered { call, .. } => debug!(?call, "re-INVITE answered"),
-            SipEvent::ReofferFailed { call, failure } => debug!(?call, %failure, "re-INVITE failed"),
+            SipEvent::ReofferAnswered { call, body } => self.tell(call, |_| SipNotice::ReofferAnswered { sdp: body }),
+            SipEvent::ReofferFailed { call, failure } => {
+                info!(?call, %failure, "re-INVITE failed");
+                self.tell(call, |_| SipNotice::ReofferFailed { status: failure.status });
+            }
+            SipEvent::Referred { call, refer } => self.referred(call, *refer),
             SipEvent::EarlyAnswered { call, body } | SipEvent::Refreshed { call, body } => {
                 self.tell(call, |_| SipNotice::Reanswered { sdp: body })
             }
@@ -624,15 +651,16 @@ impl SipDriver {
         let incoming = Incoming {
             leg,
             user: invite.uri.user.clone().unwrap_or_default(),
-            account: invite.account,
+            account: invite.account.clone(),
             from_display: invite.from.display.clone().unwrap_or_default(),
-            sdp: invite.body,
+            sdp: invite.body.clone(),
             remote,
             local,
-            headers: invite.headers,
+            headers: invite.headers.clone(),
         };
         self.legs.insert(leg, LegEntry::new(call, remote));
         self.by_call.insert(call, leg);
+        let Some(incoming) = self.replacing(&invite, incoming) else { return };
         if self.config.incoming.try_send(incoming).is_err() {
             self.endpoint.reject(call, 503, None, clock::now());
         }

@@ -41,6 +41,14 @@ pub(super) struct TrunkEntry {
     pub(super) registration: Option<Registration>,
 }
 
+impl TrunkEntry {
+    /// Where its PBX is, and may send from.
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let targets = self.group.members().iter().map(|member| member.candidate.address.ip());
+        targets.chain(self.trunk.accept_from.iter().copied())
+    }
+}
+
 /// Our registration at a trunk.
 pub(super) struct Registration {
     id: RegistrationRef,
@@ -129,6 +137,22 @@ impl Trunks {
 
     pub(super) fn name(&self, index: usize) -> &str {
         self.entries.get(index).map_or("", |entry| entry.trunk.name.as_str())
+    }
+
+    /// The trunks whose PBX this host is.
+    pub(super) fn at(&self, host: &sip::Host) -> Vec<String> {
+        let (name, ip) = (host.to_string(), host.ip());
+        let is_there = |entry: &&TrunkEntry| {
+            let trunk = &entry.trunk;
+            name.eq_ignore_ascii_case(trunk.host.trim_matches(['[', ']']))
+                || ip.is_some_and(|ip| entry.addresses().any(|at| at == ip))
+        };
+        self.entries.iter().filter(is_there).map(|entry| entry.trunk.name.clone()).collect()
+    }
+
+    /// Whether this is an address of our own that phones and PBXs may write.
+    pub(super) fn is_bound(&self, ip: IpAddr) -> bool {
+        self.bound.iter().any(|(_, bound)| bound.ip() == ip && !ip.is_unspecified())
     }
 
     /// What a trunk is asked for beyond a plain call.
@@ -359,10 +383,7 @@ impl Trunks {
         entry.group.set(&reachable, clock::now(), || rng.random());
         let known = entry.group.members().len();
         info!(trunk = entry.trunk.name, known, trouble = entry.trouble, "trunk addresses");
-        let of = |entry: &TrunkEntry| -> Vec<IpAddr> {
-            let targets = entry.group.members().iter().map(|member| member.candidate.address.ip());
-            targets.chain(entry.trunk.accept_from.iter().copied()).collect()
-        };
+        let of = |entry: &TrunkEntry| -> Vec<IpAddr> { entry.addresses().collect() };
         endpoint.set_trunks(self.entries.iter().flat_map(of).collect());
         // Of two trunks at one address the first has the say over calls from there: nothing tells them apart.
         let rules = self.entries.iter().rev();

@@ -10,7 +10,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
-use crate::config::checked::{Codec, HeaderPolicy, Transport};
+use crate::config::checked::{Codec, HeaderPolicy, TransferPolicy, TransferRule, Transport};
 
 /// A folder of certificates that goes with its test.
 pub(crate) struct Folder(PathBuf);
@@ -93,6 +93,7 @@ pub(crate) fn trunk(name: &str, host: &str, tls: TrunkTls) -> Trunk {
         transport: Transport::Tls,
         tls,
         places: Vec::new(),
+        transfer: TransferPolicy { rule: TransferRule::Off, users: Vec::new() },
         options_interval: None,
         calls_per_second_max: None,
         calls_max: None,

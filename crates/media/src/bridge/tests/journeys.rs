@@ -240,3 +240,38 @@ fn header_extensions_stay_behind_unless_both_agreed() {
         assert_eq!(RtpView::parse(&sent).unwrap().payload, &plain[12..]);
     }
 }
+
+#[test]
+fn whoever_takes_a_place_is_heard_in_the_same_stream_and_has_figures_of_his_own() {
+    for (old, new, stays) in [
+        (CodecKind::Pcmu, CodecKind::Pcmu, CodecKind::Opus),
+        (CodecKind::Pcmu, CodecKind::Pcma, CodecKind::Pcmu),
+        (CodecKind::Opus, CodecKind::G722, CodecKind::Opus),
+    ] {
+        let mut desk = Desk::joined(old, stays);
+        let mut visitor = Speaker::new(stays, 620.0);
+        let mut first = Speaker::new(old, 440.0);
+        desk.speak(Side::A, &mut first, ms(600));
+        desk.bridge.set_hold(Side::A, true, desk.now);
+        desk.bridge.hand_over(Side::A, LegPlan { ssrc: Ssrc(9), ..plan(new) }, desk.now);
+        let heard_before = desk.ears(Side::A).len();
+        // The old one's packets on their way mean nothing any more; the new one counts from his own numbers.
+        let mut second = Speaker::new(new, 880.0);
+        second.header = RtpHeader { seq: SeqNo(9), time: RtpTime(99), ssrc: Ssrc(99), ..second.header };
+        for _ in 0..30 {
+            desk.speak(Side::A, &mut second, ms(20));
+            desk.speak(Side::B, &mut visitor, ms(20));
+        }
+        desk.assert_continuous(Side::B);
+        let steps: Vec<i32> = desk.ears(Side::B).windows(2).map(|pair| pair[1].time.since(pair[0].time)).collect();
+        assert!(steps.iter().all(|step| *step <= (stays.rtp_clock_hz() / 10) as i32), "{old} -> {new}: {steps:?}");
+        assert!(heard_lately(&desk, Side::B, stays, 880.0, 300) > 6_000.0, "{old} -> {new}");
+        let sound = listen(new, &desk.ears(Side::A)[heard_before..]);
+        let rate = rate_hz(new);
+        assert!(purity(&sound[rate as usize / 5..], rate, 620.0) > 0.9, "{old} -> {new}: a hold ends with who held");
+        assert_eq!(desk.ears(Side::A).last().unwrap().ssrc, Ssrc(9));
+        let stats = desk.bridge.stats(Side::A);
+        assert_eq!((stats.received.packets, stats.received.lost), (30, 0), "{old} -> {new}");
+        assert!(stats.sent.packets <= 40, "{old} -> {new}: {:?}", stats.sent);
+    }
+}

@@ -72,7 +72,7 @@ fn an_invite_asks_for_the_timer_and_names_a_refresher_only_by_rule() {
     bench.order(|endpoint, now| endpoint.invite(off, now)).unwrap();
     let (request, _) = bench.request();
     assert_eq!(session(&request.headers), None);
-    assert_eq!(request.headers.get(&HeaderName::Supported), None);
+    assert_eq!(request.headers.get(&HeaderName::Supported), Some("replaces"));
 }
 
 #[test]

@@ -140,6 +140,7 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
     let config = CallConfig {
         sdp_ip: None,
         trunks: Vec::new(),
+        trunk_users: Vec::new(),
         agent_codecs: Vec::new(),
         agent_srtp: media::sdp::SrtpPolicy::Off,
         seats: std::collections::BTreeMap::new(),
