@@ -124,6 +124,7 @@ impl Bench {
             codec: None,
             quality: LegQuality::default(),
             cause: Some(cause),
+            talked: None,
         }];
         self.pass(1);
         self.say(spec, CallEvent::Ended(Box::new(record)));
