@@ -202,7 +202,8 @@ impl Life {
 
     fn event(&mut self) {
         let coming = self.bench.call.coming().filter(|_| self.rng.random());
-        let leg = coming.unwrap_or(LegId(self.rng.random_range(0..3) + u8::from(self.rng.random_ratio(1, 4)) * 4));
+        let leg =
+            coming.unwrap_or_else(|| LegId(self.rng.random_range(0..3) + u8::from(self.rng.random_ratio(1, 4)) * 4));
         let event = random_event(&mut self.rng);
         let index = usize::from(leg.0);
         if matches!(event, LegEvent::Refused(_) | LegEvent::Gone { .. } | LegEvent::Ended) {
