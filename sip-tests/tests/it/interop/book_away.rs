@@ -74,7 +74,8 @@ impl House {
         let token = self.gateway.api("POST", "/v1/token", "", &json!({"tenant": "shop", "queue": "support"})).unwrap();
         let wish = json!({
             "token": token.1["token"], "number": number, "when": "asap", "tz": sip_tests::clock::zone_by_day(), "lang": "fr",
-            "session": {"id": "s1", "page": {"url": "http://shop.test/", "title": "Panier"}},
+            // Each number is another visitor's: who is on the line is asked to hang up first.
+            "session": {"id": number, "page": {"url": "http://shop.test/", "title": "Panier"}},
             "consent": {"text_id": "callback-v1", "version": "1"},
         });
         self.gateway.api("POST", "/v1/callbacks", "", &wish).unwrap()

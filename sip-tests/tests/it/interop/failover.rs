@@ -259,6 +259,7 @@ fn a_registrar_started_anew_is_noticed_and_registered_at_again() {
     let mut line = Line::set("failover-restart", 113, &trunk);
     let up = format!("passerelle_trunk_up{{target=\"pbx/{place}:5060\"}}");
     line.wait_metric(&up, 1.0, SOON);
+    line.wait_told("up since");
     let told = line.wait_told("; registered since");
     assert!(told.starts_with("pbx") && told.contains(" ok ") && told.contains("up since"), "{told}");
     drop(kamailio);
