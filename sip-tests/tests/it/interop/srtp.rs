@@ -95,9 +95,7 @@ fn a_trunk_with_encryption_carries_tones_through_a_proxy() {
          [[queue]]\nid = \"support\"\ntenant = \"shop\"\ndial = \"sip:600@pbx\"\n",
         folder.display()
     );
-    let own = phone(address(34, 2), pbx.to_string(), "600", "pbx-secret", setting);
-    let mut agent = Baresip::start(&folder.join("phone"), &own).unwrap();
-    agent.wait_registered().unwrap();
+    let agent = super::trunk::agent_behind(&folder, pbx, setting);
     let mut gateway = Gateway::start(&folder, address(34, 1), &more).unwrap();
     gateway.running.wait_for("registered", SOON).unwrap();
     let visitor = visit(&folder, address(34, 1), &gateway);

@@ -13,6 +13,14 @@ use sip_tests::visitor::{Visit, Visitor};
 use super::need_peers;
 use super::scene::{SOON, Scene, Setting, VISITOR_HZ, phone, visit};
 
+/// The agent's phone, registered at the PBX as 600.
+pub(super) fn agent_behind(folder: &Path, pbx: IpAddr, setting: Setting<'_>) -> Baresip {
+    let own = phone(address(setting.number, 2), pbx.to_string(), "600", "pbx-secret", setting);
+    let mut agent = Baresip::start(&folder.join("phone"), &own).unwrap();
+    agent.wait_registered().unwrap();
+    agent
+}
+
 fn through_kamailio(setting: Setting<'_>) {
     let folder = folder(setting.name);
     let number = setting.number;
@@ -26,12 +34,7 @@ fn through_kamailio(setting: Setting<'_>) {
         setting.transport,
         folder.display()
     );
-    let mut agent = Baresip::start(
-        &folder.join("phone"),
-        &phone(address(number, 2), pbx.to_string(), "600", "pbx-secret", setting),
-    )
-    .unwrap();
-    agent.wait_registered().unwrap();
+    let agent = agent_behind(&folder, pbx, setting);
     let mut gateway = Gateway::start(&folder, address(number, 1), &more).unwrap();
     gateway.running.wait_for("registered", SOON).unwrap();
     assert_eq!(gateway.metric("passerelle_trunk_registered{trunk=\"pbx\"}"), Some(1.0));
@@ -127,12 +130,7 @@ fn tones_cross_through_a_registrar_by_tls_with_certificates_on_both_sides() {
         keys.display()
     );
     // Nothing listens for TLS here: what the PBX wants of us comes back over our own connection.
-    let mut agent = Baresip::start(
-        &folder.join("phone"),
-        &phone(address(setting.number, 2), pbx.to_string(), "600", "pbx-secret", setting),
-    )
-    .unwrap();
-    agent.wait_registered().unwrap();
+    let agent = agent_behind(&folder, pbx, setting);
     let mut gateway = Gateway::start(&folder, address(setting.number, 1), &trunk(&known)).unwrap();
     gateway.running.wait_for("registered", SOON).unwrap();
     assert_eq!(gateway.metric("passerelle_trunk_registered{trunk=\"pbx\"}"), Some(1.0));
@@ -157,12 +155,7 @@ fn a_call_too_large_for_a_datagram_reaches_the_pbx_over_tcp() {
          password_file = \"{}/trunk\"\n[[queue]]\nid = \"support\"\ntenant = \"shop\"\ndial = \"sip:600@pbx\"\n",
         folder.display()
     );
-    let mut agent = Baresip::start(
-        &folder.join("phone"),
-        &phone(address(setting.number, 2), pbx.to_string(), "600", "pbx-secret", setting),
-    )
-    .unwrap();
-    agent.wait_registered().unwrap();
+    let agent = agent_behind(&folder, pbx, setting);
     let mut gateway = Gateway::start(&folder, address(setting.number, 1), &more).unwrap();
     gateway.running.wait_for("registered", SOON).unwrap();
     let microphone = folder.join("microphone.wav");
