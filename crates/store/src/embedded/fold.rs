@@ -56,6 +56,8 @@ const ROUNDS: usize = 4;
 pub(super) struct Log {
     /// Its pages after the last commit.
     pages: AtomicU64,
+    /// Rounds of the folder.
+    rounds: AtomicU64,
     /// The writer is to fold the rest.
     anew: AtomicBool,
 }
@@ -83,6 +85,8 @@ pub(super) fn beside(
 ) -> Result<(Folding, Folder), StoreError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_LIMIT)?;
+    // A connection that has not read anything does not know of the log: it would fold nothing, and call that well done.
+    connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     let (log, (wake, more)) = (Arc::new(Log::default()), sync_channel(1));
     let (seen, mut folded) = (Arc::clone(&log), 0);
     // Heard after every commit, by the writer's thread.
@@ -119,6 +123,7 @@ impl Folder {
                 if let Err(error) = self.file.sync_data() {
                     tracing::debug!(%error, "SQLite will hear of it when it flushes the file itself");
                 }
+                self.log.rounds.fetch_add(1, Ordering::Relaxed);
                 rest = self.log.pages.load(Ordering::Relaxed).saturating_sub(done);
                 if rest <= self.rule.last {
                     break;
@@ -140,7 +145,15 @@ impl Folder {
 /// Folds what can be folded without waiting for anybody; gives the pages that are folded now.
 fn fold(connection: &Connection) -> Option<u64> {
     match connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
-        Ok((_, done)) => u64::try_from(done).ok(),
+        Ok((_, done)) => {
+            let folded = u64::try_from(done).ok();
+            if folded.is_none() {
+                tracing::warn!(
+                    "there is no log to be folded into the file; nothing is lost, but commits wait for the fold"
+                );
+            }
+            folded
+        }
         // Somebody else folds.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => None,
         Err(error) => {
@@ -208,6 +221,8 @@ mod tests {
         let longest = bench.write(0..COMMITS);
         // Each commit is a page or more: a log that never began anew would have them all.
         assert!((RULE.anew_from..COMMITS / 2).contains(&longest), "the log was {longest} pages long");
+        let rounds = bench.folding.0.rounds.load(Ordering::Relaxed);
+        assert!(rounds > 0, "the writer folded everything itself");
         let Bench { writer, folder, path, _place, .. } = bench;
         drop(writer);
         folder.join().unwrap();
