@@ -34,7 +34,7 @@ pub struct Phone<'a> {
     pub transport: &'a str,
     /// Codecs as baresip names them: `PCMU/8000/1`, `PCMA/8000/1`, `G722/16000/1`, `opus/48000/2`.
     pub codecs: &'a str,
-    /// The tone it plays, hertz.
+    /// The tone it plays, hertz; 0: it says what it hears.
     pub tone_hz: u32,
     /// Answers by itself.
     pub auto_answer: bool,
@@ -232,12 +232,12 @@ fn ports(address: IpAddr) -> Ports {
 fn config(folder: &Path, phone: &Phone<'_>) -> String {
     let folder = folder.display();
     let Ports { sip, control, rtp } = ports(phone.address);
+    let source = if phone.tone_hz == 0 { "aubridge,sink".to_owned() } else { format!("ausine,{}", phone.tone_hz) };
     let mut text = format!(
-        "sip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp}-{}\naudio_source ausine,{}\n\
+        "sip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp}-{}\naudio_source {source}\n\
          audio_player aubridge,sink\nausrc_channels 2\nausrc_srate 48000\nmodule_path /usr/lib/baresip/modules\n\
          snd_path {folder}\nmodule_tmp account.so\nmodule_app menu.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
-        rtp + 9,
-        phone.tone_hz
+        rtp + 9
     );
     for module in ["opus", "g722", "g711", "ausine", "aubridge", "sndfile", "srtp", "ctrl_tcp"] {
         let _infallible = writeln!(text, "module {module}.so");

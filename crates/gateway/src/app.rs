@@ -432,7 +432,7 @@ async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, St
 }
 
 /// What peers are told of each socket: the public address, or for a socket on all addresses the one that faces out.
-fn locals(bound: &[(Transport, SocketAddr)], config: &Config) -> Vec<Local> {
+pub(crate) fn locals(bound: &[(Transport, SocketAddr)], config: &Config) -> Vec<Local> {
     bound
         .iter()
         .map(|(transport, bound)| {
@@ -599,7 +599,7 @@ fn desk_queue(queue: &checked::Queue) -> Queue {
 }
 
 /// The address SIP legs send their sound to, when the configuration settles it; else the one that faces each peer.
-fn sdp_ip(config: &Config) -> Option<IpAddr> {
+pub(crate) fn sdp_ip(config: &Config) -> Option<IpAddr> {
     config.sip.public_ip.or(config.media.rtp_address).filter(|ip| !ip.is_unspecified())
 }
 

@@ -13,6 +13,7 @@ use crate::config::DemoPlace;
 
 mod book;
 mod figures;
+mod trunk;
 
 /// A WebRTC-to-SIP gateway between a web site and the telephones of its agents.
 #[derive(Debug, Parser)]
@@ -96,11 +97,11 @@ enum Command {
         #[command(subcommand)]
         ask: NumberCommand,
     },
-    /// Ask the running gateway how its trunks are
+    /// See how the trunks are, and examine one from DNS to the sound of a call
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Trunk {
         #[command(subcommand)]
-        ask: TrunkCommand,
+        ask: trunk::TrunkCommand,
     },
     /// Ask the running gateway whether it is well
     ///
@@ -162,29 +163,6 @@ struct Calls {
     /// One JSON object a line, with everything that is kept of the call
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum TrunkCommand {
-    /// List them: up, degraded or down, since when, the registration, the last error and the mend
-    List {
-        #[command(flatten)]
-        config: ConfigFile,
-        /// Ask the demo instead
-        #[arg(long, conflicts_with = "config")]
-        demo: bool,
-        /// One JSON object a line
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-impl TrunkCommand {
-    fn run(self) -> ExitCode {
-        let Self::List { config, demo, json } = self;
-        let source = if demo { Source::Demo } else { Source::Config(config.config) };
-        commands::trunks::list(&source, json)
-    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -19,6 +19,7 @@ pub(crate) mod remote;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod simulate;
+pub(crate) mod trunk_test;
 pub(crate) mod trunks;
 
 /// Says what came of a command: its answer, or why there is none.

@@ -8,6 +8,7 @@ mod commands;
 pub mod config;
 mod customer_token;
 mod demo;
+mod doctor;
 mod drive;
 mod net;
 mod node;

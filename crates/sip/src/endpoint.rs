@@ -18,6 +18,7 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use compose::prove;
 pub use config::{
     Account, Binding, EndpointConfig, Flow, Identity, Invite, Local, RegistrationConfig, Target, Transmit, Transport,
 };
@@ -41,6 +42,7 @@ use crate::orphan::{Ending, Orphan};
 use crate::registrar::Registrar;
 use crate::registration::Registration;
 use crate::timer::Timer;
+use crate::uri::Uri;
 use crate::values::Replaces;
 use crate::wire::{StreamFramer, parse_datagram};
 use layer::Layer;
@@ -238,6 +240,12 @@ impl Endpoint {
     /// Tells how the call that a REFER asked for is going; a final status is the last word on it.
     pub fn notify_refer(&mut self, call: CallRef, status: u16, now: Instant) {
         self.report_referral(call, status, now);
+    }
+
+    /// Asks the far end to call somebody else in our place (RFC 3515): `ReferNews` tells how it goes, until its last word or
+    /// the end of the call. What becomes of this call is ours to say: as a rule it is hung up at the last word.
+    pub fn refer(&mut self, call: CallRef, to: &Uri, now: Instant) -> Result<(), SipError> {
+        self.start_refer(call, to, now)
     }
 
     /// The call that somebody else's REFER or INVITE names, if it is here (RFC 3891 §3).

@@ -16,6 +16,7 @@ pub(crate) mod callee;
 pub(crate) mod caller;
 pub(crate) mod change;
 pub(crate) mod ending;
+pub(crate) mod refer;
 pub(crate) mod reliable;
 pub(crate) mod reoffer;
 pub(crate) mod session;
@@ -28,6 +29,7 @@ use crate::digest::Credentials;
 use crate::endpoint::layer::{ClientId, ServerId};
 use crate::endpoint::{EndedBy, Extensions, Flow, Transmit};
 use crate::error::Reason;
+use crate::invite::refer::Asking;
 use crate::invite::reliable::{Early, Provisional};
 use crate::invite::session::Session;
 use crate::invite::transfer::Referral;
@@ -187,6 +189,7 @@ pub(crate) struct Call {
     pub(crate) pracks: u16,
     /// What its REFER has come to.
     pub(crate) referral: Referral,
+    pub(crate) asking: Asking,
     /// Requests the far end may still send within the call.
     pub(crate) budget: Budget,
     /// The far end's Allow names UPDATE.
@@ -241,6 +244,7 @@ impl Call {
             provisional: Provisional::default(),
             pracks: 0,
             referral: Referral::default(),
+            asking: Asking::default(),
             budget: Budget::new(now),
             peer_updates: false,
             farewell: None,

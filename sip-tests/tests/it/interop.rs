@@ -5,6 +5,7 @@ mod callback;
 mod chaos;
 mod console;
 mod demo;
+mod doctor;
 mod ends;
 mod failover;
 mod garbage;

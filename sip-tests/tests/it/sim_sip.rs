@@ -258,6 +258,7 @@ impl World {
             | SipEvent::Refreshed { .. }
             | SipEvent::Info { .. }
             | SipEvent::Referred { .. }
+            | SipEvent::ReferNews { .. }
             | SipEvent::Registration { .. }
             | SipEvent::Bound { .. }
             | SipEvent::Unbound { .. }
@@ -364,6 +365,7 @@ fn call_of(event: &SipEvent) -> Option<CallRef> {
         | SipEvent::Refreshed { call, .. }
         | SipEvent::Info { call, .. }
         | SipEvent::Referred { call, .. }
+        | SipEvent::ReferNews { call, .. }
         | SipEvent::Ended { call, .. } => Some(*call),
         SipEvent::Registration { .. }
         | SipEvent::Bound { .. }

@@ -73,6 +73,8 @@ pub(crate) enum SipNotice {
     ReofferFailed { status: u16 },
     /// It wants whoever it talks with to be called by somebody else. Answer with `answer_refer`.
     Referred(Box<Asked>),
+    /// How the call goes that our REFER asked the far end for.
+    ReferNews { status: u16, last: bool },
     /// Our answer was acknowledged; with SDP when the offer was ours.
     Confirmed { sdp: Option<Vec<u8>> },
     /// The leg is over, by the far end, a timer or our own order.
@@ -192,6 +194,7 @@ pub(crate) enum Order {
     Reoffer { leg: SipLeg, sdp: Vec<u8> },
     AnswerRefer { leg: SipLeg, status: u16 },
     NotifyRefer { leg: SipLeg, status: u16 },
+    Refer { leg: SipLeg, to: String },
     HangUp { leg: SipLeg, cause: HangupCause },
     Ledger { reply: oneshot::Sender<DriverLedger> },
     Shutdown { done: oneshot::Sender<()> },
@@ -292,6 +295,11 @@ impl SipHandle {
     /// Says how the call a REFER asked for is going.
     pub(crate) fn notify_refer(&self, leg: SipLeg, status: u16) -> bool {
         self.order(Order::NotifyRefer { leg, status })
+    }
+
+    /// Asks the far end of a leg to call somebody else instead of us (REFER).
+    pub(crate) fn refer(&self, leg: SipLeg, to: &str) -> bool {
+        self.order(Order::Refer { leg, to: to.to_owned() })
     }
 
     /// CANCEL, BYE or a final answer, whichever the state of the leg asks for. Where there is no room for the order now,

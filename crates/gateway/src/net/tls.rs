@@ -3,6 +3,8 @@
 //! A PBX is known by the name in its trunk's `uri` (RFC 5922), never by what the DNS made of it: the name as DNS name, as
 //! address, or as `sip:` URI of the certificate. Where the admin has written down the PBX's key, that key alone counts.
 
+mod told;
+
 use std::fmt;
 use std::fs;
 use std::io;
@@ -29,6 +31,7 @@ use tokio_rustls::rustls::{
 use tracing::{info, warn};
 
 use crate::config::checked::{Pin, TlsFiles, Trunk, TrunkTls};
+pub(crate) use told::told;
 
 /// Why a certificate is not believed: a word for the counter, a sentence for the admin.
 #[derive(Clone, Debug, Eq, PartialEq)]

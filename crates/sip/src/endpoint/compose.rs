@@ -7,7 +7,7 @@ use crate::error::SipError;
 use crate::message::{HeaderName, Headers, Method, Request, Response};
 
 /// What this endpoint answers. The others are refused with 405.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, REGISTER";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY, REGISTER";
 
 /// The only session description.
 const SDP: &str = "application/sdp";
@@ -25,10 +25,13 @@ pub(crate) fn our_abilities(extensions: Extensions) -> Abilities {
             Method::Update,
             Method::Prack,
             Method::Refer,
+            Method::Notify,
             Method::Register,
         ],
         extensions: extensions.supported().into_iter().map(str::to_owned).collect(),
-        content_types: [SDP, "application/dtmf-relay", "application/dtmf"].map(str::to_owned).to_vec(),
+        content_types: [SDP, "application/dtmf-relay", "application/dtmf", "message/sipfrag"]
+            .map(str::to_owned)
+            .to_vec(),
     }
 }
 
@@ -112,12 +115,7 @@ pub(crate) fn body_of(body: &[u8]) -> Option<Vec<u8>> {
 
 /// Puts credentials for the challenges of a response on a request, and the next CSeq, which it returns.
 /// `None`: no answer to these challenges, or the same password was refused already.
-pub(crate) fn prove(
-    request: &mut Request,
-    response: &Response,
-    credentials: &Credentials,
-    cnonce: &str,
-) -> Option<u32> {
+pub fn prove(request: &mut Request, response: &Response, credentials: &Credentials, cnonce: &str) -> Option<u32> {
     let proxy = response.status == 407;
     let name = if proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
     let challenges = Challenge::all(&response.headers, proxy);

@@ -284,6 +284,15 @@ pub enum SipEvent {
         /// What it asks for.
         refer: Box<Refer>,
     },
+    /// How the call that our REFER asked for is going.
+    ReferNews {
+        /// Which call.
+        call: CallRef,
+        /// As the far end tells it: 100 and 180 on the way, 200 when it is done, 300 and above when it is not.
+        status: u16,
+        /// Nothing more is told.
+        last: bool,
+    },
     /// A call is over. The last word on it.
     Ended {
         /// Which call.

@@ -61,6 +61,8 @@ pub(crate) enum Purpose {
     Info,
     /// NOTIFY of what a REFER has come to.
     Notify,
+    /// REFER of ours.
+    Refer,
 }
 
 /// What a request that ends an orphan is for.

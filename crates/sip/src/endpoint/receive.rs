@@ -63,6 +63,7 @@ impl Endpoint {
             User::Call(call, Purpose::Bye) => self.handle_bye_outcome(call, outcome, now),
             User::Call(call, Purpose::Info) => self.handle_info_outcome(call, &outcome, now),
             User::Call(call, Purpose::Notify) => self.handle_notify_outcome(call, outcome, now),
+            User::Call(call, Purpose::Refer) => self.handle_refer_outcome(call, outcome, now),
             User::Registration(registration) => self.handle_register_outcome(registration, outcome, now),
             User::Probe(probe) => self.handle_probe_outcome(probe, outcome),
             User::Orphan(orphan, errand) => self.handle_orphan_outcome(orphan, errand, outcome, now),
@@ -143,10 +144,10 @@ impl Endpoint {
             Method::Info => self.handle_info(call_ref, server, request, now),
             Method::Options => self.answer_options(server, &request, now),
             Method::Refer => self.handle_refer(call_ref, server, &request, now),
+            Method::Notify => self.handle_notify(call_ref, server, &request, now),
             Method::Ack
             | Method::Cancel
             | Method::Register
-            | Method::Notify
             | Method::Subscribe
             | Method::Message
             | Method::Other(_) => self.not_allowed(server, &request, flow, now),
@@ -164,7 +165,7 @@ impl Endpoint {
                 self.no_dialog(server, flow, now);
             }
             // A REFER that belongs to no call here is nobody's to give, whoever sends it.
-            Method::Refer if request.to_tag().is_some() => self.no_dialog(server, flow, now),
+            Method::Refer | Method::Notify if request.to_tag().is_some() => self.no_dialog(server, flow, now),
             Method::Ack
             | Method::Cancel
             | Method::Refer

@@ -165,6 +165,7 @@ impl CallTask {
             }
             // Taken above, for it sends an INVITE.
             SipNotice::Elsewhere { .. } => {}
+            SipNotice::ReferNews { status, last } => debug!(leg = %leg, status, last, "news of a transfer of ours"),
             SipNotice::ReofferAnswered { sdp } => self.moved(leg, sdp),
             SipNotice::ReofferFailed { status } => self.not_moved(leg, status),
             SipNotice::Referred(asked) => self.referred(leg, *asked),

@@ -203,7 +203,7 @@ pub(super) async fn follow(trunk: usize, wanted: Vec<Wanted>, dns: Arc<Dns>, out
     loop {
         let mut trouble = None;
         for place in &mut places {
-            match search(&dns, &mut cache, &place.wanted).await {
+            match search(&dns, &mut cache, &place.wanted, |_, _| {}).await {
                 Ok(candidates) => (place.candidates, place.at) = (candidates, clock::now()),
                 Err(why) => {
                     if clock::now().saturating_duration_since(place.at) >= KEPT_MAX {
@@ -242,7 +242,20 @@ pub(super) async fn follow(trunk: usize, wanted: Vec<Wanted>, dns: Arc<Dns>, out
     }
 }
 
-async fn search(dns: &Dns, cache: &mut Cache, wanted: &Wanted) -> Result<Vec<Candidate>, String> {
+/// Looks one place up, once; gives what was found, and every question with what came of it.
+pub(crate) async fn walk(dns: &Dns, wanted: &Wanted) -> (Result<Vec<Candidate>, String>, Vec<(Question, Heard)>) {
+    let mut asked = Vec::new();
+    let seen = |question: &Question, heard: &Heard| asked.push((question.clone(), heard.clone()));
+    let found = search(dns, &mut Cache::default(), wanted, seen).await;
+    (found, asked)
+}
+
+async fn search(
+    dns: &Dns,
+    cache: &mut Cache,
+    wanted: &Wanted,
+    mut seen: impl FnMut(&Question, &Heard),
+) -> Result<Vec<Candidate>, String> {
     for _ in 0..ROUNDS_MAX {
         match locate(wanted, &cache.answers(clock::now())) {
             Located::Found(candidates) => return Ok(candidates),
@@ -254,6 +267,7 @@ async fn search(dns: &Dns, cache: &mut Cache, wanted: &Wanted) -> Result<Vec<Can
                         metric::count(Metric::DnsFailures);
                         info!(name = question.name, kind = ?question.kind, why, "a name is not looked up");
                     }
+                    seen(&question, &heard);
                     cache.put(question, heard, clock::now(), rand::rng().random());
                 }
             }

@@ -300,6 +300,7 @@ impl SipDriver {
                     self.endpoint.notify_refer(entry.call, status, now);
                 }
             }
+            Order::Refer { leg, to } => self.refer(leg, &to),
             Order::HangUp { leg, cause } => self.hang_up(leg, cause),
             Order::Ledger { reply } => {
                 let trunks = report::all(self.trunks.entries());
@@ -533,6 +534,7 @@ impl SipDriver {
                 self.tell(call, |_| SipNotice::ReofferFailed { status: failure.status });
             }
             SipEvent::Referred { call, refer } => self.referred(call, *refer),
+            SipEvent::ReferNews { call, status, last } => self.tell(call, |_| SipNotice::ReferNews { status, last }),
             SipEvent::EarlyAnswered { call, body } | SipEvent::Refreshed { call, body } => {
                 self.tell(call, |_| SipNotice::Reanswered { sdp: body })
             }

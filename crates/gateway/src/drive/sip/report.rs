@@ -111,7 +111,7 @@ pub(super) fn refusal(entry: &TrunkEntry, none: NoTarget) -> String {
 }
 
 /// What an admin may do about a refused registration.
-pub(super) fn registration_mend(status: u16) -> &'static str {
+pub(crate) fn registration_mend(status: u16) -> &'static str {
     match status {
         401 | 407 => "check username, password_file and realm of the trunk, and that the PBX has this account",
         403 => "check username and password_file of the trunk, and that the PBX lets this account in from here",

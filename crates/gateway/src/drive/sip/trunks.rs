@@ -87,7 +87,7 @@ impl Route {
 }
 
 /// All trunks of the configuration.
-pub(super) struct Trunks {
+pub(crate) struct Trunks {
     entries: Vec<TrunkEntry>,
     bound: Vec<(Transport, SocketAddr)>,
     probes: BTreeMap<ProbeRef, (usize, Candidate)>,
@@ -97,7 +97,7 @@ pub(super) struct Trunks {
 }
 
 impl Trunks {
-    pub(super) fn new(trunks: Vec<Trunk>, bound: Vec<(Transport, SocketAddr)>) -> Self {
+    pub(crate) fn new(trunks: Vec<Trunk>, bound: Vec<(Transport, SocketAddr)>) -> Self {
         let entry = |trunk: Trunk| TrunkEntry {
             group: Group::new(Probing { every: trunk.options_interval }),
             caps: Caps::new(trunk.calls_per_second_max, trunk.calls_max),
@@ -114,7 +114,7 @@ impl Trunks {
     }
 
     /// What is to be looked up for each.
-    pub(super) fn wanted(&self) -> Vec<Vec<Wanted>> {
+    pub(crate) fn wanted(&self) -> Vec<Vec<Wanted>> {
         self.entries.iter().map(|entry| entry.trunk.places.iter().map(|place| self.wish(place)).collect()).collect()
     }
 
@@ -530,7 +530,7 @@ pub(super) fn bad_address(what: &str) -> (HangupCause, String) {
 
 /// `sip:user@host:port;transport=tcp`, with only what is needed. Where the trunk is named by an address and not by a domain,
 /// another target is named by its own: no PBX answers for its neighbour's address.
-fn trunk_uri(trunk: &Trunk, user: Option<&str>, at: Option<&Candidate>) -> String {
+pub(crate) fn trunk_uri(trunk: &Trunk, user: Option<&str>, at: Option<&Candidate>) -> String {
     let user = user.map(|user| format!("{}@", escape_user(user))).unwrap_or_default();
     let bare = trunk.host.trim_matches(['[', ']']);
     let (mut host, mut port) = (bare.to_owned(), trunk.port);
@@ -579,7 +579,7 @@ pub(super) fn escape_user(user: &str) -> String {
         .collect()
 }
 
-fn credentials(trunk: &Trunk) -> Option<Credentials> {
+pub(crate) fn credentials(trunk: &Trunk) -> Option<Credentials> {
     let user = trunk.username.clone()?;
     let password = trunk.password.as_ref()?;
     Some(Credentials { username: user, password: password.expose().to_owned(), realm: trunk.realm.clone() })

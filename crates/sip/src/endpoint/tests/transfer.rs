@@ -208,3 +208,65 @@ fn an_invite_may_name_the_call_whose_place_it_takes() {
     bench.receive(&late);
     assert_eq!(bench.response().status, 603);
 }
+
+/// A REFER of ours as the far end sees it.
+fn asked(bench: &mut Bench, call: CallRef) -> Request {
+    let to = "sip:601@192.0.2.9".parse().unwrap();
+    bench.order(|endpoint, now| endpoint.refer(call, &to, now)).unwrap();
+    let Message::Request(refer) = parse(&bench.sent()[0].1.bytes) else { panic!("a REFER") };
+    assert_eq!((&refer.method, refer.headers.get(&HeaderName::ReferTo)), (&Method::Refer, Some("<sip:601@192.0.2.9>")));
+    refer
+}
+
+fn notify(bench: &mut Bench, invite: &Request, answer: &Response, cseq: u32, body: &str, state: &str) -> u16 {
+    let mut notify = bench.within(invite, answer, Method::Notify, cseq);
+    notify.headers.push(HeaderName::Event, "refer");
+    notify.headers.push(HeaderName::SubscriptionState, state);
+    notify.headers.push(HeaderName::ContentType, "message/sipfrag;version=2.0");
+    notify.body = body.as_bytes().to_vec();
+    bench.receive(&notify);
+    bench.response().status
+}
+
+#[test]
+fn a_transfer_of_ours_is_followed_to_its_last_word() {
+    let mut bench = Bench::new();
+    let (invite, answer, call) = bench.up_as_callee();
+    assert_eq!(notify(&mut bench, &invite, &answer, 2, "SIP/2.0 200 OK", "terminated"), 481, "nobody asked for it");
+    let refer = asked(&mut bench, call);
+    let again = "sip:602@192.0.2.9".parse().unwrap();
+    let twice = bench.order(|endpoint, now| endpoint.refer(call, &again, now));
+    assert_eq!(twice, Err(SipError::WrongState), "one at a time");
+    bench.receive(&reply(&refer, 202, &refer.to_tag().unwrap()));
+    let news = |status, last| SipEvent::ReferNews { call, status, last };
+    assert_eq!(bench.event(), news(202, false));
+    assert_eq!(notify(&mut bench, &invite, &answer, 3, "SIP/2.0 180 Ringing\r\n", "active;expires=60"), 200);
+    assert_eq!(bench.event(), news(180, false));
+    assert_eq!(notify(&mut bench, &invite, &answer, 4, "SIP/2.0 200 OK\r\n", "terminated;reason=noresource"), 200);
+    assert_eq!(bench.event(), news(200, true));
+    assert_eq!(notify(&mut bench, &invite, &answer, 5, "SIP/2.0 200 OK\r\n", "terminated"), 481, "it is over");
+    let bye = bench.within(&invite, &answer, Method::Bye, 6);
+    bench.receive(&bye);
+    assert_eq!(bench.response().status, 200);
+    assert!(matches!(bench.event(), SipEvent::Ended { by: EndedBy::Peer, .. }));
+    bench.assert_empty();
+}
+
+#[test]
+fn a_transfer_that_is_refused_or_forgotten_has_a_last_word_too() {
+    let mut bench = Bench::new();
+    let (invite, answer, call) = bench.up_as_callee();
+    let refer = asked(&mut bench, call);
+    bench.receive(&reply(&refer, 603, &refer.to_tag().unwrap()));
+    assert_eq!(bench.event(), SipEvent::ReferNews { call, status: 603, last: true });
+    let refer = asked(&mut bench, call);
+    bench.receive(&reply(&refer, 202, &refer.to_tag().unwrap()));
+    assert_eq!(bench.event(), SipEvent::ReferNews { call, status: 202, last: false });
+    assert_eq!(notify(&mut bench, &invite, &answer, 2, "", "terminated;reason=timeout"), 200);
+    assert_eq!(bench.event(), SipEvent::ReferNews { call, status: 408, last: true });
+    let bye = bench.within(&invite, &answer, Method::Bye, 3);
+    bench.receive(&bye);
+    assert_eq!(bench.response().status, 200);
+    bench.event();
+    bench.assert_empty();
+}

@@ -4,13 +4,13 @@
 use std::net::IpAddr;
 
 use sip::endpoint::{CallRef, IncomingInvite};
-use sip::{Host, Refer};
+use sip::{Host, Refer, Uri};
 use tracing::debug;
 
 use super::{SipDriver, addresses};
 use crate::clock;
 use crate::drive::call::CallInput;
-use crate::drive::sip::{Asked, Incoming, LegSink, Replaced, SipNotice};
+use crate::drive::sip::{Asked, Incoming, LegSink, Replaced, SipLeg, SipNotice};
 
 impl SipDriver {
     /// A far end asks for a transfer: its call decides.
@@ -33,6 +33,16 @@ impl SipDriver {
             referred_by: refer.referred_by,
         };
         self.tell(call, |_| SipNotice::Referred(Box::new(asked)));
+    }
+
+    /// Asks the far end of a leg to call somebody else; what cannot be asked has failed.
+    pub(super) fn refer(&mut self, leg: SipLeg, to: &str) {
+        let Some(call) = self.legs.get(&leg).map(|entry| entry.call) else { return };
+        let asked = to.parse::<Uri>().ok().map(|to| self.endpoint.refer(call, &to, clock::now()));
+        if !matches!(asked, Some(Ok(()))) {
+            debug!(leg = leg.0, to, "no REFER now");
+            self.tell(call, |_| SipNotice::ReferNews { status: 491, last: true });
+        }
     }
 
     fn sink_of(&self, call: Option<CallRef>) -> Option<LegSink> {
