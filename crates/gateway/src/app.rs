@@ -41,6 +41,7 @@ use crate::drive::sip::sockets::{Certificates, Sockets};
 use crate::drive::sip::trunks::transport;
 use crate::drive::sip::{Incoming, ORDERS_MAX, SipHandle};
 use crate::drive::web::{House, TenantDoor};
+use crate::ladder::{self, Ladders, Tap};
 use crate::net::addresses;
 use crate::node;
 use crate::number_key::NumberKey;
@@ -150,12 +151,15 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     let probe: [u8; 16] = rand::rng().random();
     let (media, threads) = start_media(&config, probe)?;
     let echo = config.queues.iter().any(|queue| queue.target == checked::QueueTarget::Echo).then(random_password);
-    let signalling = start_sip(&config, echo.as_deref()).await?;
+    let (tap, ladders) = ladder::start(&config.ladder);
+    let signalling = start_sip(&config, echo.as_deref(), tap.clone()).await?;
     let calls = Calls::default();
     let consoles = Consoles::default();
     let mut rooms = Rooms::default();
     rooms.watch("signalling", signalling.task);
-    let (desks, contexts) = start_desks(&config, &calls, &consoles, &signalling.handle, &media, &store, &mut rooms);
+    let parts =
+        Parts { calls: &calls, consoles: &consoles, sip: &signalling.handle, media: &media, store: &store, tap };
+    let (desks, contexts) = start_desks(&config, &parts, &mut rooms);
     let presence = follow_presence(signalling.presence, desks.values().cloned().collect());
     rooms.watch("the phones' presence", tokio::spawn(presence));
     let inbound = inbound::run(contexts.clone(), signalling.handle.clone(), signalling.incoming);
@@ -168,7 +172,7 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
         None => None,
     };
     let telephone = start_telephone(&config, options, &signalling.bound, &media).await?;
-    let house = Arc::new(house(&config, &contexts, callbacks.clone(), board.clone())?);
+    let house = Arc::new(house(&config, &contexts, callbacks.clone(), ladders, board.clone())?);
     let (stop, stopped) = watch::channel(false);
     let web = tokio::spawn(serve_web(listener, Arc::clone(&house), Arc::clone(&config), options, stopped));
     // The last to start: the first gauges it writes count every room.
@@ -221,6 +225,7 @@ fn house(
     config: &Config,
     contexts: &BTreeMap<String, CallContext>,
     callbacks: Callbacks,
+    ladders: Ladders,
     board: HealthBoard,
 ) -> Result<House, StartError> {
     Ok(House {
@@ -228,6 +233,7 @@ fn house(
         agents: config.agents.iter().map(|agent| (agent.clone(), tenants_of(config, agent))).collect(),
         callbacks,
         admin_token: admin_token::of_the_gateway(config).map_err(StartError::Store)?,
+        ladders,
         board,
         accepting: AtomicBool::new(true),
     })
@@ -390,7 +396,7 @@ struct Signalling {
     task: tokio::task::JoinHandle<()>,
 }
 
-async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, StartError> {
+async fn start_sip(config: &Config, echo: Option<&str>, tap: Tap) -> Result<Signalling, StartError> {
     let listen: Vec<_> = config.sip.listen.iter().map(|(kind, address)| (transport(*kind), *address)).collect();
     let certificates = Certificates::read(config).map_err(StartError::Certificate)?;
     let bind = Sockets::bind(&listen, certificates).await;
@@ -415,6 +421,7 @@ async fn start_sip(config: &Config, echo: Option<&str>) -> Result<Signalling, St
         incoming: incoming_in,
         presence: presence_in,
         next_leg: Arc::clone(&next_leg),
+        tap,
     };
     let mut driver = SipDriver::new(driver_config, endpoint, sockets, bound.clone());
     let agents = config.agents.iter().map(|agent| (agent.extension.as_str(), agent.password.expose()));
@@ -456,13 +463,19 @@ fn outside(bound: SocketAddr) -> SocketAddr {
     }
 }
 
+/// What every call needs, whosever it is.
+struct Parts<'a> {
+    calls: &'a Calls,
+    consoles: &'a Consoles,
+    sip: &'a SipHandle,
+    media: &'a MediaHandle,
+    store: &'a Arc<dyn Home>,
+    tap: Tap,
+}
+
 fn start_desks(
     config: &Arc<Config>,
-    calls: &Calls,
-    consoles: &Consoles,
-    sip: &SipHandle,
-    media: &MediaHandle,
-    store: &Arc<dyn Home>,
+    Parts { calls, consoles, sip, media, store, tap }: &Parts<'_>,
     rooms: &mut Rooms,
 ) -> (BTreeMap<String, DeskHandle>, BTreeMap<String, CallContext>) {
     let call_config = Arc::new(call_config(config));
@@ -473,17 +486,18 @@ fn start_desks(
             config.queues.iter().filter(|queue| queue.tenant == tenant.id).map(desk_queue).collect();
         let ids: Vec<QueueId> = queues.iter().map(|queue| queue.id.clone()).collect();
         let desk = Desk::new(desk_config(config, &tenant.id, queues), clock::call_now());
-        let (handle, task) = desk_task::start(desk, ids, calls.clone());
+        let (handle, task) = desk_task::start(desk, ids, (*calls).clone());
         rooms.watch("a desk", task);
         contexts.insert(
             tenant.id.clone(),
             CallContext {
-                sip: sip.clone(),
-                media: media.clone(),
+                sip: (*sip).clone(),
+                media: (*media).clone(),
                 desk: handle.clone(),
                 store: Arc::clone(store),
-                calls: calls.clone(),
-                consoles: consoles.clone(),
+                calls: (*calls).clone(),
+                consoles: (*consoles).clone(),
+                tap: tap.clone(),
                 config: Arc::clone(&call_config),
             },
         );

@@ -13,6 +13,7 @@ use crate::config::DemoPlace;
 
 mod book;
 mod figures;
+mod ladder;
 mod trunk;
 
 /// A WebRTC-to-SIP gateway between a web site and the telephones of its agents.
@@ -59,6 +60,12 @@ enum Command {
     /// Reads the store beside a running gateway. Times are this machine's local time; numbers and sessions are
     /// shortened. With --json nothing is shortened, and times are in UTC.
     Calls(Calls),
+    /// Show what was said on the wire and heard in a call: its ladder, to see why it failed
+    ///
+    /// Asks the running gateway with the administrator's token, so run it as the same user. Ladders are kept in memory, as
+    /// long as [ladder] says; passwords' proofs, keys of the sound and keys pressed are blotted out. Times of the list are
+    /// this machine's local time, those of a ladder milliseconds from its first line.
+    Ladder(ladder::Ladder),
     /// Look into the call-back book, and change it
     ///
     /// `list`, `show` and `export` read the store beside a running gateway; times are this machine's local time, and
@@ -272,6 +279,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => commands::run::demo(&demo.place()),
         Command::Check { config } => commands::check::check(&config.config),
         Command::Calls(Calls { source, limit, json }) => commands::calls::calls(&source.source(), limit, json),
+        Command::Ladder(ladder) => ladder.run(),
         Command::Callback { ask } => ask.run(),
         Command::Simulate(simulate) => commands::simulate::simulate(&simulate.ask()),
         Command::Report(report) => commands::report::report(&report.ask()),
@@ -317,6 +325,9 @@ mod tests {
             &["passerelle", "callback", "cancel", "--queue", "shop/advice", "--all", "--yes"],
             &["passerelle", "callback", "shift", "--queue", "advice", "--by", "2h", "--demo"],
             &["passerelle", "callback", "pause", "advice"],
+            &["passerelle", "ladder"],
+            &["passerelle", "ladder", "3f2a", "--pcap", "call.pcap"],
+            &["passerelle", "ladder", "--refused", "--raw", "--demo"],
             &["passerelle", "callback", "export", "--format", "csv"],
         ] {
             assert!(Cli::try_parse_from(right).is_ok(), "{right:?}");
@@ -327,6 +338,9 @@ mod tests {
             &["passerelle", "calls", "--limit", "0"],
             &["passerelle", "calls", "--demo", "--config", "x"],
             &["passerelle", "demo", "--http-port", "70000"],
+            &["passerelle", "ladder", "3f2a", "--refused"],
+            &["passerelle", "ladder", "3f2a", "--json", "--raw"],
+            &["passerelle", "ladder", "--pcap", "call.pcap"],
             &["passerelle", "callback", "cancel"],
             &["passerelle", "callback", "cancel", "cb", "--queue", "advice", "--all"],
             &["passerelle", "callback", "cancel", "--queue", "advice"],

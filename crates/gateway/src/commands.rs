@@ -10,6 +10,7 @@ pub(crate) mod check;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod hours;
+pub(crate) mod ladder;
 pub(crate) mod listing;
 pub(crate) mod message;
 pub(crate) mod numbers;

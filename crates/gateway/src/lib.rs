@@ -10,6 +10,7 @@ mod customer_token;
 mod demo;
 mod doctor;
 mod drive;
+mod ladder;
 mod net;
 mod node;
 mod number_key;

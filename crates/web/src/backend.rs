@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, mpsc};
 use crate::callback::{
     CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, HoldAsk, HoldView, SlotsAsk, SlotsView,
 };
+use crate::ladder::{LadderList, LadderQuery, LadderView};
 use crate::sentence::{Lang, sentence};
 use crate::staff::{QueueAsk, QueueDone, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView};
 
@@ -79,6 +80,15 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Does something to a whole queue. Asked of an administrator alone.
     fn staff_queue(&self, who: Staff, ask: QueueAsk) -> BoxFuture<'_, Result<QueueDone, Refusal>>;
+
+    /// The newest ladders. Asked of an administrator alone, as the two below.
+    fn ladders(&self, query: LadderQuery) -> Answered<'_, LadderList>;
+
+    /// One ladder: by the id of its call, the beginning of that, or a Call-ID.
+    fn ladder(&self, name: String) -> Answered<'_, LadderView>;
+
+    /// The messages that were refused last, each with its reason.
+    fn refused_messages(&self) -> Answered<'_, LadderView>;
 
     /// The ids of call-backs as they change.
     fn callback_changes(&self) -> broadcast::Receiver<String>;

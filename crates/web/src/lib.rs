@@ -19,6 +19,7 @@ pub mod backend;
 pub mod callback;
 mod edge;
 mod guard;
+mod ladder;
 mod line;
 mod openapi;
 pub mod origin;
@@ -44,6 +45,7 @@ pub use callback::{
     SlotView, SlotsAsk, SlotsView, WaitView,
 };
 pub use callback::{Invitation, calendar_entry};
+pub use ladder::{LadderCard, LadderLeg, LadderList, LadderMessage, LadderQuery, LadderRow, LadderView};
 pub use proof::ProofDemand;
 pub use sentence::{Lang, sentence};
 pub use serve::serve;

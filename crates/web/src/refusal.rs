@@ -76,6 +76,10 @@ table! {
     HOURS_FORBID = "hours_forbid", 422;
     NOT_FOUND = "not_found", 404;
     GONE = "gone", 409;
+    // The ladders of calls.
+    LADDER_UNKNOWN = "ladder_unknown", 404;
+    LADDER_AMBIGUOUS = "ladder_ambiguous", 409;
+    LADDER_OFF = "ladder_off", 404;
     // What is wrong with the gateway.
     BOOK_AWAY = "book_away", 503, again after 60;
     TIMEOUT = "timeout", 408;

@@ -29,6 +29,7 @@ use crate::{
     talk,
 };
 
+mod ladder;
 mod staff;
 
 /// One method of one path.
@@ -68,7 +69,10 @@ fn preflight(path: &'static str) -> Route {
 
 /// All of them.
 pub(crate) fn table() -> Vec<Route> {
-    [talking(), asking(), following(), staff::working(), description()].into_iter().flatten().collect()
+    [talking(), asking(), following(), staff::working(), ladder::laddering(), description()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn talking() -> Vec<Route> {

@@ -261,6 +261,21 @@ const ROWS: &[Row] = &[
         "We cannot note call-backs right now. Please try again in a minute.",
         "Nous ne pouvons pas noter de rappel pour le moment. Réessayez dans une minute.",
     ),
+    row(
+        "ladder_unknown",
+        "No ladder of this call is kept: it is too old, there was no room for it, or it never came here.",
+        "Aucun tracé de cet appel n’est conservé : il est trop ancien, la place a manqué, ou il n’est jamais venu ici.",
+    ),
+    row(
+        "ladder_ambiguous",
+        "Several calls begin like this: write more of the id.",
+        "Plusieurs appels commencent ainsi : donnez davantage de l’identifiant.",
+    ),
+    row(
+        "ladder_off",
+        "No ladders are kept: memory_mb in [ladder] is 0.",
+        "Aucun tracé n’est conservé : memory_mb dans [ladder] vaut 0.",
+    ),
     // How a call-back stands (`desk::CallbackState::code`).
     row("callback-scheduled", "We will call you at the time shown.", "Nous vous appellerons à l’heure indiquée."),
     row(

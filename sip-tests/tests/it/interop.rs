@@ -9,6 +9,7 @@ mod doctor;
 mod ends;
 mod failover;
 mod garbage;
+mod ladder;
 mod leaks;
 mod nat;
 mod phones;

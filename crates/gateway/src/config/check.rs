@@ -15,6 +15,7 @@ use super::suggest;
 mod callback;
 mod extensions;
 mod hours;
+mod ladder;
 mod messages;
 mod net;
 mod people;
@@ -74,6 +75,7 @@ impl Checker<'_> {
             log: self.log(&file.log),
             limits,
             mail: self.mail(&file.mail),
+            ladder: self.ladder(&file.ladder),
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Config {
     pub limits: Limits,
     /// How visitors are written to; `None`: they are not.
     pub mail: Option<Mail>,
+    /// What is kept of the messages of a call.
+    pub ladder: Ladder,
 }
 
 /// `[http]`
@@ -577,6 +579,32 @@ pub enum LogFormat {
     Text,
     /// For a collector.
     Json,
+}
+
+/// `[ladder]`
+#[derive(Clone, Debug)]
+pub struct Ladder {
+    /// Memory for all of them; 0: none are kept.
+    pub bytes: usize,
+    /// How long after its last line.
+    pub keep: Duration,
+    /// Lines of one call.
+    pub rows: usize,
+    /// The collector every message is sent to as well.
+    pub hep: Option<Hep>,
+}
+
+/// A collector of HEP packets.
+#[derive(Clone, Debug)]
+pub struct Hep {
+    /// Its name or address.
+    pub host: String,
+    /// Its UDP port.
+    pub port: u16,
+    /// Who we are to it.
+    pub id: u32,
+    /// What lets us in there.
+    pub key: Option<Secret>,
 }
 
 /// `[limits]`

@@ -29,6 +29,7 @@ pub(super) struct File {
     pub(super) log: Log,
     pub(super) limits: Limits,
     pub(super) mail: Mail,
+    pub(super) ladder: Ladder,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -252,6 +253,19 @@ pub(super) struct Shutdown {
 pub(super) struct Log {
     pub(super) filter: Key<String>,
     pub(super) format: Key<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Ladder {
+    pub(super) memory_mb: Key<i64>,
+    pub(super) keep_hours: Key<i64>,
+    pub(super) messages_max: Key<i64>,
+    pub(super) hep: Key<String>,
+    pub(super) hep_id: Key<i64>,
+    pub(super) hep_key: Key<String>,
+    pub(super) hep_key_file: Key<String>,
+    pub(super) hep_key_env: Key<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

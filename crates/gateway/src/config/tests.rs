@@ -1,5 +1,6 @@
 //! Every mistake is found, placed and given its mend; the files under `config/` say what the code does.
 
+mod ladder;
 mod targets;
 mod transfer;
 
@@ -124,7 +125,7 @@ fn mistakes_of_shape_do_not_hide_one_another_nor_those_of_meaning() {
             "5:10 wrong type: string \"udp:0.0.0.0:5060\", expected a sequence in `sip.listen` → write a list: listen = [\"udp:0.0.0.0:5060\"]",
             "7:11 wrong type: string \"two\", expected i64 in `media.workers` → write a whole number, without quotes and without a unit",
             "8:13 RTP takes an even port and RTCP the odd one above it: start even and end odd → write \"20002-29999\"",
-            "9:2 unknown key `foo` → one of `http`, `sip`, `media`, `store`, `tenant`, `trunk`, `queue`, `hours`, `callback`, `agent`, `shutdown`, `log` and 2 more",
+            "9:2 unknown key `foo` → one of `http`, `sip`, `media`, `store`, `tenant`, `trunk`, `queue`, `hours`, `callback`, `agent`, `shutdown`, `log` and 3 more",
         ],
     );
 }

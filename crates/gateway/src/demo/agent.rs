@@ -30,6 +30,7 @@ use crate::drive::sip::dns::Dns;
 use crate::drive::sip::driver::{DriverConfig, SipDriver};
 use crate::drive::sip::sockets::{Certificates, Sockets};
 use crate::drive::sip::{Incoming, LegSink, ORDERS_MAX, SipHandle, SipNotice};
+use crate::ladder::Tap;
 
 /// Its one leg's place.
 const SIDE: crate::drive::media::Place = crate::drive::media::Place::Side(Side::A);
@@ -116,6 +117,8 @@ async fn serve(
         incoming: incoming_in,
         presence,
         next_leg: Arc::clone(&next_leg),
+        // What is said to it is on the gateway's own ladder.
+        tap: Tap::default(),
     };
     tokio::spawn(SipDriver::new(config, endpoint, sockets, bound).run(orders, inbound));
     let sip = SipHandle::new(orders_in, next_leg);

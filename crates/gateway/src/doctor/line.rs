@@ -23,6 +23,7 @@ use crate::drive::sip::driver::{DriverConfig, SipDriver};
 use crate::drive::sip::sockets::{Certificates, Sockets};
 use crate::drive::sip::trunks::transport;
 use crate::drive::sip::{DriverLedger, Incoming, ORDERS_MAX, SipHandle};
+use crate::ladder::Tap;
 
 const WAITING_MAX: usize = 64;
 /// How often it is looked whether the trunk is found.
@@ -65,6 +66,7 @@ impl Phone {
             incoming: incoming_in,
             presence: presence_in,
             next_leg: Arc::clone(&next_leg),
+            tap: Tap::default(),
         };
         tokio::spawn(SipDriver::new(driver, endpoint, sockets, bound).run(orders, inbound));
         Ok(Self { sip: SipHandle::new(orders_in, next_leg), incoming, beside, _presence: presence })

@@ -29,10 +29,12 @@ use crate::drive::desk::DeskHandle;
 use crate::drive::media::{BridgeOrder, MediaError, MediaHandle, MediaNotice, MediaSession, Place};
 use crate::drive::sip::driver::sleep_until;
 use crate::drive::sip::{Incoming, LegSink, SipHandle, SipLeg, SipNotice};
+use crate::ladder::Tap;
 use crate::observe::metric::{self, Metric};
 
 mod callback;
 mod inputs;
+mod ladder;
 pub(crate) mod legs;
 mod orders;
 mod prompt;
@@ -81,6 +83,8 @@ pub(crate) struct CallContext {
     pub(crate) store: Arc<dyn Home>,
     pub(crate) calls: Calls,
     pub(crate) consoles: Consoles,
+    /// Hears what happens in each call.
+    pub(crate) tap: Tap,
     pub(crate) config: Arc<CallConfig>,
 }
 
@@ -315,6 +319,9 @@ impl CallTask {
 
     async fn run(mut self, mut inbox: mpsc::Receiver<CallInput>, opened: OpenCall) {
         info!(tag = %self.tags.tag_hex(), "call starts");
+        if let Some(LegIo::Phone(phone)) = self.legs.first() {
+            self.ladder_joins(LegId::FIRST, &phone.call_id);
+        }
         let store = Arc::clone(&self.context.store);
         // Beside the call, so that a slow disk delays no ringing; awaited before the record is closed.
         let journal = tokio::spawn(async move { store.open_call(opened).await });
@@ -358,6 +365,7 @@ impl CallTask {
 
     fn tell_call(&mut self, leg: LegId, event: LegEvent) {
         debug!(leg = %leg, ?event, "leg event");
+        self.ladder_event(leg, &event);
         self.call.handle_leg(leg, event, clock::call_now());
     }
 
@@ -401,6 +409,7 @@ impl CallTask {
     }
 
     async fn pass_on(&mut self, event: CallEvent) {
+        self.ladder_call(&event);
         match &event {
             CallEvent::State(state) => {
                 info!(state = state.code(), "call moves");

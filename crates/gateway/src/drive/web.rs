@@ -15,8 +15,8 @@ use web::backend::{
 use web::origin::Origins;
 use web::refusal::LOGIN_REFUSED;
 use web::{
-    CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, HoldAsk, HoldView, QueueAsk, QueueDone,
-    SlotsAsk, SlotsView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView,
+    CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, HoldAsk, HoldView, LadderList, LadderQuery,
+    LadderView, QueueAsk, QueueDone, SlotsAsk, SlotsView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView,
 };
 
 use crate::config::checked::{Agent, Secret};
@@ -25,6 +25,7 @@ use crate::drive::callbacks::{Callbacks, Worker};
 use crate::drive::console::{self, ConsoleAction};
 use crate::drive::desk::DeskView;
 use crate::drive::media::MediaError;
+use crate::ladder::Ladders;
 use crate::observe::health::HealthBoard;
 use crate::observe::metric::{self, Metric};
 
@@ -50,6 +51,7 @@ pub(crate) struct House {
     pub(crate) callbacks: Callbacks,
     /// The administrator's token; none: there is no administrator.
     pub(crate) admin_token: Option<Secret>,
+    pub(crate) ladders: Ladders,
     pub(crate) board: HealthBoard,
     /// False from the moment a shutdown is asked for.
     pub(crate) accepting: AtomicBool,
@@ -238,6 +240,18 @@ impl Backend for House {
 
     fn staff_queue(&self, who: Staff, ask: QueueAsk) -> BoxFuture<'_, Result<QueueDone, Refusal>> {
         Box::pin(async move { self.callbacks.staff_queue(&self.worker(who), ask).await })
+    }
+
+    fn ladders(&self, query: LadderQuery) -> BoxFuture<'_, Result<LadderList, Refusal>> {
+        Box::pin(self.ladders.list(query))
+    }
+
+    fn ladder(&self, name: String) -> BoxFuture<'_, Result<LadderView, Refusal>> {
+        Box::pin(self.ladders.show(name))
+    }
+
+    fn refused_messages(&self) -> BoxFuture<'_, Result<LadderView, Refusal>> {
+        Box::pin(self.ladders.refused())
     }
 
     fn callback_changes(&self) -> tokio::sync::broadcast::Receiver<String> {

@@ -162,6 +162,16 @@ metrics! {
     SipTlsRefused = "sip_tls_refused_total", Kind::Counter, Some("reason");
     /// SIP connections that failed while being accepted.
     SipAcceptErrors = "sip_accept_errors_total", Kind::Counter, None;
+    /// Messages and events that no ladder has, the recorder being behind.
+    LadderNotesLost = "ladder_notes_lost_total", Kind::Counter, None;
+    /// Ladders given up for their age or for want of room, and lines of calls that were too long, by why: age, room, length.
+    LadderDropped = "ladder_dropped_total", Kind::Counter, Some("reason");
+    /// Memory that ladders take.
+    LadderBytes = "ladder_bytes", Kind::Gauge, None;
+    /// Packets sent to the HEP collector.
+    LadderHepSent = "ladder_hep_sent_total", Kind::Counter, None;
+    /// Packets that did not go to the HEP collector, by why.
+    LadderHepFailed = "ladder_hep_failed_total", Kind::Counter, Some("reason");
     /// Names of PBXs that could not be looked up.
     DnsFailures = "dns_failures_total", Kind::Counter, None;
     /// Times DNS did not answer and a trunk stayed where it was found last.

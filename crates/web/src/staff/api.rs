@@ -241,7 +241,7 @@ impl Edge {
     }
 }
 
-pub(super) fn answer<T: Serialize>(edge: &Edge, lang: Lang, answer: Result<T, Refusal>) -> Response {
+pub(crate) fn answer<T: Serialize>(edge: &Edge, lang: Lang, answer: Result<T, Refusal>) -> Response {
     match answer {
         Ok(body) => Json(body).into_response(),
         Err(refusal) => edge.refuse(Door::Staff, refusal, lang),

@@ -14,9 +14,10 @@ use tokio::{
 use super::PATIENCE;
 use crate::{
     AgentLogin, AgentName, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, CallbackAsk,
-    CallbackMade, CallbackMove, CallbackOffer, CallbackView, Health, HealthCheck, HoldAsk, HoldView, NoteView,
-    QueueAsk, QueueDone, QueueView, Refusal, SlotsAsk, SlotsView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery,
-    StaffView, TalkSession, TalkStart, VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
+    CallbackMade, CallbackMove, CallbackOffer, CallbackView, Health, HealthCheck, HoldAsk, HoldView, LadderCard,
+    LadderList, LadderMessage, LadderQuery, LadderRow, LadderView, NoteView, QueueAsk, QueueDone, QueueView, Refusal,
+    SlotsAsk, SlotsView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView, TalkSession, TalkStart,
+    VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
 };
 
 /// A visitor's call as the gateway holds it.
@@ -70,6 +71,28 @@ fn callback_view(state: &'static str) -> CallbackView {
         promised_unix_ms: 1_795_000_000_000,
         is_over: false,
     }
+}
+
+/// The call of the fake ladder.
+const CALL: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
+
+fn message_row() -> LadderRow {
+    let message = LadderMessage {
+        sent: false,
+        transport: "udp",
+        local: "192.0.2.1:5060".into(),
+        remote: "192.0.2.2:5060".into(),
+        label: "BYE".into(),
+        call_id: Some("a b@host/1".into()),
+        cseq: Some("2 BYE".into()),
+        sdp: None,
+        again: vec!["2026-11-18T10:00:01.5Z".into()],
+        repeats: 1,
+        text: "BYE sip:x SIP/2.0\r\n\r\n".into(),
+        base64: None,
+    };
+    let at = "2026-11-18T10:00:01Z".into();
+    LadderRow { at, message: Some(message), event: None, words: None, leg: None, who: None, refused: None }
 }
 
 impl Fake {
@@ -349,6 +372,40 @@ impl Backend for Fake {
             self.note_staff(format!("{} {:?} {} dry={}", who.name(), ask.act, ask.queue, ask.dry_run));
             let next = Some("1.2".into());
             Ok(QueueDone { tenant: "shop".into(), queue: ask.queue, paused: false, touched: 3, left_alone: 1, next })
+        })
+    }
+
+    fn ladders(&self, query: LadderQuery) -> BoxFuture<'_, Result<LadderList, Refusal>> {
+        Box::pin(async move {
+            self.note_staff(format!("ladders {} {}", query.limit, query.all));
+            let card = LadderCard {
+                call: Some(CALL.into()),
+                call_ids: vec![format!("{CALL}-1")],
+                began: "2026-11-18T10:00:00.000001Z".into(),
+                last: "2026-11-18T10:00:09Z".into(),
+                peers: vec!["pbx".into()],
+                first: "INVITE".into(),
+                outcome: Some("486 Busy Here".into()),
+                messages: 4,
+            };
+            Ok(LadderList { ladders: vec![card], bytes: 4_096, dropped_ladders: 0, dropped_lines: 0, lost: 1 })
+        })
+    }
+
+    fn ladder(&self, name: String) -> BoxFuture<'_, Result<LadderView, Refusal>> {
+        Box::pin(async move {
+            match name.as_str() {
+                "a b@host/1" => Ok(LadderView { rows: vec![message_row()], ..LadderView::default() }),
+                "c0" => Err(crate::refusal::LADDER_AMBIGUOUS),
+                _ => Err(crate::refusal::LADDER_UNKNOWN),
+            }
+        })
+    }
+
+    fn refused_messages(&self) -> BoxFuture<'_, Result<LadderView, Refusal>> {
+        Box::pin(async move {
+            let row = LadderRow { refused: Some("no-dialog".into()), ..message_row() };
+            Ok(LadderView { rows: vec![row], ..LadderView::default() })
         })
     }
 

@@ -169,3 +169,27 @@ async fn a_whole_queue_is_an_administrators_to_order() {
     }
     house.close().await;
 }
+
+#[tokio::test]
+async fn only_the_administrator_reads_ladders() {
+    let house = House::plain().await;
+    let bearer = agent(&house).await;
+    for path in ["/v1/ladders", "/v1/ladders/refused", "/v1/ladders/c0ffee"] {
+        assert_eq!(house.ask("GET", path, &[], "").await.code(), "login_needed", "{path}");
+        assert_eq!(house.ask("GET", path, &[("authorization", &bearer)], "").await.code(), "admin_only", "{path}");
+    }
+    let list = house.ask("GET", "/v1/ladders?limit=3&all=true", &[ADMIN], "").await;
+    assert_eq!((list.status, &list.json()["ladders"][0]["outcome"]), (200, &json!("486 Busy Here")));
+    assert_eq!(house.ask("GET", "/v1/ladders", &[ADMIN], "").await.status, 200);
+    assert_eq!(staffed(&house), ["ladders 3 true", "ladders 20 false"]);
+    assert_eq!(house.ask("GET", "/v1/ladders?limit=x", &[ADMIN], "").await.code(), "request-invalid");
+    let one = house.ask("GET", "/v1/ladders/a%20b%40host%2F1", &[ADMIN], "").await;
+    assert_eq!((one.status, &one.json()["rows"][0]["message"]["label"]), (200, &json!("BYE")), "a Call-ID is a name");
+    assert_eq!(house.ask("GET", "/v1/ladders/c0", &[ADMIN], "").await.code(), "ladder_ambiguous");
+    assert_eq!(house.ask("GET", "/v1/ladders/never", &[ADMIN], "").await.code(), "ladder_unknown");
+    let long = format!("/v1/ladders/{}", "x".repeat(600));
+    assert_eq!(house.ask("GET", &long, &[ADMIN], "").await.code(), "request-invalid");
+    let refused = house.ask("GET", "/v1/ladders/refused", &[ADMIN], "").await;
+    assert_eq!((refused.status, &refused.json()["rows"][0]["refused"]), (200, &json!("no-dialog")));
+    house.close().await;
+}

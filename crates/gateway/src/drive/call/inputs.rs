@@ -39,6 +39,7 @@ impl CallTask {
     }
 
     fn handle_media(&mut self, notice: MediaNotice) {
+        self.ladder_media(&notice);
         let (side, event) = match notice {
             MediaNotice::Connected(side) => (side, LegEvent::MediaUp),
             MediaNotice::ConsentLost(side) => {

@@ -8,6 +8,7 @@ use media::packet::Ssrc;
 use media::sdp::{SdpConfig, Secure};
 use media::stats::LegStats;
 use media::tone::Country;
+use sip::message::HeaderName;
 use tokio::sync::mpsc;
 use web::backend::VisitorUpdate;
 
@@ -48,6 +49,8 @@ impl LegIo {
 /// A SIP leg as its call sees it.
 pub(crate) struct Phone {
     pub(crate) leg: Option<SipLeg>,
+    /// Its Call-ID.
+    pub(crate) call_id: String,
     /// Our side of its SDP; the version grows with each description.
     pub(crate) sdp: SdpConfig,
     /// Its offer, while it waits for our answer.
@@ -64,9 +67,9 @@ pub(crate) struct Phone {
 
 impl Phone {
     /// A leg we invite.
-    pub(crate) fn we_call(leg: SipLeg, sdp: SdpConfig) -> Self {
+    pub(crate) fn we_call(leg: SipLeg, call_id: String, sdp: SdpConfig) -> Self {
         let remote = sdp.address;
-        Self { leg: Some(leg), sdp, offer: None, remote, held: false, agreed: false, ended: false }
+        Self { leg: Some(leg), call_id, sdp, offer: None, remote, held: false, agreed: false, ended: false }
     }
 
     /// A leg that called us.
@@ -84,6 +87,7 @@ impl Phone {
         };
         Self {
             leg: Some(incoming.leg),
+            call_id: incoming.headers.get(&HeaderName::CallId).unwrap_or_default().to_owned(),
             sdp,
             offer: incoming.sdp,
             remote: incoming.remote,

@@ -190,6 +190,7 @@ impl CallTask {
         if let Some(codec) = stats.codec {
             self.tell_call(leg, LegEvent::Codec(codec.name().to_owned()));
         }
+        self.ladder_sent(leg, stats);
         self.tell_call(leg, LegEvent::Quality(legs::quality(stats)));
     }
 
@@ -285,6 +286,8 @@ impl CallTask {
         };
         let (display, user) = self.shown_to(leg, policy);
         let parties = Parties { callee, display, user, call: format!("{}-{}", self.id, leg.0) };
+        let call_id = parties.call.clone();
+        self.ladder_joins(leg, &call_id);
         let again = matches!(&parties.callee, Callee::Trunk { tried, .. } if !tried.is_empty());
         let (plan, not_after) = if self.is_customer(leg) {
             let plan = self.context.sip.plan(parties.clone()).await?;
@@ -311,7 +314,7 @@ impl CallTask {
         let sink = LegSink { inbox: self.inbox_in.clone(), leg };
         let sip_leg = self.context.sip.invite(sink, invitation).ok_or(HangupCause::Overload)?;
         self.sip_legs.add(Some(sip_leg));
-        *self.io(leg) = LegIo::Phone(Box::new(Phone::we_call(sip_leg, sdp)));
+        *self.io(leg) = LegIo::Phone(Box::new(Phone::we_call(sip_leg, call_id, sdp)));
         Ok(())
     }
 

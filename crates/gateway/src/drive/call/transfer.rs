@@ -238,6 +238,7 @@ impl CallTask {
             self.context.sip.hang_up(sip_leg, HangupCause::Normal);
             return self.notify(by, 481);
         };
+        self.ladder_joins(new, &phone.call_id);
         self.legs.push(LegIo::Phone(phone));
         self.sip_legs.add(Some(sip_leg));
         self.context.sip.adopt(sip_leg, LegSink { inbox: self.inbox_in.clone(), leg: new });
@@ -303,7 +304,9 @@ impl CallTask {
             return;
         };
         self.sip_legs.add(Some(sip_leg));
-        self.legs.push(LegIo::Phone(Box::new(Phone::called_us(incoming))));
+        let phone = Phone::called_us(incoming);
+        self.ladder_joins(new, &phone.call_id);
+        self.legs.push(LegIo::Phone(Box::new(phone)));
         self.answer_phone(new).await;
         if matches!(self.io(new), LegIo::Phone(phone) if phone.agreed) {
             self.tell_call(new, LegEvent::Answered);

@@ -110,6 +110,7 @@ fn house_of(
         store: Arc::clone(home),
         calls,
         consoles: Consoles::default(),
+        tap: crate::ladder::Tap::default(),
         config: Arc::new(CallConfig {
             sdp_ip: None,
             trunks: Vec::new(),

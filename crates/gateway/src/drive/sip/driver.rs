@@ -5,7 +5,7 @@
 
 mod transfer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,7 @@ use crate::drive::sip::trunks::{Route, Trunks, Way, bad_address, escape_user};
 use crate::drive::sip::{
     Callee, DriverLedger, Incoming, Invitation, LegSink, Order, Parties, Plan, SipLeg, SipNotice, cause_of, status_of,
 };
+use crate::ladder::Tap;
 use crate::net::addresses;
 use crate::observe::metric::{self, Metric};
 
@@ -65,6 +66,8 @@ pub(crate) struct DriverConfig {
     /// Phones that register and unregister.
     pub(crate) presence: mpsc::Sender<PhonePresence>,
     pub(crate) next_leg: Arc<AtomicU64>,
+    /// Hears every message.
+    pub(crate) tap: Tap,
 }
 
 /// One leg the endpoint knows.
@@ -100,6 +103,8 @@ pub(crate) struct SipDriver {
     silences: BTreeSet<(Instant, SipLeg)>,
     /// Legs of dead processes that are being ended, and who asks.
     orphans: BTreeMap<OrphanRef, oneshot::Sender<OrphanEnd>>,
+    /// What the endpoint said and nobody has looked at yet.
+    events: VecDeque<SipEvent>,
 }
 
 impl SipDriver {
@@ -119,6 +124,7 @@ impl SipDriver {
             trunks,
             silences: BTreeSet::new(),
             orphans: BTreeMap::new(),
+            events: VecDeque::new(),
         }
     }
 
@@ -231,10 +237,19 @@ impl SipDriver {
     fn handle_inbound(&mut self, input: Inbound) {
         let now = clock::now();
         match input {
-            Inbound::Datagram { flow, bytes } => self.endpoint.handle_datagram(flow, &bytes, now),
+            Inbound::Datagram { flow, bytes } => {
+                self.config.tap.received(flow, &bytes);
+                self.endpoint.handle_datagram(flow, &bytes, now);
+                self.gather(true);
+            }
             Inbound::Opened { flow, writer } => self.sockets.opened(flow, writer),
-            Inbound::Stream { flow, bytes } => self.endpoint.handle_stream(flow, &bytes, now),
+            Inbound::Stream { flow, bytes } => {
+                self.config.tap.received(flow, &bytes);
+                self.endpoint.handle_stream(flow, &bytes, now);
+                self.gather(true);
+            }
             Inbound::Closed { flow } => {
+                self.config.tap.closed(flow);
                 self.sockets.closed(flow);
                 self.endpoint.handle_stream_closed(flow, now);
             }
@@ -242,6 +257,16 @@ impl SipDriver {
                 self.sockets.closed(flow);
                 self.endpoint.handle_transport_error(flow, now);
             }
+        }
+    }
+
+    /// Takes what the endpoint says. Straight after a message, so that the ladder knows which one was refused.
+    fn gather(&mut self, after_message: bool) {
+        while let Some(event) = self.endpoint.poll_event() {
+            if let SipEvent::Refused { why, flow } = &event {
+                self.config.tap.refused(*flow, *why, after_message);
+            }
+            self.events.push_back(event);
         }
     }
 
@@ -498,9 +523,11 @@ impl SipDriver {
             let mut idle = true;
             while let Some(transmit) = self.endpoint.poll_transmit() {
                 idle = false;
+                self.config.tap.sent(transmit.flow, &transmit.bytes);
                 self.sockets.send(transmit.flow, transmit.bytes);
             }
-            while let Some(event) = self.endpoint.poll_event() {
+            self.gather(false);
+            while let Some(event) = self.events.pop_front() {
                 idle = false;
                 self.handle_event(event).await;
             }

@@ -153,6 +153,7 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
         store: Arc::clone(home),
         calls,
         consoles: Consoles::default(),
+        tap: crate::ladder::Tap::default(),
         config: Arc::new(config),
     };
     Line {
