@@ -1,24 +1,18 @@
-//! Every mistake is found, placed and given its mend; the files under `config/` say what the code does.
+//! Every mistake is found, placed and given its mend.
 
+mod documents;
 mod ladder;
+mod queues;
 mod targets;
 mod transfer;
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
-
-use serde::Deserialize;
-use serde::de::value::Error as ValueError;
-use serde::de::{Deserializer, Visitor};
-use serde::forward_to_deserialize_any;
 
 use super::checked::{Codec, Event, HeaderPolicy, QueueTarget, Seat, TlsFiles, Transport};
 use super::secret::SecretSource;
-use super::{DEMO, DemoPlace, Examined, Severity, demo, demo_text, examine_text, file, glance, render};
+use super::{DEMO, DemoPlace, Examined, Severity, demo, demo_text, examine_text, glance, render};
 
 const EXAMPLE: &str = include_str!("../../../../config/passerelle.toml");
-const README: &str = include_str!("../../../../README.md");
 
 /// A machine on which every secret exists but those named `missing`.
 struct Secrets;
@@ -459,173 +453,6 @@ fn who_is_told_is_checked() {
 }
 
 #[test]
-fn opening_hours_are_checked() {
-    let hours = |line: &str| format!("[[hours]]\nid = \"shop\"\n{line}");
-    let zone = "zone = \"Europe/Paris\"";
-    for (lines, expected) in [
-        (
-            "zone = \"Europe/Pari\"\nweek = { mon = [] }".to_owned(),
-            "3:8 there is no time zone `Europe/Pari` → did you mean `Europe/Paris`?",
-        ),
-        (zone.to_owned(), "1:1 `week` is missing"),
-        (format!("{zone}\nweek = {{}}"), "a week without a day is never open"),
-        (format!("{zone}\nweek = {{ monday = [\"08:00-09:00\"] }}"), "4:10 `monday` is not a day"),
-        (format!("{zone}\nweek = {{ mon-fri = [\"8-18\"] }}"), "4:21 `8-18` is not a span of the day"),
-        (format!("{zone}\nweek = {{ mon = [\"08:00-25:00\"] }}"), "is not a span of the day"),
-        (format!("{zone}\nweek = {{ mon = [\"08:00-08:00\"] }}"), "is no time at all"),
-        (format!("{zone}\nweek = {{ mon-fri = [], fri = [] }}"), "`fri` is named twice"),
-        (
-            format!("{zone}\nweek = {{ mon = [] }}\nholidays = \"fra\""),
-            "5:12 no public holidays are called `fra` → did you mean `fr`?",
-        ),
-        (
-            format!("{zone}\nweek = {{ mon = [] }}\nexceptions = {{ 2026-02-30 = [] }}"),
-            "5:16 `2026-02-30` is not a date → write exceptions = { 2026-12-24",
-        ),
-        (
-            format!("{zone}\nweek = {{ mon = [] }}\nexceptions = {{ 2026-12-24 = [\"9-12\"] }}"),
-            "5:30 `9-12` is not a span of the day",
-        ),
-        (
-            format!(
-                "{zone}\nweek = {{ mon = [] }}\nexceptions = {{ 2026-12-24 = [\"09:00-12:00\", \"09:00-12:00\"] }}"
-            ),
-            "`09:00-12:00` stands here twice",
-        ),
-        (format!("{zone}\nweek = {{ mon = [] }}\nexceptions = [\"2026-12-24\"]"), "wrong type"),
-    ] {
-        check_one(&hours(&lines), expected);
-    }
-    check_one(
-        "[[queue]]\nid = \"q\"\ntenant = \"shop\"\ndial = \"echo\"\nhours = \"shop\"",
-        "there is no hours `shop` → define it: [[hours]]",
-    );
-    let text = format!(
-        "{}\n[[queue]]\nid = \"q\"\ntenant = \"shop\"\ndial = \"echo\"\nhours = \"shop\"\n{SMALL}",
-        hours(&format!("{zone}\nweek = {{ mon-fri = [\"08:00-18:00\"], sat = [\"22:00-02:00\"] }}"))
-    );
-    let config = examine(&text).config.unwrap();
-    let open = |time: &str| {
-        let at: jiff::Timestamp = time.parse().unwrap();
-        config.queues[0].hours.as_ref().unwrap().is_open(u64::try_from(at.as_millisecond()).unwrap())
-    };
-    // Friday 17:30 and 18:30, Saturday 23:00, Sunday 01:00 and 03:00, all Paris time in winter.
-    let asked = [
-        "2026-01-09T16:30:00Z",
-        "2026-01-09T17:30:00Z",
-        "2026-01-10T22:00:00Z",
-        "2026-01-11T00:00:00Z",
-        "2026-01-11T02:00:00Z",
-    ];
-    assert_eq!(asked.map(open), [true, false, true, true, false]);
-    assert!(config.queues[1].hours.is_none());
-}
-
-#[test]
-fn holidays_and_exceptions_close_and_open_the_queue() {
-    let text = format!(
-        "[[hours]]\nid = \"shop\"\nzone = \"Europe/Paris\"\nweek = {{ mon-fri = [\"09:00-12:00\", \"14:00-18:00\"] }}\n\
-         holidays = \"fr\"\nexceptions = {{ 2026-07-14 = [\"10:00-11:00\"], 2026-07-15 = [] }}\n\
-         [[queue]]\nid = \"q\"\ntenant = \"shop\"\ndial = \"echo\"\nhours = \"shop\"\n{SMALL}"
-    );
-    let config = examine(&text).config.unwrap();
-    let open = |time: &str| {
-        let at: jiff::Timestamp = time.parse().unwrap();
-        config.queues[0].hours.as_ref().unwrap().is_open(u64::try_from(at.as_millisecond()).unwrap())
-    };
-    // An ordinary Monday with its lunch; a holiday with hours of its own; a closed day; Whit Monday.
-    let asked = ["2026-07-13T11:59+02:00", "2026-07-13T13:00+02:00", "2026-07-13T17:00+02:00"];
-    assert_eq!(asked.map(open), [true, false, true]);
-    let asked =
-        ["2026-07-14T10:30+02:00", "2026-07-14T15:00+02:00", "2026-07-15T10:00+02:00", "2026-05-25T10:00+02:00"];
-    assert_eq!(asked.map(open), [true, false, false, false]);
-}
-
-#[test]
-fn a_queue_rings_those_of_its_agents_who_have_its_skills() {
-    let people = |skills: &str| {
-        let agent = |extension: &str, skills: &str| {
-            format!("[[agent]]\nextension = \"{extension}\"\npassword_file = \"agent-1001\"\nskills = {skills}\n")
-        };
-        let agents = [agent("2001", "[\"fr\"]"), agent("2002", "[\"fr\", \"returns\"]")].concat();
-        format!(
-            "{agents}[[queue]]\nid = \"back\"\ntenant = \"shop\"\nagents = [\"1001\", \"2001\", \"2002\"]\nskills = {skills}\n"
-        )
-    };
-    let rung = |skills: &str| {
-        let config = examine(&format!("{}{SMALL}", people(skills))).config.unwrap();
-        let QueueTarget::Agents { extensions, .. } = config.queues[0].target.clone() else { panic!() };
-        extensions
-    };
-    assert_eq!(rung("[\"fr\"]"), ["2001", "2002"]);
-    assert_eq!(rung("[\"returns\", \"fr\"]"), ["2002"]);
-    assert_eq!(rung("[]"), ["1001", "2001", "2002"]);
-    check_one(&people("[\"return\"]"), "no agent of this queue has the skill `return`");
-    let alone = "[[queue]]\nid = \"a\"\ntenant = \"shop\"\ndial = \"echo\"\nskills = [\"fr\"]";
-    check_one(alone, "this one lists none");
-    let apart = people("[\"fr\", \"returns\"]").replace("[\"fr\", \"returns\"]\n[[queue]]", "[\"returns\"]\n[[queue]]");
-    check_one(&apart, "no agent of this queue has all of these skills");
-    check_one(
-        "[[agent]]\nextension = \"2001\"\npassword_file = \"agent-1001\"\nskills = [\"a b\"]",
-        "cannot be a skill",
-    );
-}
-
-#[test]
-fn a_pbx_and_a_customer_take_a_call_back_by_a_key_and_an_agent_by_answering_unless_it_is_said_otherwise() {
-    let callback = |target: &str, lines: &str| {
-        examine(&format!(
-            "[[trunk]]\nname = \"pbx\"\nuri = \"sip:192.0.2.5\"\n{SMALL}\n\
-             [[queue]]\nid = \"back\"\ntenant = \"shop\"\n{target}\n[queue.callback]\ntrunk = \"pbx\"\n{lines}"
-        ))
-    };
-    let limit_s = |target: &str, lines: &str| {
-        let config = callback(target, lines).config.unwrap();
-        config.queues.last().unwrap().callback.as_ref().unwrap().key_limit.map(|limit| limit.as_secs())
-    };
-    let (own, pbx) = ("agents = [\"1001\"]", "dial = \"sip:600@pbx\"");
-    assert_eq!((limit_s(own, ""), limit_s(pbx, "")), (None, Some(120)));
-    assert_eq!((limit_s(own, "accept = \"key\""), limit_s(pbx, "accept = \"answer\"")), (Some(120), None));
-    assert_eq!(limit_s(pbx, "accept_limit_s = 30"), Some(30));
-    let customer = "rings_first = \"customer\"\n";
-    assert_eq!((limit_s(pbx, customer), limit_s(own, customer)), (Some(45), Some(45)), "a voicemail answers too");
-    assert_eq!(limit_s(own, &format!("{customer}accept = \"answer\"")), None);
-    let said = |lines: &str| callback(pbx, lines).problems[0].message.clone();
-    assert_eq!(said("accept = \"yes\""), "nobody can accept by `yes`");
-}
-
-#[test]
-fn whose_turn_it_is_can_be_chosen() {
-    let callback = |lines: &str| {
-        examine(&format!(
-            "[[trunk]]\nname = \"pbx\"\nuri = \"sip:192.0.2.5\"\n{SMALL}\n[queue.callback]\ntrunk = \"pbx\"\n{lines}"
-        ))
-    };
-    let order = |lines: &str| callback(lines).config.unwrap().queues[0].callback.as_ref().unwrap().order;
-    let curve = desk::Satisfaction::default();
-    assert_eq!(order(""), desk::Order::Fifo);
-    assert_eq!(order("order = \"satisfaction\""), desk::Order::Satisfaction(curve));
-    let minutes = |minutes: u64| std::time::Duration::from_secs(minutes * 60);
-    let other = desk::Satisfaction { soon: minutes(2), late: minutes(20), ceiling: minutes(45), ..curve };
-    let lines = "order = \"satisfaction\"\nsoon_minutes = 2\nlate_minutes = 20\nceiling_minutes = 45";
-    assert_eq!(order(lines), desk::Order::Satisfaction(other));
-    let lines = "order = \"priority\"\nhead_start_minutes = 30";
-    assert_eq!(order(lines), desk::Order::Priority { head_start: minutes(30) });
-    let said =
-        |lines: &str| callback(lines).problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; ");
-    for (lines, expected) in [
-        (lines, "no call-back has a priority in this version"),
-        ("order = \"fiffo\"", "no order is called `fiffo`"),
-        ("soon_minutes = 20", "`late_minutes` is less than `soon_minutes`"),
-        ("ceiling_minutes = 0", "`ceiling_minutes` is 0, which is out of range"),
-        ("wait_max_minutes = 0", "`wait_max_minutes` is 0, which is out of range"),
-        ("asap_before_close_minutes = 241", "`asap_before_close_minutes` is 241, which is out of range"),
-    ] {
-        assert!(said(lines).contains(expected), "{lines}: {}", said(lines));
-    }
-}
-
-#[test]
 fn numbers_have_ranges_and_words_are_known() {
     check_one("[limits]\ncalls_max = 0", "write a number from 1 to 100000; without the key it is 500");
     check_one("[shutdown]\ndrain_limit_s = -1", "`drain_limit_s` is -1, which is out of range");
@@ -721,17 +548,6 @@ fn a_glance_needs_no_secret() {
     assert!(super::glance(Some(Path::new("/nonexistent"))).is_err());
 }
 
-/// The example with every `#key = value` in force.
-fn with_defaults_written() -> String {
-    let mut text = String::new();
-    for line in EXAMPLE.lines() {
-        let line =
-            line.strip_prefix('#').filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase())).unwrap_or(line);
-        writeln!(text, "{line}").unwrap();
-    }
-    text
-}
-
 #[test]
 fn the_shield_of_call_backs_is_checked() {
     check_one("[callback]\nproof_of_work = \"sometimes\"", "proof of work is never demanded `sometimes`");
@@ -761,128 +577,4 @@ fn the_money_of_a_trunk_is_checked() {
         "is 0, which is out of range",
     );
     check_one(&trunk("callback_prices = { \"33\" = 1 }"), "without `callback_money_per_day_max` this has no effect");
-}
-
-#[test]
-fn the_commented_file_states_the_real_defaults() {
-    let (short, long) = (examine(EXAMPLE), examine(&with_defaults_written()));
-    let errors =
-        |examined: &Examined| examined.problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>();
-    assert_eq!((errors(&short), errors(&long)), (vec![], vec![]));
-    assert_eq!(format!("{:#?}", short.config.unwrap()), format!("{:#?}", long.config.unwrap()));
-}
-
-#[test]
-fn the_readmes_configurations_are_sound() {
-    let blocks: Vec<&str> = README.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let [direct, trunk, callback] = blocks.as_slice() else { panic!("three configurations, not {}", blocks.len()) };
-    let (before, agents) = (direct.split("[[queue]]").next().unwrap(), direct.split("[[agent]]").nth(1).unwrap());
-    let hours = "[[hours]]\nid = \"shop\"\nzone = \"Europe/Paris\"\nweek = { mon-fri = [\"09:00-18:00\"] }";
-    let called_back = format!("{before}\n{callback}\n{hours}\n[[agent]]{agents}");
-    for text in [(*direct).to_owned(), format!("{before}\n{trunk}"), called_back] {
-        let examined = examine(&text);
-        // The example's public address is one of those for documentation, and that is said.
-        let unexpected = examined.problems.iter().find(|problem| !problem.message.contains("for documentation"));
-        assert_eq!(unexpected, None, "in:\n{text}");
-        assert!(examined.config.is_some());
-    }
-}
-
-/// The keys of one struct of `file`, as serde knows them.
-fn keys_of<'de, T: Deserialize<'de>>() -> BTreeSet<&'static str> {
-    struct Catch<'k>(&'k mut &'static [&'static str]);
-    impl<'de> Deserializer<'de> for Catch<'_> {
-        type Error = ValueError;
-        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ValueError> {
-            Err(serde::de::Error::custom("only structs"))
-        }
-        fn deserialize_struct<V: Visitor<'de>>(
-            self,
-            _: &'static str,
-            fields: &'static [&'static str],
-            _: V,
-        ) -> Result<V::Value, ValueError> {
-            *self.0 = fields;
-            Err(serde::de::Error::custom("seen"))
-        }
-        forward_to_deserialize_any! {
-            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
-            unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-        }
-    }
-    let mut fields: &'static [&'static str] = &[];
-    assert!(T::deserialize(Catch(&mut fields)).is_err());
-    fields.iter().copied().collect()
-}
-
-#[test]
-fn the_commented_file_has_every_key_with_its_comment_and_no_other() {
-    // A literal secret is a key only to be refused, so it is not advertised.
-    // `callback` and `webhook` are tables of their own.
-    let refused = [
-        "password",
-        "tag_key",
-        "customer_key",
-        "customer_key_old",
-        "number_key",
-        "admin_token",
-        "secret",
-        "callback",
-        "webhook",
-    ];
-    for (section, keys) in [
-        ("http", keys_of::<file::Http>()),
-        ("sip", keys_of::<file::Sip>()),
-        ("media", keys_of::<file::Media>()),
-        ("store", keys_of::<file::Store>()),
-        ("tenant", keys_of::<file::Tenant>()),
-        ("tenant.webhook", keys_of::<file::Webhook>()),
-        ("trunk", keys_of::<file::Trunk>()),
-        ("queue", keys_of::<file::Queue>()),
-        ("queue.callback", keys_of::<file::Callback>()),
-        ("callback", keys_of::<file::Shield>()),
-        ("hours", keys_of::<file::Hours>()),
-        ("agent", keys_of::<file::Agent>()),
-        ("shutdown", keys_of::<file::Shutdown>()),
-        ("log", keys_of::<file::Log>()),
-        ("limits", keys_of::<file::Limits>()),
-        ("mail", keys_of::<file::Mail>()),
-    ] {
-        let keys: BTreeSet<&str> = keys.into_iter().filter(|key| !refused.contains(key)).collect();
-        let written = documented(section);
-        assert_eq!(written.iter().map(|(key, _)| key.as_str()).collect::<BTreeSet<_>>(), keys, "[{section}]");
-        for key in &keys {
-            let comment =
-                written.iter().filter(|(name, _)| name == key).map(|(_, comment)| comment.as_str()).collect::<String>();
-            assert!(
-                comment.contains("Default:") || comment.contains("Required"),
-                "[{section}] {key} does not say its default"
-            );
-            assert!(!key.ends_with("_s") || comment.contains("seconds"), "[{section}] {key} does not say its unit");
-        }
-    }
-}
-
-/// Keys of a section of the example, live or commented out, each with the comment above it.
-fn documented(section: &str) -> Vec<(String, String)> {
-    let (mut found, mut inside, mut comment) = (Vec::new(), false, String::new());
-    for line in EXAMPLE.lines() {
-        let bare = line.trim_start_matches('#').trim();
-        let key = bare
-            .split_once(" = ")
-            .map(|(key, _)| key)
-            .filter(|key| key.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_'));
-        match key {
-            _ if line.starts_with('[') => inside = line.trim_matches(['[', ']']) == section,
-            Some(key) => {
-                if inside {
-                    found.push((key.to_owned(), std::mem::take(&mut comment)));
-                }
-                comment.clear();
-            }
-            None if line.starts_with('#') => writeln!(comment, "{bare}").unwrap(),
-            None => comment.clear(),
-        }
-    }
-    found
 }
