@@ -109,6 +109,11 @@ impl Agent {
         Self { config, seats, declared: Presence::Ready, wrap_up_until: None, misses: 0, idle_since: now, calls }
     }
 
+    /// The same person by another word of the configuration.
+    pub(crate) fn named(self, config: AgentConfig) -> Self {
+        Self { config, ..self }
+    }
+
     pub(crate) fn presence(&self) -> Presence {
         match self.declared {
             Presence::Ready | Presence::WrapUp if self.misses >= MISSES_MAX => Presence::Away,

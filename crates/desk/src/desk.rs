@@ -134,6 +134,30 @@ impl Desk {
         desk
     }
 
+    /// Other queues, agents and limits from now on. Calls in progress go on as they are, and whoever is still an agent
+    /// keeps his seats, his presence and his calls.
+    pub fn follow(&mut self, config: DeskConfig, now: Now) {
+        let mut before = std::mem::take(&mut self.agents);
+        for agent in &config.agents {
+            let known = before.iter().position(|known| known.config.extension == agent.extension);
+            let mut agent = match known {
+                Some(at) => before.swap_remove(at).named(agent.clone()),
+                None => Agent::new(agent.clone(), now.mono),
+            };
+            // One who was taken out and is back may be in a call all the while.
+            let is_his = |call: &&LiveCall| {
+                call.caller.iter().chain(&call.card.agent).any(|known| *known == agent.config.extension)
+            };
+            let calls: Vec<CallId> = self.calls.values().filter(is_his).map(LiveCall::id).collect();
+            calls.into_iter().for_each(|call| agent.claim(call));
+            self.agents.push(agent);
+        }
+        self.config = config;
+        (self.open, self.hours_at) = (Vec::new(), None);
+        self.look_at_hours(now);
+        self.live_changed = true;
+    }
+
     /// A visitor asks to talk: the call to start, or why not. The first candidate is his from now
     /// on, so that two visitors at the same moment do not get the same agent.
     pub fn talk(&mut self, request: TalkRequest, now: Now) -> Result<CallSpec, Refusal> {

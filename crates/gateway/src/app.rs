@@ -3,31 +3,29 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use call::{HangupCause, QueueId, TenantId, TrunkId};
-use desk::{AgentConfig, CallLimits, Desk, DeskConfig, DeskLimits, Queue, QueueTarget, Seat as DeskSeat};
-use media::codec::CodecKind;
+use call::HangupCause;
+use desk::Seat as DeskSeat;
 use rand::Rng;
-use sip::digest::{AccountSecret, Algorithm};
-use sip::endpoint::{Account, Endpoint, EndpointConfig, Local, Transport};
+use sip::digest::Algorithm;
+use sip::endpoint::{Endpoint, EndpointConfig, Local, Transport};
 use store::{Home, NodeId};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
-use web::origin::Origins;
 use web::{WebConfig, WebLimits};
 
-use crate::admin_token;
 use crate::clock;
-use crate::config::checked::{self, Config, Seat};
+use crate::config::checked::{self, Config};
 use crate::demo;
 use crate::drive::call::{CallConfig, CallContext};
 use crate::drive::callbacks::shield::Shield;
-use crate::drive::callbacks::{self, Callbacks, Line};
+use crate::drive::callbacks::{self, Callbacks, Latest};
 use crate::drive::calls::Calls;
 use crate::drive::console::Consoles;
 use crate::drive::desk::{self as desk_task, DeskHandle};
@@ -40,29 +38,42 @@ use crate::drive::sip::driver::{DriverConfig, PhonePresence, SipDriver};
 use crate::drive::sip::sockets::{Certificates, Sockets};
 use crate::drive::sip::trunks::transport;
 use crate::drive::sip::{Incoming, ORDERS_MAX, SipHandle};
-use crate::drive::web::{House, TenantDoor};
-use crate::ladder::{self, Ladders, Tap};
+use crate::drive::web::House;
+use crate::ladder::{self, Tap};
 use crate::net::addresses;
 use crate::node;
 use crate::number_key::NumberKey;
 use crate::observe::health::{self, HealthBoard};
 use crate::observe::metric::{self, Metric};
+use crate::reload::{self, Loops};
 use crate::shutdown;
+use crate::standing;
 
 /// The extension of the agent inside the program.
 pub(crate) const ECHO: &str = "echo";
 /// The demo's trunk to the telephone inside the program.
 const TELEPHONE: &str = "telephone";
-/// Calls the echo answers at once.
-const ECHO_CALLS_MAX: usize = 200;
 /// Incoming calls and presence changes that may wait.
 const WAITING_MAX: usize = 256;
 
 /// How the program was started.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// The configuration's file, read again when a reload is asked for; `None`: it has none.
+    pub file: Option<FileRead>,
     /// `passerelle demo`: the shop is served and the way to try it is printed.
     pub demo: bool,
+}
+
+/// The configuration's file as it was read at the start.
+#[derive(Clone, Debug)]
+pub struct FileRead {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What stood in it.
+    pub text: String,
+    /// Its log filter counts; else the command line's, whatever it says.
+    pub sets_filter: bool,
 }
 
 /// Why the program could not start: one sentence for the admin, with the mend.
@@ -142,39 +153,47 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
     metric::install().map_err(|error| StartError::Store(error.to_string()))?;
     let store = open_store(&config).await?;
     let shield = start_shield(&config, &store).await?;
-    let listener = TcpListener::bind(config.http.listen).await.map_err(|error| StartError::Listen {
-        what: "http",
-        address: config.http.listen,
-        key: "[http] listen",
-        error,
-    })?;
+    let listener = listen_http(&config).await?;
     let probe: [u8; 16] = rand::rng().random();
     let (media, threads) = start_media(&config, probe)?;
     let echo = config.queues.iter().any(|queue| queue.target == checked::QueueTarget::Echo).then(random_password);
     let (tap, ladders) = ladder::start(&config.ladder);
-    let signalling = start_sip(&config, echo.as_deref(), tap.clone()).await?;
+    let call_config = Arc::new(standing::call_config(&config, None));
+    let signalling = start_sip(&config, call_config.trunks.clone(), echo.as_deref(), tap.clone()).await?;
     let calls = Calls::default();
     let consoles = Consoles::default();
     let mut rooms = Rooms::default();
     rooms.watch("signalling", signalling.task);
-    let parts =
-        Parts { calls: &calls, consoles: &consoles, sip: &signalling.handle, media: &media, store: &store, tap };
-    let (desks, contexts) = start_desks(&config, &parts, &mut rooms);
+    let contexts = |desk: &DeskHandle| CallContext {
+        sip: signalling.handle.clone(),
+        media: media.clone(),
+        desk: desk.clone(),
+        store: Arc::clone(&store),
+        calls: calls.clone(),
+        consoles: consoles.clone(),
+        tap: tap.clone(),
+        config: Arc::clone(&call_config),
+    };
+    let (desks, contexts) = start_desks(&config, &call_config, &calls, contexts, &mut rooms);
     let presence = follow_presence(signalling.presence, desks.values().cloned().collect());
     rooms.watch("the phones' presence", tokio::spawn(presence));
-    let inbound = inbound::run(contexts.clone(), signalling.handle.clone(), signalling.incoming);
-    rooms.watch("the inbound door", tokio::spawn(inbound));
     let board = HealthBoard::default();
     rooms.watch("the metrics' upkeep", tokio::spawn(metrics_upkeep()));
-    let (callbacks, round) = start_callbacks(&config, node::id(&signalling.bound), &contexts, shield, &mut rooms)?;
-    let echo_agent = match &echo {
-        Some(password) => Some(demo::agent::start(&signalling.bound, password, media.clone()).await?),
-        None => None,
-    };
-    let telephone = start_telephone(&config, options, &signalling.bound, &media).await?;
-    let house = Arc::new(house(&config, &contexts, callbacks.clone(), ladders, board.clone())?);
+    let (callbacks, latest, round) =
+        start_callbacks(&config, node::id(&signalling.bound), &contexts, shield, &mut rooms)?;
+    let phones = start_phones(&config, options.demo, echo.as_deref(), &signalling.bound, &media).await?;
+    let standing = standing::standing(&config, &contexts, callbacks.clone()).map_err(StartError::Store)?;
+    let (stands, standing) = watch::channel(Arc::new(standing));
+    let inbound = inbound::run(standing.clone(), signalling.handle.clone(), signalling.incoming);
+    rooms.watch("the inbound door", tokio::spawn(inbound));
+    let sip = signalling.handle.clone();
+    let loops = Loops { sip, desks: desks.clone(), contexts, calls: call_config, latest, stands, echo };
+    let (reload, reloader) = reload::start(options.file.clone(), Arc::clone(&config), loops);
+    rooms.watch("the reloader", reloader);
+    let accepting = AtomicBool::new(true);
+    let house = Arc::new(House { standing, reload: reload.clone(), ladders, board: board.clone(), accepting });
     let (stop, stopped) = watch::channel(false);
-    let web = tokio::spawn(serve_web(listener, Arc::clone(&house), Arc::clone(&config), options, stopped));
+    let web = tokio::spawn(serve_web(listener, Arc::clone(&house), Arc::clone(&config), options.demo, stopped));
     // The last to start: the first gauges it writes count every room.
     let prober = health::run(board, media.clone(), signalling.handle.clone(), store, probe);
     rooms.watch("the health probe", tokio::spawn(prober));
@@ -183,60 +202,58 @@ async fn serve(config: Config, options: Options) -> Result<(), StartError> {
         demo::banner::print(&config);
     }
 
-    let drain = if options.demo { Duration::ZERO } else { config.shutdown.drain_limit };
     let ended = rooms.until_told_to_end().await;
+    let drain = if options.demo { Duration::ZERO } else { reload.config().shutdown.drain_limit };
     let desks: Vec<DeskHandle> = desks.into_values().collect();
     finish_calls(&house, &desks, &callbacks, &calls, drain).await;
     shutdown::end_at_next_signal();
     let _web_gone = stop.send(true);
-    for phone in [echo_agent, telephone].into_iter().flatten() {
+    for phone in phones {
         phone.shutdown().await;
     }
     signalling.handle.shutdown().await;
     round.end().await;
     drop(rooms);
-    let told = media.workers().iter().map(|worker| worker.shutdown().is_ok());
-    let threads: Vec<_> = threads.into_iter().zip(told.collect::<Vec<_>>()).collect();
-    if tokio::time::timeout(Duration::from_secs(3), web).await.is_err() {
-        warn!("the web edge did not end in time");
-    }
-    join_workers(threads).await;
+    end_workers(&media, threads, web).await;
     info!("passerelle has ended");
     ended.map_or(Ok(()), |room| Err(StartError::Ended(room)))
+}
+
+async fn listen_http(config: &Config) -> Result<TcpListener, StartError> {
+    let address = config.http.listen;
+    let failed = |error| StartError::Listen { what: "http", address, key: "[http] listen", error };
+    TcpListener::bind(address).await.map_err(failed)
+}
+
+/// The echo, and the demo's telephone.
+async fn start_phones(
+    config: &Config,
+    demo: bool,
+    echo: Option<&str>,
+    gateway: &[(Transport, SocketAddr)],
+    media: &MediaHandle,
+) -> Result<Vec<demo::agent::EchoAgent>, StartError> {
+    let mut phones = Vec::new();
+    if let Some(password) = echo {
+        phones.push(demo::agent::start(gateway, password, media.clone()).await?);
+    }
+    phones.extend(start_telephone(config, demo, gateway, media).await?);
+    Ok(phones)
 }
 
 /// The telephone that answers the demo's call-backs.
 async fn start_telephone(
     config: &Config,
-    options: Options,
+    demo: bool,
     gateway: &[(Transport, SocketAddr)],
     media: &MediaHandle,
 ) -> Result<Option<demo::agent::EchoAgent>, StartError> {
-    let trunk = config.trunks.iter().find(|trunk| options.demo && trunk.name == TELEPHONE);
+    let trunk = config.trunks.iter().find(|trunk| demo && trunk.name == TELEPHONE);
     let at = trunk.and_then(|trunk| Some(SocketAddr::new(trunk.host.parse().ok()?, trunk.port?)));
     match at {
         Some(at) => Ok(Some(demo::agent::telephone(gateway, at, media.clone()).await?)),
         None => Ok(None),
     }
-}
-
-/// What the edge talks to.
-fn house(
-    config: &Config,
-    contexts: &BTreeMap<String, CallContext>,
-    callbacks: Callbacks,
-    ladders: Ladders,
-    board: HealthBoard,
-) -> Result<House, StartError> {
-    Ok(House {
-        tenants: doors(config, contexts),
-        agents: config.agents.iter().map(|agent| (agent.clone(), tenants_of(config, agent))).collect(),
-        callbacks,
-        admin_token: admin_token::of_the_gateway(config).map_err(StartError::Store)?,
-        ladders,
-        board,
-        accepting: AtomicBool::new(true),
-    })
 }
 
 /// The clerk at his book, and the postman on his round.
@@ -246,16 +263,17 @@ fn start_callbacks(
     contexts: &BTreeMap<String, CallContext>,
     shield: Arc<Shield>,
     rooms: &mut Rooms,
-) -> Result<(Callbacks, Round), StartError> {
+) -> Result<(Callbacks, watch::Sender<Callbacks>, Round), StartError> {
     let messages = Messages::new(shield.home(), config);
-    let lines = callback_lines(config, contexts);
+    let lines = standing::callback_lines(config, contexts);
     let (callbacks, clerk) = callbacks::start(node, Arc::clone(&shield), lines, messages.clone());
     rooms.watch("the shield's upkeep", tokio::spawn(shield.upkeep()));
     rooms.watch("the call-back clerk", clerk);
-    let book = Arc::new(callbacks.clone());
+    let (latest, now) = watch::channel(callbacks.clone());
+    let book = Arc::new(Latest(now));
     let (round, postman) = messages::start(messages, book, config).map_err(StartError::Messages)?;
     rooms.watch("the postman", postman);
-    Ok((callbacks, round))
+    Ok((callbacks, latest, round))
 }
 
 /// Takes nothing more, and lets what is in progress come to its end.
@@ -271,6 +289,16 @@ async fn finish_calls(house: &House, desks: &[DeskHandle], callbacks: &Callbacks
     if tokio::time::timeout(Duration::from_secs(3), callbacks.idle()).await.is_err() {
         warn!("a call-back's outcome was not written in time: the next start takes it over as in doubt");
     }
+}
+
+/// Ends the media workers while the edge ends.
+async fn end_workers(media: &MediaHandle, threads: Vec<std::thread::JoinHandle<()>>, web: tokio::task::JoinHandle<()>) {
+    let told = media.workers().iter().map(|worker| worker.shutdown().is_ok());
+    let threads: Vec<_> = threads.into_iter().zip(told.collect::<Vec<_>>()).collect();
+    if tokio::time::timeout(Duration::from_secs(3), web).await.is_err() {
+        warn!("the web edge did not end in time");
+    }
+    join_workers(threads).await;
 }
 
 /// Waits for the workers that were told to end; one that could not be told ends with the process.
@@ -396,7 +424,12 @@ struct Signalling {
     task: tokio::task::JoinHandle<()>,
 }
 
-async fn start_sip(config: &Config, echo: Option<&str>, tap: Tap) -> Result<Signalling, StartError> {
+async fn start_sip(
+    config: &Config,
+    trunks: Vec<Arc<checked::Trunk>>,
+    echo: Option<&str>,
+    tap: Tap,
+) -> Result<Signalling, StartError> {
     let listen: Vec<_> = config.sip.listen.iter().map(|(kind, address)| (transport(*kind), *address)).collect();
     let certificates = Certificates::read(config).map_err(StartError::Certificate)?;
     let bind = Sockets::bind(&listen, certificates).await;
@@ -414,9 +447,9 @@ async fn start_sip(config: &Config, echo: Option<&str>, tap: Tap) -> Result<Sign
     let (orders_in, orders) = mpsc::channel(ORDERS_MAX);
     let next_leg = Arc::new(AtomicU64::new(1));
     let driver_config = DriverConfig {
-        trunks: config.trunks.clone(),
+        trunks,
         dns: Arc::new(Dns::new(&config.sip.dns)),
-        sdp_ip: sdp_ip(config),
+        sdp_ip: standing::sdp_ip(config),
         realm: config.sip.realm.clone(),
         incoming: incoming_in,
         presence: presence_in,
@@ -424,16 +457,7 @@ async fn start_sip(config: &Config, echo: Option<&str>, tap: Tap) -> Result<Sign
         tap,
     };
     let mut driver = SipDriver::new(driver_config, endpoint, sockets, bound.clone());
-    let agents = config.agents.iter().map(|agent| (agent.extension.as_str(), agent.password.expose()));
-    let accounts = agents.chain(echo.map(|password| (ECHO, password)));
-    driver.set_accounts(
-        accounts
-            .map(|(user, password)| Account {
-                user: user.to_owned(),
-                secret: AccountSecret::new(user, &config.sip.realm, password),
-            })
-            .collect(),
-    );
+    driver.set_accounts(standing::accounts(config, echo));
     let task = tokio::spawn(driver.run(orders, inbound));
     Ok(Signalling { handle: SipHandle::new(orders_in, next_leg), bound, incoming, presence, task })
 }
@@ -463,158 +487,23 @@ fn outside(bound: SocketAddr) -> SocketAddr {
     }
 }
 
-/// What every call needs, whosever it is.
-struct Parts<'a> {
-    calls: &'a Calls,
-    consoles: &'a Consoles,
-    sip: &'a SipHandle,
-    media: &'a MediaHandle,
-    store: &'a Arc<dyn Home>,
-    tap: Tap,
-}
-
 fn start_desks(
-    config: &Arc<Config>,
-    Parts { calls, consoles, sip, media, store, tap }: &Parts<'_>,
+    config: &Config,
+    call_config: &Arc<CallConfig>,
+    calls: &Calls,
+    context: impl Fn(&DeskHandle) -> CallContext,
     rooms: &mut Rooms,
 ) -> (BTreeMap<String, DeskHandle>, BTreeMap<String, CallContext>) {
-    let call_config = Arc::new(call_config(config));
     let mut desks = BTreeMap::new();
     let mut contexts = BTreeMap::new();
     for tenant in &config.tenants {
-        let queues: Vec<Queue> =
-            config.queues.iter().filter(|queue| queue.tenant == tenant.id).map(desk_queue).collect();
-        let ids: Vec<QueueId> = queues.iter().map(|queue| queue.id.clone()).collect();
-        let desk = Desk::new(desk_config(config, &tenant.id, queues), clock::call_now());
-        let (handle, task) = desk_task::start(desk, ids, (*calls).clone());
+        let rules = standing::desk_rules(config, &tenant.id, call_config);
+        let (handle, task) = desk_task::start(rules, calls.clone());
         rooms.watch("a desk", task);
-        contexts.insert(
-            tenant.id.clone(),
-            CallContext {
-                sip: (*sip).clone(),
-                media: (*media).clone(),
-                desk: handle.clone(),
-                store: Arc::clone(store),
-                calls: (*calls).clone(),
-                consoles: (*consoles).clone(),
-                tap: tap.clone(),
-                config: Arc::clone(&call_config),
-            },
-        );
+        contexts.insert(tenant.id.clone(), context(&handle));
         desks.insert(tenant.id.clone(), handle);
     }
     (desks, contexts)
-}
-
-/// Whom a queue rings behind a trunk.
-fn trunk_user(queue: &checked::Queue) -> Option<(String, String)> {
-    match &queue.target {
-        checked::QueueTarget::Trunk { trunk, user } => Some((trunk.clone(), user.clone())),
-        checked::QueueTarget::Agents { .. } | checked::QueueTarget::Echo => None,
-    }
-}
-
-fn call_config(config: &Config) -> CallConfig {
-    let seat = |queue: &checked::Queue| match queue.target {
-        checked::QueueTarget::Agents { seat, .. } => seat,
-        checked::QueueTarget::Echo => Seat::Phone,
-        checked::QueueTarget::Trunk { .. } => Seat::Any,
-    };
-    let key = |tenant: &checked::Tenant| match &tenant.tag_key {
-        Some(key) => key.expose().as_bytes().to_vec(),
-        None => rand::rng().random::<[u8; 32]>().to_vec(),
-    };
-    CallConfig {
-        sdp_ip: sdp_ip(config),
-        trunks: config.trunks.clone(),
-        trunk_users: config.queues.iter().filter_map(trunk_user).collect(),
-        agent_codecs: vec![CodecKind::Opus, CodecKind::G722, CodecKind::Pcma, CodecKind::Pcmu],
-        agent_srtp: config.sip.srtp,
-        seats: config.queues.iter().map(|queue| ((queue.tenant.clone(), queue.id.clone()), seat(queue))).collect(),
-        tag_keys: config.tenants.iter().map(|tenant| (tenant.id.clone(), key(tenant))).collect(),
-    }
-}
-
-fn desk_config(config: &Config, tenant: &str, queues: Vec<Queue>) -> DeskConfig {
-    let limits = &config.limits;
-    let mut agents: Vec<AgentConfig> = config
-        .agents
-        .iter()
-        .filter(|agent| serves(config, &agent.extension, tenant))
-        .map(|agent| AgentConfig {
-            extension: agent.extension.clone(),
-            name: agent.name.clone(),
-            skills: agent.skills.clone(),
-            max_calls: 1,
-        })
-        .collect();
-    let (extension, name) = (ECHO.to_owned(), "Echo".to_owned());
-    agents.push(AgentConfig { extension, name, skills: Vec::new(), max_calls: ECHO_CALLS_MAX });
-    DeskConfig {
-        tenant: TenantId(tenant.to_owned()),
-        queues,
-        agents,
-        limits: DeskLimits {
-            live_per_address: limits.calls_per_ip_max,
-            asks_per_address_per_minute: limits.talks_per_ip_per_minute_max,
-            live_calls: limits.calls_max,
-        },
-        calls: CallLimits {
-            max_duration: limits.call_duration_max,
-            media_lost_grace: limits.media_lost_grace,
-            ..CallLimits::default()
-        },
-        wrap_up: Duration::ZERO,
-        seed: rand::rng().random(),
-    }
-}
-
-/// Does this agent sit at this tenant's desk? Where a queue of it names him, or where none of any tenant does: he may
-/// still call colleagues.
-fn serves(config: &Config, extension: &str, tenant: &str) -> bool {
-    let named = |queue: &&checked::Queue| match &queue.target {
-        checked::QueueTarget::Agents { extensions, .. } => extensions.iter().any(|known| known == extension),
-        checked::QueueTarget::Trunk { .. } | checked::QueueTarget::Echo => false,
-    };
-    let mut tenants = config.queues.iter().filter(named).map(|queue| queue.tenant.as_str()).peekable();
-    tenants.peek().is_none() || tenants.any(|known| known == tenant)
-}
-
-/// The tenants at whose desks an agent sits.
-fn tenants_of(config: &Config, agent: &checked::Agent) -> Vec<String> {
-    let tenants = config.tenants.iter().map(|tenant| &tenant.id);
-    tenants.filter(|tenant| serves(config, &agent.extension, tenant)).cloned().collect()
-}
-
-fn desk_queue(queue: &checked::Queue) -> Queue {
-    let target = match &queue.target {
-        checked::QueueTarget::Agents { extensions, seat } => QueueTarget::Agents {
-            extensions: extensions.clone(),
-            seat: match seat {
-                Seat::Any => None,
-                Seat::Phone => Some(DeskSeat::SipPhone),
-                Seat::Browser => Some(DeskSeat::Browser),
-            },
-        },
-        checked::QueueTarget::Trunk { trunk, user } => {
-            QueueTarget::Trunk { trunk: TrunkId(trunk.clone()), uri: user.clone() }
-        }
-        checked::QueueTarget::Echo => {
-            QueueTarget::Agents { extensions: vec![ECHO.to_owned()], seat: Some(DeskSeat::SipPhone) }
-        }
-    };
-    Queue {
-        id: QueueId(queue.id.clone()),
-        target,
-        ring_limit: queue.ring_limit,
-        max_waiting: queue.waiting_max,
-        hours: queue.hours.clone(),
-    }
-}
-
-/// The address SIP legs send their sound to, when the configuration settles it; else the one that faces each peer.
-pub(crate) fn sdp_ip(config: &Config) -> Option<IpAddr> {
-    config.sip.public_ip.or(config.media.rtp_address).filter(|ip| !ip.is_unspecified())
 }
 
 /// Folds the histograms now and then, asked for or not.
@@ -634,46 +523,6 @@ async fn follow_presence(mut presence: mpsc::Receiver<PhonePresence>, desks: Vec
     }
 }
 
-fn doors(config: &Config, contexts: &BTreeMap<String, CallContext>) -> BTreeMap<String, TenantDoor> {
-    let queues = |tenant: &str| {
-        config.queues.iter().filter(|queue| queue.tenant == tenant).map(|queue| queue.id.clone()).collect()
-    };
-    config
-        .tenants
-        .iter()
-        .filter_map(|tenant| {
-            let context = contexts.get(&tenant.id)?.clone();
-            let origins = Origins::new(&tenant.origins)
-                .inspect_err(|why| error!(tenant = tenant.id, why, "an origin of this tenant is not one"))
-                .ok()?;
-            Some((tenant.id.clone(), TenantDoor { origins, queues: queues(&tenant.id), context }))
-        })
-        .collect()
-}
-
-/// The queues that call back.
-fn callback_lines(config: &Config, contexts: &BTreeMap<String, CallContext>) -> Vec<Line> {
-    let keys_of = |tenant: &str| {
-        let tenant = config.tenants.iter().find(|known| known.id == tenant);
-        tenant.map(|tenant| tenant.customer_keys.clone()).unwrap_or_default()
-    };
-    let line = |queue: &checked::Queue| {
-        Some(Line {
-            tenant: queue.tenant.clone(),
-            queue: queue.id.clone(),
-            config: queue.callback.clone()?,
-            hours: queue.hours.clone(),
-            agents: match &queue.target {
-                checked::QueueTarget::Agents { extensions, .. } => extensions.clone(),
-                checked::QueueTarget::Trunk { .. } | checked::QueueTarget::Echo => Vec::new(),
-            },
-            customer_keys: keys_of(&queue.tenant),
-            context: contexts.get(&queue.tenant)?.clone(),
-        })
-    };
-    config.queues.iter().filter_map(line).collect()
-}
-
 /// The gateway's one clock, for the edge.
 struct EdgeClock;
 
@@ -691,11 +540,11 @@ async fn serve_web(
     listener: TcpListener,
     house: Arc<House>,
     config: Arc<Config>,
-    options: Options,
+    demo: bool,
     mut stop: watch::Receiver<bool>,
 ) {
     let web_config = WebConfig {
-        demo: options.demo,
+        demo,
         public_url: Some(config.http.public_url.clone()),
         trusted_proxies: config.http.trusted_proxies.clone(),
         clock: Arc::new(EdgeClock),

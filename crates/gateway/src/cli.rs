@@ -55,6 +55,18 @@ enum Command {
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Let the running gateway go by its configuration as the file is now, without losing a call
+    ///
+    /// Asks with the administrator's token, so run it as the same user; it reads the file it was started with. Prints what
+    /// changes: + new, - gone, ~ changed. What needs a restart, or a file with a mistake, changes nothing. SIGHUP does the
+    /// same. Exit status: 0 when the file is in force, 1 when nothing was changed.
+    Reload {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Only print what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// List the calls that have ended, newest first
     ///
     /// Reads the store beside a running gateway. Times are this machine's local time; numbers and sessions are
@@ -278,6 +290,7 @@ pub fn main() -> ExitCode {
         Command::Run { config, log } => commands::run::run(&config.config, log),
         Command::Demo(demo) => commands::run::demo(&demo.place()),
         Command::Check { config } => commands::check::check(&config.config),
+        Command::Reload { config, dry_run } => commands::reload::reload(&Source::Config(config.config), dry_run),
         Command::Calls(Calls { source, limit, json }) => commands::calls::calls(&source.source(), limit, json),
         Command::Ladder(ladder) => ladder.run(),
         Command::Callback { ask } => ask.run(),

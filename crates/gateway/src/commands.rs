@@ -16,6 +16,7 @@ pub(crate) mod message;
 pub(crate) mod numbers;
 pub(crate) mod orders;
 pub(crate) mod period;
+pub(crate) mod reload;
 pub(crate) mod remote;
 pub(crate) mod report;
 pub(crate) mod run;

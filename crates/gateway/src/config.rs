@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+pub(crate) mod change;
 mod check;
 pub mod checked;
 mod file;

@@ -18,6 +18,7 @@ mod tags;
 mod talk;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sip::target::Candidate;
@@ -72,7 +73,8 @@ pub(crate) async fn examine(config: &Config, trunk: &Trunk, wish: &Wish, mut tel
 async fn reach_all(config: &Config, trunk: &Trunk, found: &mut impl FnMut(Finding)) -> bool {
     let bound: Vec<_> = config.sip.listen.iter().map(|(kind, at)| (transport(*kind), *at)).collect();
     let dns = Dns::new(&config.sip.dns);
-    let wanted = Trunks::new(vec![trunk.clone()], bound.clone()).wanted().into_iter().flatten().collect::<Vec<_>>();
+    let trunks = Trunks::new(vec![Arc::new(trunk.clone())], bound.clone());
+    let wanted: Vec<_> = trunks.keys().into_iter().flat_map(|key| trunks.wanted(key)).collect();
     let (candidates, findings) = names::look_up(&dns, &wanted).await;
     findings.into_iter().for_each(&mut *found);
     if candidates.is_empty() {
@@ -121,8 +123,8 @@ async fn calls(config: &Config, trunk: &Trunk, wish: &Wish, found: &mut impl FnM
         );
     }
     // The gateway's own registration stays the gateway's.
-    let plain = Trunk { register: false, options_interval: None, ..trunk.clone() };
-    let (phone, media) = match (Phone::start(config, plain.clone()).await, line::media(config)) {
+    let plain = Arc::new(Trunk { register: false, options_interval: None, ..trunk.clone() });
+    let (phone, media) = match (Phone::start(config, Arc::clone(&plain)).await, line::media(config)) {
         (Ok(phone), Ok(media)) => (phone, media),
         (Err(why), _) => {
             return found(Finding::new("call", Verdict::Bad, why).mend(Where::Here, "see `listen` of [sip]"));

@@ -15,5 +15,7 @@ mod net;
 mod node;
 mod number_key;
 pub mod observe;
+mod reload;
 mod secret_file;
 mod shutdown;
+mod standing;

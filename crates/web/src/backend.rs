@@ -10,7 +10,7 @@ use crate::callback::{
 };
 use crate::ladder::{LadderList, LadderQuery, LadderView};
 use crate::sentence::{Lang, sentence};
-use crate::staff::{QueueAsk, QueueDone, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView};
+use crate::staff::{QueueAsk, QueueDone, ReloadView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView};
 
 /// A future in a box, so that [`Backend`] can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -89,6 +89,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The messages that were refused last, each with its reason.
     fn refused_messages(&self) -> Answered<'_, LadderView>;
+
+    /// Reads the configuration anew and goes by it, or only says what would change. Asked of an administrator alone.
+    fn reload(&self, dry_run: bool) -> BoxFuture<'_, Result<ReloadView, Refusal>>;
 
     /// The ids of call-backs as they change.
     fn callback_changes(&self) -> broadcast::Receiver<String>;

@@ -50,8 +50,8 @@ pub use proof::ProofDemand;
 pub use sentence::{Lang, sentence};
 pub use serve::serve;
 pub use staff::{
-    AgentName, NoteView, QueueAct, QueueAsk, QueueDone, QueueView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery,
-    StaffView,
+    AgentName, NoteView, QueueAct, QueueAsk, QueueDone, QueueView, ReloadOutcome, ReloadView, Staff, StaffAct,
+    StaffAsk, StaffList, StaffQuery, StaffView,
 };
 
 /// Where the edge takes its time from: the gateway's one clock, or a test's.

@@ -82,6 +82,7 @@ table! {
     LADDER_OFF = "ladder_off", 404;
     // What is wrong with the gateway.
     BOOK_AWAY = "book_away", 503, again after 60;
+    RELOAD_BUSY = "reload_busy", 503, again after 5;
     TIMEOUT = "timeout", 408;
     BUG = "bug", 500;
 }

@@ -276,6 +276,11 @@ const ROWS: &[Row] = &[
         "No ladders are kept: memory_mb in [ladder] is 0.",
         "Aucun tracé n’est conservé : memory_mb dans [ladder] vaut 0.",
     ),
+    row(
+        "reload_busy",
+        "The configuration is being read already. Please try again in a moment.",
+        "La configuration est déjà en cours de lecture. Réessayez dans un instant.",
+    ),
     // How a call-back stands (`desk::CallbackState::code`).
     row("callback-scheduled", "We will call you at the time shown.", "Nous vous appellerons à l’heure indiquée."),
     row(

@@ -9,6 +9,7 @@ use crate::sentence::callback_states;
 pub(crate) mod api;
 pub(crate) mod bearers;
 pub(crate) mod queues;
+pub(crate) mod reload;
 
 /// Who works with the book. His bearer is good.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -150,6 +151,32 @@ pub struct QueueDone {
     /// There are more: ask again with this as `from`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// What became of a reload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadOutcome {
+    /// The gateway goes by the file as it is now.
+    Applied,
+    /// It was only asked what would change, and it could.
+    DryRun,
+    /// Nothing was changed; `why` says why.
+    Refused,
+}
+
+/// What a reload changed, or would.
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Reloaded")]
+pub struct ReloadView {
+    /// What became of it: the file is in force; it could be; or nothing was changed, and `why` says why.
+    #[schemars(with = "String", extend("enum" = ["applied", "dry_run", "refused"]))]
+    pub outcome: ReloadOutcome,
+    /// The difference, a line for each table of the file: `+` new, `-` gone, `~` changed. No secret is in it.
+    pub changes: Vec<String>,
+    /// Of one that is refused: each mistake with line and column, or the keys that need a restart.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub why: String,
 }
 
 /// The open call-backs, in the order in which they are called.

@@ -13,6 +13,7 @@ mod ladder;
 mod leaks;
 mod nat;
 mod phones;
+mod reload;
 mod rush;
 mod scene;
 mod sipp;

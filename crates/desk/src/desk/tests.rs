@@ -651,3 +651,40 @@ fn the_load_of_a_queue_is_who_works_for_it_and_how_long_its_calls_last() {
     assert_eq!(load.estimate(3, now), Some(three_before), "the same question has the same answer");
     assert_eq!(bench.desk.load(&"nowhere".into()).estimate(0, now), None);
 }
+
+#[test]
+fn other_rules_count_from_the_next_call_on_and_whoever_stays_keeps_what_he_has() {
+    let mut bench = Bench::new(config());
+    let up = bench.talk("support").unwrap();
+    let busy = up.second[0].kind.extension().unwrap().to_owned();
+    let mut other = config();
+    other.queues.retain(|queue| queue.id != QueueId::from("page"));
+    other.queues[0] = Queue { ring_limit: Duration::from_secs(7), ..queue("support", &["1001", "1002", "1004"], None) };
+    other.agents.retain(|agent| agent.extension != "1003");
+    let new =
+        AgentConfig { extension: "1004".to_owned(), name: "Agent 1004".to_owned(), skills: Vec::new(), max_calls: 1 };
+    other.agents.push(new);
+    bench.desk.follow(other, bench.now);
+    assert_eq!(bench.desk.live().len(), 1, "the call goes on");
+    assert_eq!(bench.refused("page"), Refusal::UnknownQueue.counter());
+    let next = bench.talk("support").unwrap();
+    let rung: Vec<&str> = next.second.iter().filter_map(|leg| leg.kind.extension()).collect();
+    assert!(
+        !rung.contains(&busy.as_str()) && !rung.contains(&"1003") && !rung.contains(&"1004"),
+        "{rung:?}, not {busy}"
+    );
+    assert_eq!(next.second[0].ring_limit, Duration::from_secs(7));
+    // Whoever is new is rung when he is there; whoever is taken out in a call and comes back is still in it.
+    bench.desk.agent_seat("1004", Seat::SipPhone, true, bench.now);
+    assert!(bench.desk.seats("1004").sip_phone);
+    let mut without = config();
+    without.agents.retain(|agent| agent.extension != busy);
+    bench.desk.follow(without, bench.now);
+    bench.desk.follow(config(), bench.now);
+    bench.desk.agent_seat(&busy, Seat::SipPhone, true, bench.now);
+    let again = bench.talk("support").map(|spec| spec.second[0].kind.extension().unwrap().to_owned());
+    assert_ne!(again.as_deref(), Ok(busy.as_str()), "his call is up");
+    bench.desk.forget(&up.id, bench.now);
+    bench.desk.forget(&next.id, bench.now);
+    assert!(bench.desk.live().iter().all(|card| card.call != up.id));
+}

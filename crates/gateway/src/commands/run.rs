@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::complain;
-use crate::app::{self, Options};
+use crate::app::{self, FileRead, Options};
 use crate::config::{self, Config, ConfigErrors, DemoPlace};
 use crate::observe::log;
 
@@ -15,6 +15,7 @@ pub(crate) fn run(path: &Path, filter: Option<String>) -> ExitCode {
     if !examined.problems.is_empty() {
         complain(&config::render(&examined.name, &examined.source, &examined.problems, stderr().is_terminal(), 100));
     }
+    let file = FileRead { path: path.to_owned(), text: examined.source.clone(), sets_filter: filter.is_none() };
     let Ok(mut config) = examined.into_config() else { return ExitCode::FAILURE };
     if let Some(filter) = filter {
         if let Err(why) = log::check_filter(&filter) {
@@ -23,13 +24,13 @@ pub(crate) fn run(path: &Path, filter: Option<String>) -> ExitCode {
         }
         config.log.filter = filter;
     }
-    start(config, Options { demo: false })
+    start(config, Options { demo: false, file: Some(file) })
 }
 
 /// Runs the demo until Ctrl-C.
 pub(crate) fn demo(place: &DemoPlace) -> ExitCode {
     match config::demo(place) {
-        Ok(config) => start(config, Options { demo: true }),
+        Ok(config) => start(config, Options { demo: true, file: None }),
         Err(errors) => refuse(&errors),
     }
 }

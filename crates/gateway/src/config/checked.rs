@@ -134,7 +134,7 @@ pub struct TrunkTls {
 }
 
 /// `[media]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Media {
     /// Address and first UDP port of the browser legs; worker `n` listens on this port plus `n`.
     pub webrtc_listen: SocketAddr,
@@ -171,7 +171,7 @@ pub struct Tenant {
 }
 
 /// `[tenant.webhook]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Webhook {
     /// Where it is sent.
     pub url: HttpUrl,
@@ -247,7 +247,7 @@ impl Event {
 }
 
 /// `[mail]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mail {
     /// The relay.
     pub host: String,
@@ -275,7 +275,7 @@ pub enum MailTls {
 }
 
 /// `[[trunk]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Trunk {
     /// What queues call it.
     pub name: String,
@@ -455,7 +455,7 @@ pub struct QueueCallback {
 }
 
 /// `[callback]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Shield {
     /// Key under which numbers not to be called are hashed; `None`: one that is kept beside the store.
     pub number_key: Option<Secret>,

@@ -1,5 +1,6 @@
 //! Every mistake is found, placed and given its mend.
 
+mod change;
 mod documents;
 mod ladder;
 mod queues;

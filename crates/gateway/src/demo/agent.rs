@@ -110,7 +110,7 @@ async fn serve(
     let (orders_in, orders) = mpsc::channel(ORDERS_MAX);
     let next_leg = Arc::new(AtomicU64::new(1));
     let config = DriverConfig {
-        trunks,
+        trunks: trunks.into_iter().map(Arc::new).collect(),
         dns: Arc::new(Dns::new(&[])),
         sdp_ip: None,
         realm: ECHO.to_owned(),

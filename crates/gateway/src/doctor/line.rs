@@ -24,6 +24,7 @@ use crate::drive::sip::sockets::{Certificates, Sockets};
 use crate::drive::sip::trunks::transport;
 use crate::drive::sip::{DriverLedger, Incoming, ORDERS_MAX, SipHandle};
 use crate::ladder::Tap;
+use crate::standing;
 
 const WAITING_MAX: usize = 64;
 /// How often it is looked whether the trunk is found.
@@ -41,7 +42,7 @@ pub(super) struct Phone {
 
 impl Phone {
     /// Starts it with this trunk. The error is a sentence.
-    pub(super) async fn start(config: &Config, trunk: Trunk) -> Result<Self, String> {
+    pub(super) async fn start(config: &Config, trunk: Arc<Trunk>) -> Result<Self, String> {
         let listen: Vec<_> = config.sip.listen.iter().map(|(kind, at)| (transport(*kind), *at)).collect();
         let (beside, bound) = match bind(config, &listen).await {
             Ok(bound) => (false, bound),
@@ -61,7 +62,7 @@ impl Phone {
         let driver = DriverConfig {
             trunks: vec![trunk],
             dns: Arc::new(Dns::new(&config.sip.dns)),
-            sdp_ip: app::sdp_ip(config),
+            sdp_ip: standing::sdp_ip(config),
             realm: config.sip.realm.clone(),
             incoming: incoming_in,
             presence: presence_in,

@@ -3,6 +3,7 @@
 //! Which headers a PBX hands on is written in no data sheet. So a call is made with all that can carry a tag, and looked at
 //! where an agent would see it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use call::{CallTags, HangupCause, LegId, QueueId, TagsDraft, TenantId};
@@ -138,7 +139,7 @@ async fn register(means: &Means<'_>, trunk: &Trunk, extension: &Extension) -> Re
         options_interval: None,
         ..trunk.clone()
     };
-    let phone = Phone::start(means.config, account).await.map_err(bad)?;
+    let phone = Phone::start(means.config, Arc::new(account)).await.map_err(bad)?;
     if phone.wait_until(REGISTER_LIMIT, |ledger| ledger.trunks.first().is_some_and(|trunk| trunk.ok)).await {
         return Ok(phone);
     }

@@ -1,6 +1,7 @@
 //! The test call: sound both ways, digits, hold, and which codecs the far end takes.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use call::{HangupCause, LegId};
@@ -31,7 +32,7 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 /// What a call is made with.
 pub(super) struct Means<'a> {
     pub(super) config: &'a Config,
-    pub(super) trunk: &'a Trunk,
+    pub(super) trunk: &'a Arc<Trunk>,
     pub(super) sip: &'a SipHandle,
     pub(super) media: &'a MediaHandle,
 }
@@ -98,7 +99,7 @@ pub(super) async fn call<'a>(means: &'a Means<'a>, dial: Dial<'_>) -> Result<Tal
     let caller = means.trunk.caller_ids.first().or(means.trunk.username.as_ref());
     let invitation = Invitation {
         parties: Parties {
-            callee: Callee::Trunk { trunk: means.trunk.name.clone(), user: dial.user.to_owned(), tried: Vec::new() },
+            callee: Callee::Trunk { trunk: Arc::clone(means.trunk), user: dial.user.to_owned(), tried: Vec::new() },
             display: dial.display.to_owned(),
             user: caller.cloned().unwrap_or_else(|| "passerelle".to_owned()),
             call: format!("doctor-{:016x}", rand::rng().random::<u64>()),
@@ -127,7 +128,7 @@ pub(super) async fn call<'a>(means: &'a Means<'a>, dial: Dial<'_>) -> Result<Tal
         }
     };
     sdp.secure.note(agreed.srtp.as_ref());
-    sdp.address = addresses::facing(crate::app::sdp_ip(means.config), (remote, 9).into());
+    sdp.address = addresses::facing(crate::standing::sdp_ip(means.config), (remote, 9).into());
     let talk = Talk {
         means,
         leg,

@@ -88,12 +88,12 @@ pub(crate) struct CallContext {
     pub(crate) config: Arc<CallConfig>,
 }
 
-/// The part of the configuration calls read.
+/// The part of the configuration calls read: a call goes by the one it began with.
 #[derive(Debug)]
 pub(crate) struct CallConfig {
     /// Address written into SDP; else the one that faces the peer.
     pub(crate) sdp_ip: Option<IpAddr>,
-    pub(crate) trunks: Vec<Trunk>,
+    pub(crate) trunks: Vec<Arc<Trunk>>,
     /// Trunk and user whom some queue rings there.
     pub(crate) trunk_users: Vec<(String, String)>,
     /// Codecs for agents' own phones.
@@ -104,6 +104,22 @@ pub(crate) struct CallConfig {
     pub(crate) seats: BTreeMap<(String, String), Seat>,
     /// Key of the tag's MAC, per tenant.
     pub(crate) tag_keys: Vec<(String, Vec<u8>)>,
+    /// The same where the configuration names none: made at the start, and kept until the end.
+    pub(crate) made_up_keys: Vec<(String, Vec<u8>)>,
+}
+
+impl CallContext {
+    /// The same house by the configuration its desk judged by.
+    pub(crate) fn by(&self, config: Arc<CallConfig>) -> Self {
+        Self { config, ..self.clone() }
+    }
+}
+
+impl CallConfig {
+    /// The trunk of this name.
+    pub(crate) fn trunk(&self, name: &str) -> Option<&Arc<Trunk>> {
+        self.trunks.iter().find(|trunk| trunk.name == name)
+    }
 }
 
 /// The visitor's side of a call that is about to start.

@@ -16,7 +16,7 @@ use self::shield::Shield;
 use call::{LegKind, LegSpec, TrunkId};
 use desk::{Callback, CallbackId, CallingHours, Holidays, Hours, Number, Purpose, Zone};
 use store::{Answer, Home, KeptCallback, NodeId, Pause};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub(crate) use self::office::Worker;
 use crate::config::checked::{DialAs, QueueCallback, Secret};
@@ -46,6 +46,7 @@ const INBOX_MAX: usize = 4_096;
 const CHANGES_MAX: usize = 1_024;
 
 /// A queue that calls back.
+#[derive(Clone)]
 pub(crate) struct Line {
     pub(crate) tenant: String,
     pub(crate) queue: String,
@@ -56,6 +57,8 @@ pub(crate) struct Line {
     /// Keys of what the shop's server says of customers.
     pub(crate) customer_keys: Vec<Secret>,
     pub(crate) context: CallContext,
+    /// It stands in the configuration no more: what it has in hand comes to its end.
+    pub(crate) retired: bool,
 }
 
 impl Line {
@@ -119,6 +122,8 @@ enum Word {
     Declined(CallbackId, String),
     /// A hand is free; what it gives back waits on.
     Done(CallbackId, Option<Box<Back>>),
+    /// Go by these lines from now on; then the reply.
+    Follow(Box<Callbacks>, oneshot::Sender<()>),
     /// Take nothing more; what only waits goes back into the book.
     HandOver(oneshot::Sender<()>),
     /// Say when no hand is busy.
@@ -161,16 +166,47 @@ pub(crate) struct Callbacks {
     messages: Messages,
 }
 
-impl Book for Callbacks {
+/// The call-backs by whichever configuration is in force.
+pub(crate) struct Latest(pub(crate) watch::Receiver<Callbacks>);
+
+impl Book for Latest {
     fn look(&self, id: CallbackId) -> Answer<'_, Option<Standing>> {
+        let now = self.0.borrow().clone();
         Box::pin(async move {
-            let kept = self.home.callback(id).await?;
-            Ok(kept.map(|kept| Standing { view: self.view(&kept), kept }))
+            let kept = now.home.callback(id).await?;
+            Ok(kept.map(|kept| Standing { view: now.view(&kept), kept }))
         })
     }
 }
 
 impl Callbacks {
+    /// The same book with other lines and budgets. Each line keeps its place, so that what is in hand stays with its own;
+    /// one that is gone keeps it empty. It is in force when [`Callbacks::put_in_force`] has returned.
+    pub(crate) fn with(&self, lines: Vec<Line>, shield: Arc<Shield>) -> Self {
+        let mut lines = lines;
+        let mut all = Vec::new();
+        for old in self.lines.iter() {
+            let same = lines.iter().position(|line| line.tenant == old.tenant && line.queue == old.queue);
+            all.push(same.map_or_else(|| Line { retired: true, ..old.clone() }, |at| lines.remove(at)));
+        }
+        all.append(&mut lines);
+        let line_ups = Arc::new(self.line_ups.with(all.len()));
+        Self { lines: Arc::new(all), line_ups, shield, ..self.clone() }
+    }
+
+    /// The clerk goes by it.
+    pub(crate) async fn put_in_force(&self) {
+        let (done, follows) = oneshot::channel();
+        if self.words.send(Word::Follow(Box::new(self.clone()), done)).await.is_ok() {
+            let _follows_or_gone = follows.await;
+        }
+    }
+
+    /// What it is shielded by.
+    pub(crate) fn shield(&self) -> &Shield {
+        &self.shield
+    }
+
     /// Takes nothing more, and puts back what nobody is being asked for yet.
     pub(crate) async fn hand_over(&self) {
         // Status pages follow no further: they connect again, here or elsewhere.
@@ -189,8 +225,13 @@ impl Callbacks {
         }
     }
 
+    /// Those of the configuration.
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| !line.retired)
+    }
+
     fn line(&self, tenant: &str, queue: &str) -> Option<&Line> {
-        self.lines.iter().find(|line| line.tenant == tenant && line.queue == queue)
+        self.lines().find(|line| line.tenant == tenant && line.queue == queue)
     }
 
     /// Somebody changed it: its holder looks, and so do its status pages.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use call::{CallEvent, CallId, CallSpec, QueueId};
 use desk::{
-    AgentCard, Availability, CallCard, CallbackTurn, Desk, DeskCommand, Load, Presence, Refusal, Seat, Seats,
-    TalkRequest,
+    AgentCard, Availability, CallCard, CallbackTurn, Desk, DeskCommand, DeskConfig, Load, Presence, Refusal, Seat,
+    Seats, TalkRequest,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
-use crate::drive::call::CallInput;
+use crate::drive::call::{CallConfig, CallInput};
 use crate::drive::calls::Calls;
 use crate::drive::sip::driver::sleep_until;
 use crate::observe::metric::{self, Metric};
@@ -28,10 +28,26 @@ pub(crate) struct DeskView {
     pub(crate) loads: BTreeMap<String, Load>,
 }
 
+/// The call to start, with the configuration it was judged by and goes by; or why not.
+pub(crate) type Judged = Result<(CallSpec, Arc<CallConfig>), Refusal>;
+
+/// What a desk and its calls go by; another configuration brings others.
+pub(crate) struct Rules {
+    pub(crate) desk: DeskConfig,
+    pub(crate) calls: Arc<CallConfig>,
+}
+
+impl Rules {
+    fn queues(&self) -> Vec<QueueId> {
+        self.desk.queues.iter().map(|queue| queue.id.clone()).collect()
+    }
+}
+
 enum Question {
-    Talk(Box<TalkRequest>, oneshot::Sender<Result<CallSpec, Refusal>>),
-    CallBack(Box<CallbackTurn>, oneshot::Sender<Result<CallSpec, Refusal>>),
-    Dial { from: String, to: String, reply: oneshot::Sender<Result<CallSpec, Refusal>> },
+    Talk(Box<TalkRequest>, oneshot::Sender<Judged>),
+    CallBack(Box<CallbackTurn>, oneshot::Sender<Judged>),
+    Dial { from: String, to: String, reply: oneshot::Sender<Judged> },
+    Follow(Box<Rules>, oneshot::Sender<()>),
     Seat { extension: String, seat: Seat, on: bool },
     Event(CallId, CallEvent),
     Page(CallId, String, String),
@@ -47,37 +63,34 @@ pub(crate) struct DeskHandle {
 }
 
 /// Starts the desk's task; it ends when the last handle is dropped.
-pub(crate) fn start(desk: Desk, queues: Vec<QueueId>, calls: Calls) -> (DeskHandle, tokio::task::JoinHandle<()>) {
+pub(crate) fn start(rules: Rules, calls: Calls) -> (DeskHandle, tokio::task::JoinHandle<()>) {
     let (questions, inbox) = mpsc::channel(INBOX_MAX);
     let (show, view) = watch::channel(Arc::new(DeskView::default()));
-    let task = tokio::spawn(run(desk, queues, calls, inbox, show));
+    let room = Room { queues: rules.queues(), desk: Desk::new(rules.desk, clock::call_now()), config: rules.calls };
+    let task = tokio::spawn(run(room, calls, inbox, show));
     (DeskHandle { questions, view }, task)
 }
 
 impl DeskHandle {
     /// May this visitor talk, and to whom?
-    pub(crate) async fn talk(&self, request: TalkRequest) -> Result<CallSpec, Refusal> {
+    pub(crate) async fn talk(&self, request: TalkRequest) -> Judged {
         let (reply, answer) = oneshot::channel();
         self.ask(Question::Talk(Box::new(request), reply), answer).await
     }
 
     /// Who calls this customer back now?
-    pub(crate) async fn call_back(&self, turn: CallbackTurn) -> Result<CallSpec, Refusal> {
+    pub(crate) async fn call_back(&self, turn: CallbackTurn) -> Judged {
         let (reply, answer) = oneshot::channel();
         self.ask(Question::CallBack(Box::new(turn), reply), answer).await
     }
 
     /// May this phone dial that extension?
-    pub(crate) async fn dial(&self, from: String, to: String) -> Result<CallSpec, Refusal> {
+    pub(crate) async fn dial(&self, from: String, to: String) -> Judged {
         let (reply, answer) = oneshot::channel();
         self.ask(Question::Dial { from, to, reply }, answer).await
     }
 
-    async fn ask(
-        &self,
-        question: Question,
-        answer: oneshot::Receiver<Result<CallSpec, Refusal>>,
-    ) -> Result<CallSpec, Refusal> {
+    async fn ask(&self, question: Question, answer: oneshot::Receiver<Judged>) -> Judged {
         match self.questions.try_send(question) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
@@ -87,6 +100,13 @@ impl DeskHandle {
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(Refusal::Closed),
         }
         answer.await.unwrap_or(Err(Refusal::Closed))
+    }
+
+    /// Goes by other rules from the next question on; when this returns, it does.
+    pub(crate) async fn follow(&self, rules: Rules) {
+        let (reply, done) = oneshot::channel();
+        self.say(Question::Follow(Box::new(rules), reply)).await;
+        let _follows_or_gone = done.await;
     }
 
     /// A seat of an agent comes or goes.
@@ -146,25 +166,26 @@ impl DeskHandle {
     }
 }
 
-async fn run(
-    mut desk: Desk,
+/// A desk, and what its calls go by.
+struct Room {
+    desk: Desk,
     queues: Vec<QueueId>,
-    calls: Calls,
-    mut inbox: mpsc::Receiver<Question>,
-    show: watch::Sender<Arc<DeskView>>,
-) {
-    publish(&desk, &queues, &show);
+    config: Arc<CallConfig>,
+}
+
+async fn run(mut room: Room, calls: Calls, mut inbox: mpsc::Receiver<Question>, show: watch::Sender<Arc<DeskView>>) {
+    publish(&room, &show);
     loop {
-        let due = desk.poll_timeout().map(|(at, _)| at);
+        let due = room.desk.poll_timeout().map(|(at, _)| at);
         tokio::select! {
             question = inbox.recv() => match question {
-                Some(question) => handle(&mut desk, question),
+                Some(question) => handle(&mut room, question),
                 None => return,
             },
-            () = sleep_until(due) => desk.handle_timeout(clock::call_now()),
+            () = sleep_until(due) => room.desk.handle_timeout(clock::call_now()),
         }
         let mut changed = false;
-        while let Some(command) = desk.poll_command() {
+        while let Some(command) = room.desk.poll_command() {
             match command {
                 DeskCommand::Withdraw { call, leg } => {
                     calls.tell(&call, CallInput::Withdraw(leg));
@@ -173,27 +194,35 @@ async fn run(
             }
         }
         if changed {
-            publish(&desk, &queues, &show);
+            publish(&room, &show);
         }
     }
 }
 
-fn handle(desk: &mut Desk, question: Question) {
+fn handle(room: &mut Room, question: Question) {
     let now = clock::call_now();
+    let Room { desk, queues, config } = room;
+    let by = |spec| (spec, Arc::clone(config));
     match question {
         Question::Talk(request, reply) => {
-            let answer = desk.talk(*request, now);
+            let answer = desk.talk(*request, now).map(by);
             count_refusal(&answer);
             forget_unheard(desk, reply.send(answer), now);
         }
         Question::CallBack(turn, reply) => {
-            let answer = desk.call_back(*turn, now);
+            let answer = desk.call_back(*turn, now).map(by);
             forget_unheard(desk, reply.send(answer), now);
         }
         Question::Dial { from, to, reply } => {
-            let answer = desk.dial(&from, &to, now);
+            let answer = desk.dial(&from, &to, now).map(by);
             count_refusal(&answer);
             forget_unheard(desk, reply.send(answer), now);
+        }
+        Question::Follow(rules, reply) => {
+            *queues = rules.queues();
+            *config = rules.calls;
+            desk.follow(rules.desk, now);
+            let _asker_gone = reply.send(());
         }
         Question::Seat { extension, seat, on } => desk.agent_seat(&extension, seat, on, now),
         Question::Event(call, event) => desk.call_event(&call, &event, now),
@@ -204,19 +233,20 @@ fn handle(desk: &mut Desk, question: Question) {
 }
 
 /// An asker who is gone will not start the call: its place is free again.
-fn forget_unheard(desk: &mut Desk, sent: Result<(), Result<CallSpec, Refusal>>, now: call::Now) {
-    if let Err(Ok(spec)) = sent {
+fn forget_unheard(desk: &mut Desk, sent: Result<(), Judged>, now: call::Now) {
+    if let Err(Ok((spec, _))) = sent {
         desk.forget(&spec.id, now);
     }
 }
 
-fn count_refusal(answer: &Result<CallSpec, Refusal>) {
+fn count_refusal(answer: &Judged) {
     if let Err(refusal) = answer {
         metric::count_with(Metric::TalksRefused, refusal.counter());
     }
 }
 
-fn publish(desk: &Desk, queues: &[QueueId], show: &watch::Sender<Arc<DeskView>>) {
+fn publish(room: &Room, show: &watch::Sender<Arc<DeskView>>) {
+    let Room { desk, queues, .. } = room;
     let now = clock::call_now();
     let availability = queues.iter().map(|queue| (queue.0.clone(), desk.availability(queue, now))).collect();
     let loads = queues.iter().map(|queue| (queue.0.clone(), desk.load(queue))).collect();

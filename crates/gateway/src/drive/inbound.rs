@@ -1,19 +1,20 @@
 //! Calls that phones make to us: a registered agent dials the echo, a colleague or a queue's agents.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use desk::Refusal;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
-use crate::drive::call::{CallContext, CallInput, start_inbound};
+use crate::drive::call::{CallInput, start_inbound};
 use crate::drive::sip::{Incoming, LegSink, SipHandle};
+use crate::drive::web::Standing;
 use crate::observe::metric::{self, Metric};
 use call::{HangupCause, LegId};
 
-/// Runs until the SIP driver ends. `desks`: by tenant, the first one that knows both ends takes the call.
+/// Runs until the SIP driver ends. Of the tenants the first whose desk knows both ends takes the call.
 pub(crate) async fn run(
-    contexts: BTreeMap<String, CallContext>,
+    standing: watch::Receiver<Arc<Standing>>,
     sip: SipHandle,
     mut incoming: mpsc::Receiver<Incoming>,
 ) {
@@ -26,8 +27,10 @@ pub(crate) async fn run(
             continue;
         };
         let mut answer = Err(Refusal::UnknownAgent);
-        for context in contexts.values() {
-            answer = context.desk.dial(caller.clone(), user.clone()).await.map(|spec| (context, spec));
+        let now = Arc::clone(&standing.borrow());
+        for door in now.tenants.values() {
+            let judged = door.context.desk.dial(caller.clone(), user.clone()).await;
+            answer = judged.map(|(spec, config)| (door.context.by(config), spec));
             if !matches!(answer, Err(Refusal::UnknownAgent)) {
                 break;
             }

@@ -11,7 +11,9 @@ use call::{HangupCause, LegId};
 use sip::target::Candidate;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::checked::Trunk;
 use crate::drive::call::CallInput;
+use crate::drive::sip::sockets::Certificates;
 use crate::observe::metric::{self, Metric};
 
 pub(crate) mod dns;
@@ -113,7 +115,8 @@ pub(crate) enum Callee {
     Agent { extension: String },
     /// A user behind a trunk of the configuration.
     Trunk {
-        trunk: String,
+        /// As it stood in the configuration when the call began.
+        trunk: Arc<Trunk>,
         user: String,
         /// Its targets this leg has been sent to already.
         tried: Vec<Candidate>,
@@ -197,7 +200,18 @@ pub(crate) enum Order {
     Refer { leg: SipLeg, to: String },
     HangUp { leg: SipLeg, cause: HangupCause },
     Ledger { reply: oneshot::Sender<DriverLedger> },
+    Follow { rules: Box<Rules>, reply: oneshot::Sender<()> },
+    TellPresence,
     Shutdown { done: oneshot::Sender<()> },
+}
+
+/// What the driver goes by besides its sockets; another configuration brings others.
+pub(crate) struct Rules {
+    pub(crate) trunks: Vec<Arc<Trunk>>,
+    /// Who may register here.
+    pub(crate) accounts: Vec<sip::endpoint::Account>,
+    /// Of the trunks; the listeners' own stays.
+    pub(crate) certificates: Certificates,
 }
 
 /// What the driver holds; zero when no call is up, registrations apart.
@@ -318,6 +332,17 @@ impl SipHandle {
                 true
             }
         }
+    }
+
+    /// Goes by other rules from now on; false when there is no driver any more.
+    pub(crate) async fn follow(&self, rules: Rules) -> bool {
+        let (reply, done) = oneshot::channel();
+        self.orders.send(Order::Follow { rules: Box::new(rules), reply }).await.is_ok() && done.await.is_ok()
+    }
+
+    /// Says of every registered phone once more that it is there.
+    pub(crate) async fn tell_presence(&self) {
+        let _gone = self.orders.send(Order::TellPresence).await.is_err();
     }
 
     /// What the driver holds now.

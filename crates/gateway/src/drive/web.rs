@@ -16,7 +16,8 @@ use web::origin::Origins;
 use web::refusal::LOGIN_REFUSED;
 use web::{
     CallbackAsk, CallbackMade, CallbackMove, CallbackOffer, CallbackView, HoldAsk, HoldView, LadderList, LadderQuery,
-    LadderView, QueueAsk, QueueDone, SlotsAsk, SlotsView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView,
+    LadderView, QueueAsk, QueueDone, ReloadView, SlotsAsk, SlotsView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery,
+    StaffView,
 };
 
 use crate::config::checked::{Agent, Secret};
@@ -28,6 +29,7 @@ use crate::drive::media::MediaError;
 use crate::ladder::Ladders;
 use crate::observe::health::HealthBoard;
 use crate::observe::metric::{self, Metric};
+use crate::reload::ReloadHandle;
 
 /// Updates a page may have waiting; a page that reads none for so long is dead.
 const UPDATES_MAX: usize = 64;
@@ -43,14 +45,20 @@ pub(crate) struct TenantDoor {
     pub(crate) context: CallContext,
 }
 
-/// What the edge talks to.
-pub(crate) struct House {
+/// What of the house the configuration decides: one whole, exchanged as one when another is read.
+pub(crate) struct Standing {
     pub(crate) tenants: BTreeMap<String, TenantDoor>,
     /// Each with the tenants he serves.
     pub(crate) agents: Vec<(Agent, Vec<String>)>,
     pub(crate) callbacks: Callbacks,
     /// The administrator's token; none: there is no administrator.
     pub(crate) admin_token: Option<Secret>,
+}
+
+/// What the edge talks to.
+pub(crate) struct House {
+    pub(crate) standing: watch::Receiver<Arc<Standing>>,
+    pub(crate) reload: ReloadHandle,
     pub(crate) ladders: Ladders,
     pub(crate) board: HealthBoard,
     /// False from the moment a shutdown is asked for.
@@ -58,11 +66,17 @@ pub(crate) struct House {
 }
 
 impl House {
+    /// As the configuration stands now.
+    fn now(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing.borrow())
+    }
+
     async fn start(&self, start: TalkStart) -> Result<TalkSession, Refusal> {
         if !self.accepting.load(Ordering::Relaxed) {
             return Err(Refusal::new("shutdown", 503).retry_after(30));
         }
-        let door = self.tenants.get(&start.tenant).ok_or(Refusal::new("queue-unknown", 404))?;
+        let now = self.now();
+        let door = now.tenants.get(&start.tenant).ok_or(Refusal::new("queue-unknown", 404))?;
         let session = start.session;
         let request = TalkRequest {
             queue: call::QueueId(start.queue),
@@ -73,12 +87,12 @@ impl House {
             language: session.lang,
             source_ip: start.source,
         };
-        let spec = door.context.desk.talk(request).await.map_err(web_refusal)?;
+        let (spec, config) = door.context.desk.talk(request).await.map_err(web_refusal)?;
         let id = spec.id;
         let (requests, visitor_requests) = mpsc::channel(REQUESTS_MAX);
         let (visitor_updates, updates) = mpsc::channel(UPDATES_MAX);
         let visitor = Visitor { requests: visitor_requests, updates: visitor_updates };
-        match start_talk(door.context.clone(), spec, start.offer, visitor).await {
+        match start_talk(door.context.by(config), spec, start.offer, visitor).await {
             Ok(answer) => Ok(TalkSession { call: id.to_string(), answer, requests, updates }),
             Err(error) => {
                 warn!(call = %id, %error, "a visitor's call could not start");
@@ -91,7 +105,9 @@ impl House {
             }
         }
     }
+}
 
+impl Standing {
     /// The agent whose extension and password these are, with the tenants he serves.
     fn known(&self, login: &AgentLogin) -> Result<&(Agent, Vec<String>), Refusal> {
         let agent = self.agents.iter().find(|(agent, _)| agent.extension == login.extension);
@@ -158,11 +174,11 @@ impl Backend for House {
     }
 
     fn agent(&self, login: AgentLogin) -> BoxFuture<'_, Result<AgentSession, Refusal>> {
-        Box::pin(async move { self.log_in(&login) })
+        Box::pin(async move { self.now().log_in(&login) })
     }
 
     fn availability(&self, tenant: &str, queue: &str) -> Option<Availability> {
-        let view = self.tenants.get(tenant)?.context.desk.view();
+        let view = self.now().tenants.get(tenant)?.context.desk.view();
         let found = view.availability.get(queue)?;
         Some(match found {
             desk::Availability::TalkNow => Availability { talk_now: true, reason: None },
@@ -173,59 +189,68 @@ impl Backend for House {
     }
 
     fn callback_offer(&self, tenant: &str, queue: &str) -> CallbackOffer {
-        self.callbacks.offer(tenant, queue)
+        self.now().callbacks.offer(tenant, queue)
     }
 
     fn slots(&self, ask: SlotsAsk) -> BoxFuture<'_, Result<SlotsView, Refusal>> {
-        Box::pin(self.callbacks.slots(ask))
+        Box::pin(async move { self.now().callbacks.slots(ask).await })
     }
 
     fn hold_seat(&self, ask: HoldAsk) -> BoxFuture<'_, Result<HoldView, Refusal>> {
-        Box::pin(self.callbacks.hold(ask))
+        Box::pin(async move { self.now().callbacks.hold(ask).await })
     }
 
     fn release_seat(&self, hold: String) -> BoxFuture<'_, Result<(), Refusal>> {
-        Box::pin(async move { self.callbacks.release(&hold).await })
+        Box::pin(async move { self.now().callbacks.release(&hold).await })
     }
 
     fn ask_callback(&self, ask: CallbackAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>> {
-        Box::pin(self.callbacks.ask(ask))
+        Box::pin(async move { self.now().callbacks.ask(ask).await })
     }
 
     fn callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
-        Box::pin(async move { self.callbacks.show(&id, &key).await })
+        Box::pin(async move { self.now().callbacks.show(&id, &key).await })
     }
 
     fn move_callback(&self, id: String, key: String, to: CallbackMove) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
-        Box::pin(async move { self.callbacks.reschedule(&id, &key, &to).await })
+        Box::pin(async move { self.now().callbacks.reschedule(&id, &key, &to).await })
     }
 
     fn cancel_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
-        Box::pin(async move { self.callbacks.cancel(&id, &key).await })
+        Box::pin(async move { self.now().callbacks.cancel(&id, &key).await })
     }
 
     fn disown_callback(&self, id: String, key: String) -> BoxFuture<'_, Result<CallbackView, Refusal>> {
-        Box::pin(async move { self.callbacks.disown(&id, &key).await })
+        Box::pin(async move { self.now().callbacks.disown(&id, &key).await })
     }
 
     fn agent_name(&self, login: AgentLogin) -> BoxFuture<'_, Result<String, Refusal>> {
-        Box::pin(async move { self.known(&login).map(|(agent, _)| agent.name.clone()) })
+        Box::pin(async move { self.now().known(&login).map(|(agent, _)| agent.name.clone()) })
     }
 
     fn is_admin(&self, token: &str) -> bool {
-        self.admin_token.as_ref().is_some_and(|own| same(own.expose().as_bytes(), token.as_bytes()))
+        self.now().admin_token.as_ref().is_some_and(|own| same(own.expose().as_bytes(), token.as_bytes()))
     }
 
     fn staff_list(&self, who: Staff, query: StaffQuery) -> BoxFuture<'_, Result<StaffList, Refusal>> {
-        Box::pin(async move { self.callbacks.staff_list(&self.worker(who), &query).await })
+        Box::pin(async move {
+            let now = self.now();
+            now.callbacks.staff_list(&now.worker(who), &query).await
+        })
     }
 
     fn staff_show(&self, who: Staff, id: String) -> BoxFuture<'_, Result<StaffView, Refusal>> {
-        Box::pin(async move { self.callbacks.staff_show(&self.worker(who), &id).await })
+        Box::pin(async move {
+            let now = self.now();
+            now.callbacks.staff_show(&now.worker(who), &id).await
+        })
     }
 
     fn staff_make(&self, who: Staff, ask: StaffAsk) -> BoxFuture<'_, Result<CallbackMade, Refusal>> {
-        Box::pin(async move { self.callbacks.staff_make(&self.worker(who), ask).await })
+        Box::pin(async move {
+            let now = self.now();
+            now.callbacks.staff_make(&now.worker(who), ask).await
+        })
     }
 
     fn staff_act(
@@ -235,11 +260,21 @@ impl Backend for House {
         act: StaffAct,
         note: String,
     ) -> BoxFuture<'_, Result<StaffView, Refusal>> {
-        Box::pin(async move { self.callbacks.staff_act(&self.worker(who), &id, act, &note).await })
+        Box::pin(async move {
+            let now = self.now();
+            now.callbacks.staff_act(&now.worker(who), &id, act, &note).await
+        })
     }
 
     fn staff_queue(&self, who: Staff, ask: QueueAsk) -> BoxFuture<'_, Result<QueueDone, Refusal>> {
-        Box::pin(async move { self.callbacks.staff_queue(&self.worker(who), ask).await })
+        Box::pin(async move {
+            let now = self.now();
+            now.callbacks.staff_queue(&now.worker(who), ask).await
+        })
+    }
+
+    fn reload(&self, dry_run: bool) -> BoxFuture<'_, Result<ReloadView, Refusal>> {
+        Box::pin(self.reload.ask(dry_run))
     }
 
     fn ladders(&self, query: LadderQuery) -> BoxFuture<'_, Result<LadderList, Refusal>> {
@@ -255,19 +290,19 @@ impl Backend for House {
     }
 
     fn callback_changes(&self) -> tokio::sync::broadcast::Receiver<String> {
-        self.callbacks.changes()
+        self.now().callbacks.changes()
     }
 
     fn origin_allowed(&self, tenant: &str, origin: &str) -> bool {
-        self.tenants.get(tenant).is_some_and(|door| door.origins.allows(origin))
+        self.now().tenants.get(tenant).is_some_and(|door| door.origins.allows(origin))
     }
 
     fn origin_known(&self, origin: &str) -> bool {
-        self.tenants.values().any(|door| door.origins.allows(origin))
+        self.now().tenants.values().any(|door| door.origins.allows(origin))
     }
 
     fn queue_exists(&self, tenant: &str, queue: &str) -> bool {
-        self.tenants.get(tenant).is_some_and(|door| door.queues.iter().any(|known| known == queue))
+        self.now().tenants.get(tenant).is_some_and(|door| door.queues.iter().any(|known| known == queue))
     }
 
     fn healthz(&self) -> Health {

@@ -14,13 +14,14 @@
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{Layer, Registry};
+use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::checked::{Log, LogFormat};
 
@@ -30,12 +31,25 @@ const FIELD_BYTES_MAX: usize = 1_024;
 /// The levels a filter may name.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// The filter in force.
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
 /// Starts logging to standard error. Once a process.
 pub fn init(log: &Log) -> Result<(), TryInitError> {
     let filter = check_filter(&log.filter).unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    let (filter, handle) = reload::Layer::new(filter);
     tracing_subscriber::registry().with(layer(log.format).with_filter(filter)).try_init()?;
+    let _the_first_stays = FILTER.set(handle);
     report_panics();
     Ok(())
+}
+
+/// Logs by this filter from now on; it has been checked.
+pub(crate) fn follow(filter: &str) {
+    if let (Some(handle), Ok(filter)) = (FILTER.get(), check_filter(filter)) {
+        // The one of before stays where it cannot be had.
+        let _gone = handle.reload(filter);
+    }
 }
 
 /// One line an event, in the chosen clothes.

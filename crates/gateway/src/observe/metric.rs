@@ -186,6 +186,8 @@ metrics! {
     TrunkCallsRefused = "trunk_calls_refused_total", Kind::Counter, Some("reason");
     /// 1 while the gateway is registered at the trunk, else 0.
     TrunkRegistered = "trunk_registered", Kind::Gauge, Some("trunk");
+    /// Times the configuration was read anew: applied, refused, dry-run.
+    ConfigReloads = "config_reloads_total", Kind::Counter, Some("outcome");
     /// What happened at the web edge, as door/event.
     WebEvents = "web_events_total", Kind::Counter, Some("event");
     /// What the web edge refused, as door/reason.

@@ -51,6 +51,11 @@ impl Caps {
         Self { per_second, at_once, up: 0, begun: VecDeque::new() }
     }
 
+    /// Other caps from now on; what is up stays up.
+    pub fn limit(&mut self, per_second: Option<usize>, at_once: Option<usize>) {
+        (self.per_second, self.at_once) = (per_second, at_once);
+    }
+
     /// Whether a call may begin now.
     pub fn check(&self, now: Instant) -> Result<(), Full> {
         if self.at_once.is_some_and(|most| self.up >= most) {

@@ -67,6 +67,11 @@ impl Group {
         Self { members: Vec::new(), probing }
     }
 
+    /// Asks its targets at other times from now on; what is known of them stays.
+    pub fn probe(&mut self, probing: Probing) {
+        self.probing = probing;
+    }
+
     /// The targets in order of priority.
     pub fn members(&self) -> &[Member] {
         &self.members

@@ -6,9 +6,10 @@ use crate::{
     openapi::Operation,
     refusal,
     staff::{
-        QueueDone, StaffList, StaffView,
+        QueueDone, ReloadView, StaffList, StaffView,
         api::{self, BearerJson, CompleteJson, ListQuery, LoginJson, NoteJson, SnoozeJson},
         queues::{self, OrderJson},
+        reload::{self, ReloadJson},
     },
 };
 
@@ -18,7 +19,7 @@ pub(super) const MADE: &[Refusal] = &[refusal::DUPLICATE_OPEN, refusal::AGENT_UN
 pub(super) const CHANGED: &[Refusal] = &[refusal::QUEUE_UNKNOWN, refusal::AGENT_UNKNOWN, refusal::HOURS_FORBID];
 
 pub(super) fn working() -> Vec<Route> {
-    [logging_in(), acting(), ordering()].into_iter().flatten().collect()
+    [logging_in(), acting(), ordering(), configuring()].into_iter().flatten().collect()
 }
 
 fn logging_in() -> Vec<Route> {
@@ -95,6 +96,22 @@ fn order(id: &'static str, summary: &'static str, description: &'static str) -> 
         .reads::<OrderJson>()
         .writes::<QueueDone>(200, "What was done, or would be.")
         .refuses(&[refusal::ADMIN_ONLY, refusal::QUEUE_UNKNOWN, refusal::BOOK_AWAY])
+}
+
+fn configuring() -> Vec<Route> {
+    vec![post(
+        "/v1/reload",
+        reload::reload,
+        Operation::new(
+            "reload",
+            "Go by the configuration as it is now",
+            "Reads the file the gateway was started with. Calls, registrations and what did not change go on.",
+        )
+        .of_staff()
+        .reads::<ReloadJson>()
+        .writes::<ReloadView>(200, "What was changed, or would be; or why nothing was.")
+        .refuses(&[refusal::ADMIN_ONLY, refusal::RELOAD_BUSY]),
+    )]
 }
 
 fn ordering() -> Vec<Route> {

@@ -16,8 +16,8 @@ use crate::{
     AgentLogin, AgentName, AgentRequest, AgentSession, AgentUpdate, Availability, Backend, BoxFuture, CallbackAsk,
     CallbackMade, CallbackMove, CallbackOffer, CallbackView, Health, HealthCheck, HoldAsk, HoldView, LadderCard,
     LadderList, LadderMessage, LadderQuery, LadderRow, LadderView, NoteView, QueueAsk, QueueDone, QueueView, Refusal,
-    SlotsAsk, SlotsView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView, TalkSession, TalkStart,
-    VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
+    ReloadOutcome, ReloadView, SlotsAsk, SlotsView, Staff, StaffAct, StaffAsk, StaffList, StaffQuery, StaffView,
+    TalkSession, TalkStart, VisitorRequest, VisitorUpdate, WebCounter, origin::Origins,
 };
 
 /// A visitor's call as the gateway holds it.
@@ -406,6 +406,13 @@ impl Backend for Fake {
         Box::pin(async move {
             let row = LadderRow { refused: Some("no-dialog".into()), ..message_row() };
             Ok(LadderView { rows: vec![row], ..LadderView::default() })
+        })
+    }
+
+    fn reload(&self, dry_run: bool) -> BoxFuture<'_, Result<ReloadView, Refusal>> {
+        Box::pin(async move {
+            let outcome = if dry_run { ReloadOutcome::DryRun } else { ReloadOutcome::Applied };
+            Ok(ReloadView { outcome, changes: vec!["+ trunk \"b\"".to_owned()], why: String::new() })
         })
     }
 

@@ -140,6 +140,18 @@ async fn what_staff_does_reaches_the_gateway_with_who_and_why() {
 }
 
 #[tokio::test]
+async fn the_configuration_is_an_administrators_to_reload() {
+    let house = House::plain().await;
+    let bearer = agent(&house).await;
+    let body = json!({"dry_run": true});
+    assert_eq!(post(&house, &bearer, "/v1/reload", &body).await.code(), "admin_only");
+    assert_eq!(post(&house, "guessed", "/v1/reload", &body).await.code(), "login_needed");
+    let done = post(&house, ADMIN.1, "/v1/reload", &body).await;
+    assert_eq!((done.status, done.json()), (200, json!({"outcome": "dry_run", "changes": ["+ trunk \"b\""]})));
+    assert_eq!(post(&house, ADMIN.1, "/v1/reload", &json!({})).await.json()["outcome"], "applied");
+}
+
+#[tokio::test]
 async fn a_whole_queue_is_an_administrators_to_order() {
     let house = House::plain().await;
     let bearer = agent(&house).await;

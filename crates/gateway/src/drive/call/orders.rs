@@ -215,12 +215,17 @@ impl CallTask {
                 (Callee::Agent { extension }, tags::AGENT_POLICY, sound)
             }
             LegKind::Trunk { trunk, uri } => {
-                let (mut policy, sound) = self.trunk(&trunk.0);
+                let Some(trunk) = self.context.config.trunk(&trunk.0).cloned() else {
+                    self.tell_call(leg, LegEvent::Refused(HangupCause::Unreachable));
+                    return;
+                };
+                let sound = (trunk.codecs.iter().copied().map(legs::codec).collect(), trunk.srtp);
+                let mut policy = trunk.headers;
                 if self.is_customer(leg) {
                     // He knows where he was; the network between need not.
                     policy = HeaderPolicy { x_headers: false, display_name: false, ..policy };
                 }
-                (Callee::Trunk { trunk: trunk.0, user: uri, tried }, policy, sound)
+                (Callee::Trunk { trunk, user: uri, tried }, policy, sound)
             }
             LegKind::Browser => {
                 self.tell_call(leg, LegEvent::Refused(HangupCause::NotFound));
@@ -230,13 +235,6 @@ impl CallTask {
         if let Err(cause) = self.invite_phone(leg, callee, policy, sound, spec.ring_limit).await {
             self.tell_call(leg, LegEvent::Refused(cause));
         }
-    }
-
-    fn trunk(&self, name: &str) -> (HeaderPolicy, Sound) {
-        let trunk = self.context.config.trunks.iter().find(|trunk| trunk.name == name);
-        trunk.map_or((tags::AGENT_POLICY, (Vec::new(), SrtpPolicy::Off)), |trunk| {
-            (trunk.headers, (trunk.codecs.iter().copied().map(legs::codec).collect(), trunk.srtp))
-        })
     }
 
     fn rings_at_page(&self, extension: &str) -> bool {

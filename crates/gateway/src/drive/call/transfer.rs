@@ -102,7 +102,7 @@ impl CallTask {
         let kind = self.call.leg_spec(by).filter(|_| !self.is_customer(by)).map(|spec| &spec.kind).ok_or(403_u16)?;
         let config = &self.context.config;
         let policy = match kind {
-            LegKind::Trunk { trunk, .. } => config.trunks.iter().find(|known| known.name == trunk.0),
+            LegKind::Trunk { trunk, .. } => config.trunk(&trunk.0),
             LegKind::Browser | LegKind::Agent { .. } => None,
         };
         let policy = policy.map(|trunk| &trunk.transfer);

@@ -77,6 +77,10 @@ struct Queue {
 }
 
 impl Queue {
+    fn of(line: &Line) -> Self {
+        Self { waiting: Waiting::new(line.config.order), paused: Vec::new(), rests_until: None, in_hand: 0 }
+    }
+
     /// How many are held for it.
     fn len(&self) -> usize {
         self.waiting.len() + self.paused.len() + self.in_hand
@@ -104,13 +108,7 @@ enum Held {
 
 impl Clerk {
     pub(super) fn new(callbacks: Callbacks) -> Self {
-        let queue = |line: &Line| Queue {
-            waiting: Waiting::new(line.config.order),
-            paused: Vec::new(),
-            rests_until: None,
-            in_hand: 0,
-        };
-        let queues = callbacks.lines.iter().map(queue).collect();
+        let queues = callbacks.lines.iter().map(Queue::of).collect();
         let now = clock::now();
         Self {
             callbacks,
@@ -133,22 +131,10 @@ impl Clerk {
     }
 
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Word>) {
-        // Agents come and go: whoever waits may have his turn.
         let mut desks = JoinSet::new();
-        let mut tenants = BTreeSet::new();
-        for line in self.callbacks.lines.iter() {
-            if tenants.insert(line.tenant.clone()) {
-                desks.spawn(self.callbacks.clone().watch_talks(line.tenant.clone(), line.context.desk.clone()));
-            }
-            let (mut view, words) = (line.context.desk.watch(), self.callbacks.words.clone());
-            desks.spawn(async move {
-                while view.changed().await.is_ok() {
-                    let _behind = words.try_send(Word::GiveOut);
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            });
-        }
+        let mut watched = BTreeSet::new();
         loop {
+            self.watch_desks(&mut desks, &mut watched);
             tokio::select! {
                 word = inbox.recv() => match word {
                     Some(word) => self.hear(word).await,
@@ -177,6 +163,55 @@ impl Clerk {
         }
     }
 
+    /// Agents come and go: whoever waits may have his turn. A tenant has one desk for as long as the program runs.
+    fn watch_desks(&self, desks: &mut JoinSet<()>, watched: &mut BTreeSet<String>) {
+        for line in self.callbacks.lines.iter() {
+            if !watched.insert(line.tenant.clone()) {
+                continue;
+            }
+            // It asks no line, and must not hold on to what is in no configuration any more.
+            let callbacks = Callbacks { lines: std::sync::Arc::default(), ..self.callbacks.clone() };
+            desks.spawn(callbacks.watch_talks(line.tenant.clone(), line.context.desk.clone()));
+            let (mut view, words) = (line.context.desk.watch(), self.callbacks.words.clone());
+            desks.spawn(async move {
+                while view.changed().await.is_ok() {
+                    let _behind = words.try_send(Word::GiveOut);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+    }
+
+    /// Other lines. What waits by an order that is another now is put in line anew; what waits in a line that is gone goes
+    /// back into the book.
+    async fn follow(&mut self, callbacks: Callbacks) {
+        let before = std::mem::replace(&mut self.callbacks, callbacks);
+        let mut gone = Vec::new();
+        for (at, line) in self.callbacks.lines.iter().enumerate() {
+            match self.queues.get_mut(at) {
+                None => self.queues.push(Queue::of(line)),
+                Some(_) if line.retired => gone.push(at),
+                Some(queue) if before.lines.get(at).is_none_or(|old| old.config.order != line.config.order) => {
+                    let waiting: Vec<CallbackId> = queue.waiting.by_place().collect();
+                    queue.waiting = Waiting::new(line.config.order);
+                    for id in waiting {
+                        if let Some(Held::Waiting { kept, .. }) = self.held.get(&id) {
+                            queue.waiting.place(id, kept.callback.wish());
+                        }
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        self.put_back(|at| gone.contains(&at)).await;
+        for at in gone {
+            if let Some(queue) = self.queues.get_mut(at) {
+                (queue.waiting, queue.paused) = (Waiting::new(desk::Order::Fifo), Vec::new());
+            }
+        }
+        self.look_at = clock::now();
+    }
+
     async fn hear(&mut self, word: Word) {
         match word {
             Word::Look => self.look_at = clock::now(),
@@ -197,6 +232,10 @@ impl Clerk {
                 }
             }
             Word::Done(id, back) => self.free(id, back).await,
+            Word::Follow(callbacks, done) => {
+                self.follow(*callbacks).await;
+                let _asker_gone = done.send(());
+            }
             Word::HandOver(done) => {
                 self.hand_over().await;
                 let _asker_gone = done.send(());
@@ -234,6 +273,8 @@ impl Clerk {
         self.held.insert(id, Held::Waiting { line, kept: Box::new(kept), declined, spoke: None });
         if self.handed_over {
             self.hand_over().await;
+        } else if self.callbacks.lines.get(line).is_some_and(|line| line.retired) {
+            self.put_back(|at| at == line).await;
         }
     }
 
@@ -357,7 +398,8 @@ impl Clerk {
             }
             let lines = &self.callbacks.lines;
             let (tenant, queue) = (kept.callback.tenant(), kept.callback.queue());
-            let Some(line) = lines.iter().position(|line| line.tenant == tenant.0 && line.queue == queue.0) else {
+            let is_its = |line: &Line| !line.retired && line.tenant == tenant.0 && line.queue == queue.0;
+            let Some(line) = lines.iter().position(is_its) else {
                 debug!(callback = %id, queue = queue.0, "a call-back of a queue that calls nobody back: it stays in the book");
                 continue;
             };
@@ -516,8 +558,9 @@ impl Clerk {
             declined: declined.clone(),
             last_agent: owner.or(spoke).map(|extension| LastAgent { extension, is_waited_for }),
         };
-        let spec = match line.context.desk.call_back(turn).await {
-            Ok(spec) => spec,
+        let spec = match call_of(line, turn).await {
+            Ok(Some(spec)) => spec,
+            Ok(None) => return false,
             Err(Refusal::AgentBusy) => {
                 queue.waiting.remove(id);
                 queue.paused.push((clock::now() + AGENT_PAUSE, id));
@@ -605,9 +648,14 @@ impl Clerk {
     /// Puts back what only waits, for another node or the next start.
     async fn hand_over(&mut self) {
         self.handed_over = true;
+        self.put_back(|_| true).await;
+    }
+
+    /// Puts back what only waits in these lines.
+    async fn put_back(&mut self, of: impl Fn(usize) -> bool) {
         let mut writes = JoinSet::new();
-        let waiting: Vec<CallbackId> =
-            self.held.iter().filter_map(|(id, held)| matches!(held, Held::Waiting { .. }).then_some(*id)).collect();
+        let waits = |held: &Held| matches!(held, Held::Waiting { line, .. } if of(*line));
+        let waiting: Vec<CallbackId> = self.held.iter().filter_map(|(id, held)| waits(held).then_some(*id)).collect();
         for id in waiting {
             if let Some(Held::Waiting { kept, .. }) = self.held.remove(&id) {
                 let home = std::sync::Arc::clone(&self.callbacks.home);
@@ -663,6 +711,17 @@ impl Clerk {
             info!("the call-back book is there again");
         }
     }
+}
+
+/// The call that its desk gives for a turn; none while the desk goes by another configuration than the line: that line's
+/// successor is on its way.
+async fn call_of(line: &Line, turn: CallbackTurn) -> Result<Option<call::CallSpec>, Refusal> {
+    let (spec, config) = line.context.desk.call_back(turn).await?;
+    if std::sync::Arc::ptr_eq(&config, &line.context.config) {
+        return Ok(Some(spec));
+    }
+    line.context.desk.forget(spec.id).await;
+    Ok(None)
 }
 
 /// Whether its turn comes too late.

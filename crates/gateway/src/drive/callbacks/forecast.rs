@@ -1,7 +1,7 @@
 //! How long a call-back will wait, as its visitor is told: from who works, how long calls last, and who comes before him.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use desk::{CallbackId, CallbackState, Load, Wait};
@@ -25,11 +25,16 @@ pub(super) struct LineUp {
 
 /// The line-up of each queue: written by the clerk, read at the door.
 #[derive(Debug)]
-pub(super) struct LineUps(Vec<Mutex<LineUp>>);
+pub(super) struct LineUps(Vec<Arc<Mutex<LineUp>>>);
 
 impl LineUps {
     pub(super) fn of(lines: &[Line]) -> Self {
-        Self(lines.iter().map(|_| Mutex::default()).collect())
+        Self(lines.iter().map(|_| Arc::default()).collect())
+    }
+
+    /// So many; those that are there stay.
+    pub(super) fn with(&self, lines: usize) -> Self {
+        Self((0..lines).map(|at| self.0.get(at).map_or_else(Arc::default, Arc::clone)).collect())
     }
 
     pub(super) fn show(&self, line: usize, line_up: LineUp) {

@@ -71,18 +71,28 @@ pub(crate) struct Shield {
     suppress_for: Duration,
     trunks: BTreeMap<String, SpendMax>,
     /// Trunks that are stopped, until when.
-    stopped: Mutex<BTreeMap<String, u64>>,
+    stopped: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 impl Shield {
     pub(crate) fn new(home: Arc<dyn Home>, key: NumberKey, config: &Config) -> Self {
+        let (trunks, stopped) = (Self::budgets(config), Arc::default());
+        Self { home, key, suppress_for: config.callback.suppress_for, trunks, stopped }
+    }
+
+    /// The same with other budgets; what was stopped stays so until its day is over.
+    pub(crate) fn with(&self, config: &Config) -> Self {
+        let (home, stopped) = (self.home(), Arc::clone(&self.stopped));
+        Self { home, key: self.key.clone(), suppress_for: self.suppress_for, trunks: Self::budgets(config), stopped }
+    }
+
+    fn budgets(config: &Config) -> BTreeMap<String, SpendMax> {
         let max = |trunk: &crate::config::checked::Trunk| SpendMax {
             dials: trunk.callback_dials_per_day_max,
             line_ms: ms(trunk.callback_time_per_day_max),
             money: trunk.callback_money.clone(),
         };
-        let trunks = config.trunks.iter().map(|trunk| (trunk.name.clone(), max(trunk))).collect();
-        Self { home, key, suppress_for: config.callback.suppress_for, trunks, stopped: Mutex::default() }
+        config.trunks.iter().map(|trunk| (trunk.name.clone(), max(trunk))).collect()
     }
 
     pub(crate) fn home(&self) -> Arc<dyn Home> {

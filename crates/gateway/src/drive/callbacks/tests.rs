@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call::{QueueId, TenantId};
-use desk::{CallLimits, Desk, DeskConfig, DeskLimits, Queue, QueueTarget};
+use desk::{CallLimits, DeskConfig, DeskLimits, Queue, QueueTarget};
 use media::sdp::SrtpPolicy;
 use store::{Home, Memory, Message, NewCallback, NodeId};
 use web::{CallbackAsk, CallbackMade, SessionInfo};
@@ -101,8 +101,18 @@ fn house_of(
         seed: [1; 32],
     };
     let calls = Calls::default();
-    let (desk, _task) =
-        crate::drive::desk::start(Desk::new(desk, clock::call_now()), vec![QueueId::from("support")], calls.clone());
+    let config_of_calls = Arc::new(CallConfig {
+        sdp_ip: None,
+        trunks: Vec::new(),
+        trunk_users: Vec::new(),
+        agent_codecs: Vec::new(),
+        agent_srtp: SrtpPolicy::Off,
+        seats: std::collections::BTreeMap::new(),
+        tag_keys: Vec::new(),
+        made_up_keys: Vec::new(),
+    });
+    let rules = crate::drive::desk::Rules { desk, calls: Arc::clone(&config_of_calls) };
+    let (desk, _task) = crate::drive::desk::start(rules, calls.clone());
     let context = CallContext {
         sip: SipHandle::new(orders, Arc::default()),
         media: MediaHandle::new(Vec::new()),
@@ -111,15 +121,7 @@ fn house_of(
         calls,
         consoles: Consoles::default(),
         tap: crate::ladder::Tap::default(),
-        config: Arc::new(CallConfig {
-            sdp_ip: None,
-            trunks: Vec::new(),
-            trunk_users: Vec::new(),
-            agent_codecs: Vec::new(),
-            agent_srtp: SrtpPolicy::Off,
-            seats: std::collections::BTreeMap::new(),
-            tag_keys: Vec::new(),
-        }),
+        config: config_of_calls,
     };
     let mut callback = config.queues[0].callback.clone().unwrap();
     set_up(&mut callback);
@@ -131,6 +133,7 @@ fn house_of(
         agents: vec!["1001".to_owned()],
         customer_keys: vec![Secret::new(crate::customer_token::tests::KEY.to_owned())],
         context: context.clone(),
+        retired: false,
     };
     let lines = queues.iter().map(line).collect();
     let key = NumberKey::for_this_process().unwrap();

@@ -21,7 +21,7 @@ use sip::target::{Candidate, News};
 use sip::uri::Uri;
 use sip::values::NameAddr;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, info, warn};
 
 use crate::clock;
@@ -29,9 +29,10 @@ use crate::config::checked::Trunk;
 use crate::drive::sip::dns::{self, Dns, Found};
 use crate::drive::sip::report;
 use crate::drive::sip::sockets::{Inbound, Sockets};
-use crate::drive::sip::trunks::{Route, Trunks, Way, bad_address, escape_user};
+use crate::drive::sip::trunks::{Route, TrunkKey, Trunks, Way, bad_address, escape_user};
 use crate::drive::sip::{
-    Callee, DriverLedger, Incoming, Invitation, LegSink, Order, Parties, Plan, SipLeg, SipNotice, cause_of, status_of,
+    Callee, DriverLedger, Incoming, Invitation, LegSink, Order, Parties, Plan, Rules, SipLeg, SipNotice, cause_of,
+    status_of,
 };
 use crate::ladder::Tap;
 use crate::net::addresses;
@@ -46,6 +47,9 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// Inputs handled before the endpoint's output is drained; keeps one burst from starving the timers.
 const INPUTS_AT_ONCE: usize = 64;
 
+/// News of DNS the driver may have waiting.
+const FOUND_MAX: usize = 64;
+
 /// A phone has come or gone.
 #[derive(Debug)]
 pub(crate) struct PhonePresence {
@@ -55,7 +59,7 @@ pub(crate) struct PhonePresence {
 
 /// What the driver needs besides endpoint and sockets.
 pub(crate) struct DriverConfig {
-    pub(crate) trunks: Vec<Trunk>,
+    pub(crate) trunks: Vec<Arc<Trunk>>,
     /// Asked where they are.
     pub(crate) dns: Arc<Dns>,
     /// The address written into SDP, when one is configured.
@@ -91,6 +95,13 @@ impl LegEntry {
     }
 }
 
+/// The tasks that look the trunks up; ended with the driver.
+struct Followers {
+    tasks: JoinSet<()>,
+    of: BTreeMap<TrunkKey, AbortHandle>,
+    out: mpsc::Sender<Found>,
+}
+
 /// The driver. [`SipDriver::run`] is its task.
 pub(crate) struct SipDriver {
     config: DriverConfig,
@@ -105,6 +116,10 @@ pub(crate) struct SipDriver {
     orphans: BTreeMap<OrphanRef, oneshot::Sender<OrphanEnd>>,
     /// What the endpoint said and nobody has looked at yet.
     events: VecDeque<SipEvent>,
+    /// Users whose phones are registered here.
+    here: BTreeSet<String>,
+    followers: Followers,
+    found: Option<mpsc::Receiver<Found>>,
 }
 
 impl SipDriver {
@@ -115,6 +130,7 @@ impl SipDriver {
         bound: Vec<(Transport, SocketAddr)>,
     ) -> Self {
         let trunks = Trunks::new(std::mem::take(&mut config.trunks), bound);
+        let (out, found) = mpsc::channel(FOUND_MAX);
         Self {
             config,
             endpoint,
@@ -125,6 +141,9 @@ impl SipDriver {
             silences: BTreeSet::new(),
             orphans: BTreeMap::new(),
             events: VecDeque::new(),
+            here: BTreeSet::new(),
+            followers: Followers { tasks: JoinSet::new(), of: BTreeMap::new(), out },
+            found: Some(found),
         }
     }
 
@@ -135,11 +154,9 @@ impl SipDriver {
 
     /// Runs until [`Order::Shutdown`].
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut inbound: mpsc::Receiver<Inbound>) {
-        let (found_in, mut found) = mpsc::channel(64);
-        // Ended with the driver.
-        let mut followers = JoinSet::new();
-        for (trunk, wanted) in self.trunks.wanted().into_iter().enumerate() {
-            followers.spawn(dns::follow(trunk, wanted, Arc::clone(&self.config.dns), found_in.clone()));
+        let Some(mut found) = self.found.take() else { return };
+        for trunk in self.trunks.keys() {
+            self.look_up(trunk);
         }
         let mut done = None;
         loop {
@@ -149,6 +166,7 @@ impl SipDriver {
                 biased;
                 order = orders.recv() => match order {
                     Some(Order::Shutdown { done: reply }) => { done = Some(reply); break }
+                    Some(Order::TellPresence) => self.tell_presence().await,
                     Some(order) => self.handle_order(order),
                     None => break,
                 },
@@ -164,11 +182,34 @@ impl SipDriver {
                 }
             }
         }
-        drop(followers);
+        self.followers.tasks.abort_all();
         self.leave(&mut inbound).await;
         if let Some(done) = done {
             let _waiter_gone = done.send(());
         }
+    }
+
+    fn look_up(&mut self, trunk: TrunkKey) {
+        let (wanted, out) = (self.trunks.wanted(trunk), self.followers.out.clone());
+        let task = dns::follow(trunk, wanted, Arc::clone(&self.config.dns), out);
+        self.followers.of.insert(trunk, self.followers.tasks.spawn(task));
+    }
+
+    /// Goes by other rules. Who is registered here and may no more hears of it by the endpoint.
+    fn follow(&mut self, rules: Rules) {
+        let Rules { trunks, accounts, certificates } = rules;
+        self.sockets.trust(certificates);
+        let moves = self.trunks.change(trunks, &mut self.endpoint);
+        for trunk in moves.leave {
+            if let Some(task) = self.followers.of.remove(&trunk) {
+                task.abort();
+            }
+        }
+        while self.followers.tasks.try_join_next().is_some() {}
+        for trunk in moves.follow {
+            self.look_up(trunk);
+        }
+        self.set_accounts(accounts);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -327,12 +368,17 @@ impl SipDriver {
             }
             Order::Refer { leg, to } => self.refer(leg, &to),
             Order::HangUp { leg, cause } => self.hang_up(leg, cause),
+            Order::Follow { rules, reply } => {
+                self.follow(*rules);
+                let _asker_gone = reply.send(());
+            }
             Order::Ledger { reply } => {
-                let trunks = report::all(self.trunks.entries());
+                self.trunks.forget_left();
+                let trunks = report::all(&self.trunks.entries());
                 let ledger = DriverLedger { legs: self.legs.len(), trunks, endpoint: self.endpoint.ledger() };
                 let _asker_gone = reply.send(ledger);
             }
-            Order::Shutdown { .. } => {}
+            Order::TellPresence | Order::Shutdown { .. } => {}
         }
     }
 
@@ -457,7 +503,7 @@ impl SipDriver {
         let Parties { callee, display, user, call } = parties;
         let extensions = match &callee {
             Callee::Agent { .. } => Extensions::USUAL,
-            Callee::Trunk { trunk, .. } => self.trunks.extensions(trunk),
+            Callee::Trunk { trunk, .. } => trunk.extensions,
         };
         let Way { uri, to, target, credentials, from_host, route } = match callee {
             Callee::Agent { extension } => self.agent_way(&extension)?,
@@ -579,11 +625,15 @@ impl SipDriver {
             }
             SipEvent::Bound { user, binding } => {
                 info!(agent = user, transport = ?binding.flow.transport, "phone registered");
+                self.here.insert(user.clone());
                 self.presence(user, true).await;
             }
             SipEvent::Unbound { user, why } => {
                 let on = !self.endpoint.bindings(&user).is_empty();
                 info!(agent = user, ?why, "phone no longer registered");
+                if !on {
+                    self.here.remove(&user);
+                }
                 self.presence(user, on).await;
             }
             SipEvent::OrphanEnded { orphan, end } => {
@@ -599,6 +649,12 @@ impl SipDriver {
             }
             SipEvent::Large { flow } => metric::count_with(Metric::SipRequestsLarge, flow.transport.as_str()),
             SipEvent::Close { flow } => self.sockets.closed(flow),
+        }
+    }
+
+    async fn tell_presence(&self) {
+        for user in &self.here {
+            self.presence(user.clone(), true).await;
         }
     }
 

@@ -47,8 +47,8 @@ pub(crate) struct TrunkReport {
 
 /// All trunks, for `/readyz` and `passerelle trunk list`. No address is in it: who may ask for health need not know where the
 /// PBX is.
-pub(super) fn all(entries: &[TrunkEntry]) -> Vec<TrunkReport> {
-    entries.iter().map(one).collect()
+pub(super) fn all(entries: &[&TrunkEntry]) -> Vec<TrunkReport> {
+    entries.iter().map(|entry| one(entry)).collect()
 }
 
 fn one(entry: &TrunkEntry) -> TrunkReport {

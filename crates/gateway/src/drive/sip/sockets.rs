@@ -16,7 +16,7 @@ use sip::endpoint::{Flow, Transport};
 use socket2::Type;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
 use crate::net::dual;
@@ -50,6 +50,8 @@ pub(crate) struct Sockets {
     certificates: Certificates,
     inbox: mpsc::Sender<Inbound>,
     tasks: JoinSet<()>,
+    /// Looks after the certificates.
+    watch: Option<AbortHandle>,
 }
 
 impl Sockets {
@@ -60,7 +62,8 @@ impl Sockets {
     ) -> Result<(Self, Vec<(Transport, SocketAddr)>, mpsc::Receiver<Inbound>), (SocketAddr, io::Error)> {
         let (inbox, outbox) = mpsc::channel(INBOX_MAX);
         let connections = HashMap::new();
-        let mut sockets = Self { udp: Vec::new(), connections, certificates, inbox, tasks: JoinSet::new() };
+        let mut sockets =
+            Self { udp: Vec::new(), connections, certificates, inbox, tasks: JoinSet::new(), watch: None };
         let mut bound = Vec::new();
         for (transport, address) in listen {
             let at = match transport {
@@ -71,7 +74,7 @@ impl Sockets {
             bound.push((*transport, at));
         }
         bound.extend(sockets.certificates.callers(&bound));
-        sockets.tasks.spawn(sockets.certificates.clone().watch());
+        sockets.watch_certificates();
         Ok((sockets, bound, outbox))
     }
 
@@ -98,6 +101,19 @@ impl Sockets {
         let local = listener.local_addr()?;
         self.tasks.spawn(stream::accept(listener, (transport, local), tls, self.inbox.clone()));
         Ok(local)
+    }
+
+    fn watch_certificates(&mut self) {
+        let watch = self.tasks.spawn(self.certificates.clone().watch());
+        if let Some(before) = self.watch.replace(watch) {
+            before.abort();
+        }
+    }
+
+    /// Other certificates of the trunks, for connections that are made from now on; those at hand stay.
+    pub(crate) fn trust(&mut self, certificates: Certificates) {
+        self.certificates.follow(certificates);
+        self.watch_certificates();
     }
 
     /// The addresses a trunk has now: who answers there by TLS must be that trunk. Gives those it can use.

@@ -3,19 +3,19 @@
 //! Decided is in `sip::target`; here the news of calls, probes, registrations and DNS are carried to it, and what it decides
 //! to the endpoint.
 
+mod change;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use call::HangupCause;
 use rand::Rng;
 use sip::digest::Credentials;
-use sip::endpoint::{
-    Endpoint, Extensions, ProbeRef, RegistrationConfig, RegistrationRef, RegistrationState, Target, Transport,
-};
+use sip::endpoint::{Endpoint, ProbeRef, RegistrationConfig, RegistrationRef, RegistrationState, Target, Transport};
 use sip::error::Failure;
 use sip::target::{Candidate, Caps, Full, Group, News, NoTarget, Probing, State, Wanted};
 use sip::uri::Uri;
@@ -33,7 +33,13 @@ const TARGET_LABELS_MAX: usize = 256;
 
 /// A trunk, and all that is known of it now.
 pub(super) struct TrunkEntry {
-    pub(super) trunk: Trunk,
+    pub(super) trunk: Arc<Trunk>,
+    /// Its place in the configuration.
+    place: usize,
+    /// It stands in the configuration no more, or has moved: calls that began before still go through it.
+    leaves: bool,
+    /// It registers when this registration of the one before it is taken back: the two have one contact.
+    waits_for: Option<RegistrationRef>,
     pub(super) group: Group,
     pub(super) caps: Caps,
     /// What DNS did not answer.
@@ -71,10 +77,13 @@ pub(super) struct Way {
     pub(super) route: Option<Route>,
 }
 
+/// Names an entry for as long as the program runs.
+pub(super) type TrunkKey = usize;
+
 /// Which target of which trunk a call has gone to, and which before it.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
-    pub(super) trunk: usize,
+    pub(super) trunk: TrunkKey,
     pub(super) at: Candidate,
     pub(super) tried: Vec<Candidate>,
 }
@@ -88,34 +97,64 @@ impl Route {
 
 /// All trunks of the configuration.
 pub(crate) struct Trunks {
-    entries: Vec<TrunkEntry>,
+    entries: BTreeMap<TrunkKey, TrunkEntry>,
+    next_key: TrunkKey,
     bound: Vec<(Transport, SocketAddr)>,
-    probes: BTreeMap<ProbeRef, (usize, Candidate)>,
-    /// Registrations whose end is not confirmed yet, at the very end.
+    probes: BTreeMap<ProbeRef, (TrunkKey, Candidate)>,
+    /// Registrations whose end is not confirmed yet.
     leaving: BTreeSet<RegistrationRef>,
     labels: BTreeSet<String>,
 }
 
 impl Trunks {
-    pub(crate) fn new(trunks: Vec<Trunk>, bound: Vec<(Transport, SocketAddr)>) -> Self {
-        let entry = |trunk: Trunk| TrunkEntry {
+    pub(crate) fn new(trunks: Vec<Arc<Trunk>>, bound: Vec<(Transport, SocketAddr)>) -> Self {
+        let mut all = Self {
+            entries: BTreeMap::new(),
+            next_key: 0,
+            bound,
+            probes: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            labels: BTreeSet::new(),
+        };
+        for (place, trunk) in trunks.into_iter().enumerate() {
+            all.enter(trunk, place, None);
+        }
+        all
+    }
+
+    fn enter(&mut self, trunk: Arc<Trunk>, place: usize, waits_for: Option<RegistrationRef>) -> TrunkKey {
+        let key = self.next_key;
+        self.next_key += 1;
+        let entry = TrunkEntry {
             group: Group::new(Probing { every: trunk.options_interval }),
             caps: Caps::new(trunk.calls_per_second_max, trunk.calls_max),
             trunk,
+            place,
+            leaves: false,
+            waits_for,
             trouble: None,
             registration: None,
         };
-        let entries = trunks.into_iter().map(entry).collect();
-        Self { entries, bound, probes: BTreeMap::new(), leaving: BTreeSet::new(), labels: BTreeSet::new() }
+        self.entries.insert(key, entry);
+        key
     }
 
-    pub(super) fn entries(&self) -> &[TrunkEntry] {
-        &self.entries
+    /// Those of the configuration, in its order.
+    pub(super) fn entries(&self) -> Vec<&TrunkEntry> {
+        let mut entries: Vec<&TrunkEntry> = self.entries.values().filter(|entry| !entry.leaves).collect();
+        entries.sort_by_key(|entry| entry.place);
+        entries
     }
 
-    /// What is to be looked up for each.
-    pub(crate) fn wanted(&self) -> Vec<Vec<Wanted>> {
-        self.entries.iter().map(|entry| entry.trunk.places.iter().map(|place| self.wish(place)).collect()).collect()
+    /// Every entry that is in the configuration.
+    pub(crate) fn keys(&self) -> Vec<TrunkKey> {
+        self.entries.iter().filter(|(_, entry)| !entry.leaves).map(|(key, _)| *key).collect()
+    }
+
+    /// What is to be looked up for one.
+    pub(crate) fn wanted(&self, key: TrunkKey) -> Vec<Wanted> {
+        let places = self.entries.get(&key).map(|entry| entry.trunk.places.as_slice()).unwrap_or_default();
+        places.iter().map(|place| self.wish(place)).collect()
     }
 
     fn wish(&self, place: &checked::Place) -> Wanted {
@@ -135,8 +174,8 @@ impl Trunks {
         }
     }
 
-    pub(super) fn name(&self, index: usize) -> &str {
-        self.entries.get(index).map_or("", |entry| entry.trunk.name.as_str())
+    pub(super) fn name(&self, index: TrunkKey) -> &str {
+        self.entries.get(&index).map_or("", |entry| entry.trunk.name.as_str())
     }
 
     /// The trunks whose PBX this host is.
@@ -147,7 +186,7 @@ impl Trunks {
             name.eq_ignore_ascii_case(trunk.host.trim_matches(['[', ']']))
                 || ip.is_some_and(|ip| entry.addresses().any(|at| at == ip))
         };
-        self.entries.iter().filter(is_there).map(|entry| entry.trunk.name.clone()).collect()
+        self.entries().into_iter().filter(is_there).map(|entry| entry.trunk.name.clone()).collect()
     }
 
     /// Whether this is an address of our own that phones and PBXs may write.
@@ -155,18 +194,20 @@ impl Trunks {
         self.bound.iter().any(|(_, bound)| bound.ip() == ip && !ip.is_unspecified())
     }
 
-    /// What a trunk is asked for beyond a plain call.
-    pub(super) fn extensions(&self, name: &str) -> Extensions {
-        self.named(name).map_or(Extensions::USUAL, |(_, entry)| entry.trunk.extensions)
+    fn named(&self, name: &str) -> Option<(TrunkKey, &TrunkEntry)> {
+        let found = self.entries.iter().find(|(_, entry)| !entry.leaves && entry.trunk.name == name);
+        found.map(|(key, entry)| (*key, entry))
     }
 
-    fn named(&self, name: &str) -> Option<(usize, &TrunkEntry)> {
-        self.entries.iter().enumerate().find(|(_, entry)| entry.trunk.name == name)
+    /// The trunk as a call knows it: the one it began with, also when that has left the configuration since.
+    fn of(&self, trunk: &Arc<Trunk>) -> Option<(TrunkKey, &TrunkEntry)> {
+        let same = self.entries.iter().find(|(_, entry)| Arc::ptr_eq(&entry.trunk, trunk));
+        same.map(|(key, entry)| (*key, entry)).or_else(|| self.named(&trunk.name))
     }
 
     /// Takes all registrations back, at the very end.
     pub(super) fn leave(&mut self, endpoint: &mut Endpoint, now: Instant) {
-        for registration in self.entries.iter_mut().filter_map(|entry| entry.registration.take()) {
+        for registration in self.entries.values_mut().filter_map(|entry| entry.registration.take()) {
             endpoint.unregister(registration.id, now);
             self.leaving.insert(registration.id);
         }
@@ -181,14 +222,15 @@ impl Trunks {
     /// one. `realm` stands in our From where the trunk has no account for us.
     pub(super) fn way(
         &self,
-        (name, user): (&str, &str),
+        (trunk, user): (&Arc<Trunk>, &str),
         tried: Vec<Candidate>,
         planned: Option<&Target>,
         realm: &str,
     ) -> Result<Way, (HangupCause, String)> {
         let now = clock::now();
+        let name = trunk.name.as_str();
         let (index, entry) = self
-            .named(name)
+            .of(trunk)
             .ok_or_else(|| (HangupCause::Unreachable, format!("no trunk {name} in the configuration")))?;
         entry.caps.check(now).map_err(|full| {
             metric::count_with(Metric::TrunkCallsRefused, &format!("{name}/{}", full.code()));
@@ -202,7 +244,6 @@ impl Trunks {
             metric::count_with(Metric::TrunkCallsRefused, &format!("{name}/no-target"));
             (HangupCause::Unreachable, report::refusal(entry, none))
         })?;
-        let trunk = &entry.trunk;
         let uri: Uri = trunk_uri(trunk, Some(user), Some(&at)).parse().map_err(|_| bad_address("trunk"))?;
         let target = self
             .target(&at)
@@ -233,7 +274,7 @@ impl Trunks {
 
     /// A call's INVITE leaves by this route.
     pub(super) fn begin(&mut self, route: &Route) {
-        if let Some(entry) = self.entries.get_mut(route.trunk) {
+        if let Some(entry) = self.entries.get_mut(&route.trunk) {
             // Looked at just now, in the same turn of the driver.
             let _full = entry.caps.begin(clock::now());
         }
@@ -241,21 +282,21 @@ impl Trunks {
 
     /// A call that began is over, or goes elsewhere.
     pub(super) fn end(&mut self, route: &Route) {
-        if let Some(entry) = self.entries.get_mut(route.trunk) {
+        if let Some(entry) = self.entries.get_mut(&route.trunk) {
             entry.caps.end();
         }
     }
 
     /// Whether a call on this route could still go to another target.
     pub(super) fn has_another(&self, route: &Route) -> bool {
-        let entry = self.entries.get(route.trunk);
+        let entry = self.entries.get(&route.trunk);
         entry.is_some_and(|entry| entry.group.has_another(&route.all(), clock::now()))
     }
 
     /// What a call says of its target; `why` in words where it is no good news.
     pub(super) fn heard(&mut self, route: &Route, news: &News, why: &str, endpoint: &mut Endpoint) {
         let now = clock::now();
-        let Some(entry) = self.entries.get_mut(route.trunk) else { return };
+        let Some(entry) = self.entries.get_mut(&route.trunk) else { return };
         if entry.group.heard(&route.at, news, why, now) {
             self.changed(route.trunk, &route.at, endpoint);
         }
@@ -263,7 +304,7 @@ impl Trunks {
 
     /// A call leaves its target for another.
     pub(super) fn fails_over(&self, route: &Route, why: &str) {
-        let Some(entry) = self.entries.get(route.trunk) else { return };
+        let Some(entry) = self.entries.get(&route.trunk) else { return };
         let name = entry.trunk.name.as_str();
         metric::count_with(Metric::TrunkFailovers, name);
         warn!(trunk = name, target = %route.at.address, why, "a call goes to the next target");
@@ -274,8 +315,8 @@ impl Trunks {
     /// Sends the OPTIONS that are due, and gives up those that were not answered.
     pub(super) fn handle_timeout(&mut self, endpoint: &mut Endpoint) {
         let now = clock::now();
-        for index in 0..self.entries.len() {
-            let Some(entry) = self.entries.get_mut(index) else { return };
+        for index in self.keys() {
+            let Some(entry) = self.entries.get_mut(&index) else { return };
             if entry.group.poll_timeout().is_none_or(|at| at > now) {
                 continue;
             }
@@ -288,7 +329,7 @@ impl Trunks {
                 }
                 self.note_probe(index, &at, Err("no answer to OPTIONS"), endpoint);
             }
-            let due = self.entries.get_mut(index).map(|entry| entry.group.due(now)).unwrap_or_default();
+            let due = self.entries.get_mut(&index).map(|entry| entry.group.due(now)).unwrap_or_default();
             for at in due {
                 match self.target(&at) {
                     Some(target) => drop(self.probes.insert(endpoint.options(target, now), (index, at))),
@@ -300,7 +341,8 @@ impl Trunks {
 
     /// When [`Trunks::handle_timeout`] has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.entries.iter().filter_map(|entry| entry.group.poll_timeout()).min()
+        let here = self.entries.values().filter(|entry| !entry.leaves);
+        here.filter_map(|entry| entry.group.poll_timeout()).min()
     }
 
     /// A probe ended.
@@ -315,8 +357,8 @@ impl Trunks {
         }
     }
 
-    fn note_probe(&mut self, index: usize, at: &Candidate, answer: Result<u16, &str>, endpoint: &mut Endpoint) {
-        let Some(entry) = self.entries.get_mut(index) else { return };
+    fn note_probe(&mut self, index: TrunkKey, at: &Candidate, answer: Result<u16, &str>, endpoint: &mut Endpoint) {
+        let Some(entry) = self.entries.get_mut(&index) else { return };
         let word = if answer.is_ok() { "answered" } else { "silent" };
         metric::count_with(Metric::TrunkProbes, &format!("{}/{word}", entry.trunk.name));
         debug!(trunk = entry.trunk.name, target = %at.address, ?answer, "options probe");
@@ -326,8 +368,8 @@ impl Trunks {
     }
 
     /// The state of a target has changed: it is told, and the registration follows.
-    fn changed(&mut self, index: usize, at: &Candidate, endpoint: &mut Endpoint) {
-        let Some(entry) = self.entries.get(index) else { return };
+    fn changed(&mut self, index: TrunkKey, at: &Candidate, endpoint: &mut Endpoint) {
+        let Some(entry) = self.entries.get(&index) else { return };
         let same = |one: &Candidate| (one.transport, one.address) == (at.transport, at.address);
         let Some(health) = entry.group.members().iter().find(|one| same(&one.candidate)).map(|one| &one.health) else {
             return;
@@ -350,8 +392,8 @@ impl Trunks {
         self.gauge(index);
     }
 
-    fn gauge(&mut self, index: usize) {
-        let Some(entry) = self.entries.get(index) else { return };
+    fn gauge(&mut self, index: TrunkKey) {
+        let Some(entry) = self.entries.get(&index) else { return };
         for member in entry.group.members() {
             let value = match member.health.state() {
                 State::Up => 1.0,
@@ -374,7 +416,7 @@ impl Trunks {
         let index = found.trunk;
         let reachable: Vec<Candidate> =
             found.candidates.iter().copied().filter(|at| self.target(at).is_some()).collect();
-        let Some(entry) = self.entries.get_mut(index) else { return };
+        let Some(entry) = self.entries.get_mut(&index) else { return };
         entry.trouble = found.trouble;
         if reachable.is_empty() && !found.candidates.is_empty() {
             entry.trouble = Some("no sip.listen socket for its transport and version of IP; add one".to_owned());
@@ -383,13 +425,8 @@ impl Trunks {
         entry.group.set(&reachable, clock::now(), || rng.random());
         let known = entry.group.members().len();
         info!(trunk = entry.trunk.name, known, trouble = entry.trouble, "trunk addresses");
-        let of = |entry: &TrunkEntry| -> Vec<IpAddr> { entry.addresses().collect() };
-        endpoint.set_trunks(self.entries.iter().flat_map(of).collect());
-        // Of two trunks at one address the first has the say over calls from there: nothing tells them apart.
-        let rules = self.entries.iter().rev();
-        let rules = rules.flat_map(|entry| of(entry).into_iter().map(|ip| (ip, entry.trunk.extensions)));
-        endpoint.set_extensions(rules.collect());
-        let Some(entry) = self.entries.get(index) else { return };
+        self.let_in(endpoint);
+        let Some(entry) = self.entries.get(&index) else { return };
         let there = |registration: &Registration| {
             let at = (registration.at.transport, registration.at.address);
             entry.group.members().iter().any(|one| (one.candidate.transport, one.candidate.address) == at)
@@ -400,15 +437,27 @@ impl Trunks {
         }
     }
 
+    /// Whose calls are taken: from where the trunks are.
+    fn let_in(&self, endpoint: &mut Endpoint) {
+        let of = |entry: &TrunkEntry| -> Vec<IpAddr> { entry.addresses().collect() };
+        let entries = self.entries();
+        endpoint.set_trunks(entries.iter().flat_map(|entry| of(entry)).collect());
+        // Of two trunks at one address the first has the say over calls from there: nothing tells them apart.
+        let rules = entries.iter().rev();
+        let rules = rules.flat_map(|entry| of(entry).into_iter().map(|ip| (ip, entry.trunk.extensions)));
+        endpoint.set_extensions(rules.collect());
+    }
+
     /// Registers at the best target, or at this one.
-    fn register(&mut self, index: usize, at: Option<Candidate>, endpoint: &mut Endpoint) {
+    fn register(&mut self, index: TrunkKey, at: Option<Candidate>, endpoint: &mut Endpoint) {
         let now = clock::now();
-        let Some(entry) = self.entries.get(index) else { return };
+        let Some(entry) = self.entries.get(&index) else { return };
         let trunk = &entry.trunk;
         let best = || entry.group.choose(&[], now, |most| rand::rng().random_range(0..=most)).ok();
         // Registering goes on whatever the health says: it is one of the ways to learn that a PBX is back.
         let first = || entry.group.members().first().map(|member| member.candidate);
-        let (true, Some(at)) = (trunk.register, at.or_else(best).or_else(first)) else { return };
+        let may = trunk.register && entry.waits_for.is_none() && !entry.leaves;
+        let (true, Some(at)) = (may, at.or_else(best).or_else(first)) else { return };
         let Some(target) = self.target(&at) else { return };
         let user = trunk.username.clone().unwrap_or_default();
         let uri = |user| trunk_uri(trunk, user, Some(&at)).parse();
@@ -424,7 +473,7 @@ impl Trunks {
             expires_s: u32::try_from(trunk.register_expires.as_secs()).unwrap_or(3_600),
             local: target.local,
         };
-        let Some(entry) = self.entries.get_mut(index) else { return };
+        let Some(entry) = self.entries.get_mut(&index) else { return };
         let before = entry.registration.take();
         if let Some(old) = &before {
             endpoint.unregister(old.id, now);
@@ -435,8 +484,8 @@ impl Trunks {
     }
 
     /// Registers at another target, when there is one that is not known to fail.
-    fn move_registration(&mut self, index: usize, endpoint: &mut Endpoint) {
-        let Some(entry) = self.entries.get(index) else { return };
+    fn move_registration(&mut self, index: TrunkKey, endpoint: &mut Endpoint) {
+        let Some(entry) = self.entries.get(&index) else { return };
         let Some(registration) = &entry.registration else { return };
         let Ok(other) = entry.group.choose(&[registration.at], clock::now(), |_| 0) else { return };
         let lives = |member: &&sip::target::Member| {
@@ -452,11 +501,12 @@ impl Trunks {
     pub(super) fn registration(&mut self, id: RegistrationRef, state: &RegistrationState, endpoint: &mut Endpoint) {
         if matches!(state, RegistrationState::Unregistered | RegistrationState::Failed { .. }) {
             self.leaving.remove(&id);
+            self.end_waiting(id, endpoint);
         }
         let now = clock::now();
         let ours = |entry: &TrunkEntry| entry.registration.as_ref().is_some_and(|one| one.id == id);
-        let Some(index) = self.entries.iter().position(ours) else { return };
-        let Some(entry) = self.entries.get_mut(index) else { return };
+        let Some(index) = self.entries.iter().find(|(_, entry)| ours(entry)).map(|(key, _)| *key) else { return };
+        let Some(entry) = self.entries.get_mut(&index) else { return };
         let (trunk, group) = (&entry.trunk.name, &mut entry.group);
         let Some(registration) = &mut entry.registration else { return };
         let at = registration.at;

@@ -22,7 +22,7 @@ impl Callbacks {
                 && (query.tenant.is_empty() || line.tenant == query.tenant)
                 && (query.queue.is_empty() || line.queue == query.queue)
         };
-        let lines: Vec<&Line> = self.lines.iter().filter(is_asked).collect();
+        let lines: Vec<&Line> = self.lines().filter(is_asked).collect();
         if lines.is_empty() && !(query.tenant.is_empty() && query.queue.is_empty()) {
             return Err(refusal::REQUEST_INVALID);
         }

@@ -38,7 +38,7 @@ impl Callbacks {
     pub(in crate::drive::callbacks) async fn read_pauses(&self) -> Result<(), StoreError> {
         let pauses = self.home.paused_queues().await?;
         *self.pauses.lock().unwrap_or_else(PoisonError::into_inner) = pauses;
-        for line in self.lines.iter() {
+        for line in self.lines() {
             let paused = f64::from(u8::from(self.pause_of(line).is_some()));
             metric::gauge_with(Metric::CallbackQueuePaused, &format!("{}/{}", line.tenant, line.queue), paused);
         }
@@ -50,7 +50,7 @@ impl Callbacks {
         let named = |line: &&Line| {
             worker.may(&line.tenant) && line.queue == ask.queue && (ask.tenant.is_empty() || line.tenant == ask.tenant)
         };
-        let mut lines = self.lines.iter().filter(named);
+        let mut lines = self.lines().filter(named);
         let (Some(line), None) = (lines.next(), lines.next()) else { return Err(refusal::QUEUE_UNKNOWN) };
         let mut done = QueueDone { tenant: line.tenant.clone(), queue: line.queue.clone(), ..QueueDone::default() };
         match ask.act {

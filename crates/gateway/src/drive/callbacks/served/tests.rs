@@ -61,7 +61,7 @@ async fn rings(node: &Callbacks, session: &str) -> CallId {
         language: String::new(),
         source_ip: IpAddr::from([127, 0, 0, 1]),
     };
-    node.lines[0].context.desk.talk(request).await.unwrap().id
+    node.lines[0].context.desk.talk(request).await.unwrap().0.id
 }
 
 async fn answered(node: &Callbacks, call: CallId) {

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::AtomicU64;
 
-use call::{QueueId, TenantId};
-use desk::{CallLimits, CallbackState, CancelledBy, Desk, DeskConfig, DeskLimits, FailReason};
+use call::TenantId;
+use desk::{CallLimits, CallbackState, CancelledBy, DeskConfig, DeskLimits, FailReason};
 use store::{Counted, Memory, NodeId, SuppressedBy, Tally};
 use web::backend::Refusal;
 use web::refusal;
@@ -135,9 +135,8 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
         wrap_up: Duration::ZERO,
         seed: [7; 32],
     };
-    let (calls, queues) = (Calls::default(), vec![QueueId(queue.id.clone())]);
-    let (desk, _task) = crate::drive::desk::start(Desk::new(desk, clock::call_now()), queues, calls.clone());
-    let config = CallConfig {
+    let calls = Calls::default();
+    let config = Arc::new(CallConfig {
         sdp_ip: None,
         trunks: Vec::new(),
         trunk_users: Vec::new(),
@@ -145,7 +144,10 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
         agent_srtp: media::sdp::SrtpPolicy::Off,
         seats: std::collections::BTreeMap::new(),
         tag_keys: Vec::new(),
-    };
+        made_up_keys: Vec::new(),
+    });
+    let rules = crate::drive::desk::Rules { desk, calls: Arc::clone(&config) };
+    let (desk, _task) = crate::drive::desk::start(rules, calls.clone());
     let context = CallContext {
         sip: SipHandle::new(mpsc::channel(1).0, Arc::new(AtomicU64::new(1))),
         media: MediaHandle::new(Vec::new()),
@@ -154,7 +156,7 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
         calls,
         consoles: Consoles::default(),
         tap: crate::ladder::Tap::default(),
-        config: Arc::new(config),
+        config,
     };
     Line {
         tenant: queue.tenant.clone(),
@@ -164,6 +166,7 @@ fn line(home: &Arc<dyn Home>, queue: &config::checked::Queue) -> Line {
         agents: Vec::new(),
         hours: queue.hours.clone(),
         context,
+        retired: false,
     }
 }
 

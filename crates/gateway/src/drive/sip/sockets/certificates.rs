@@ -40,6 +40,22 @@ impl Certificates {
         Ok(Self { own, peers, places: HashMap::new() })
     }
 
+    /// What is known of the trunks from now on; where they are stays known.
+    pub(super) fn follow(&mut self, other: Self) {
+        self.peers = other.peers;
+        let peers = &self.peers;
+        self.places.retain(|_, there| match peers.iter().find(|peer| peer.trunk == there.trunk) {
+            Some(peer) => {
+                *there = Arc::clone(peer);
+                true
+            }
+            None => false,
+        });
+        if let Some((own, _)) = &self.own {
+            own.refresh();
+        }
+    }
+
     pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
         self.own.as_ref().map(|(_, server)| TlsAcceptor::from(Arc::clone(server)))
     }
