@@ -12,6 +12,7 @@ pub(crate) mod compose;
 mod config;
 mod event;
 pub(crate) mod extensions;
+pub(crate) mod guard;
 pub(crate) mod layer;
 mod receive;
 mod stream;
@@ -27,6 +28,7 @@ pub use event::{
     SipEvent, UnboundWhy,
 };
 pub use extensions::{Extensions, Refresher, Reliable, SessionTimer};
+pub use guard::GuardConfig;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -90,9 +92,16 @@ impl Endpoint {
 
     /// A datagram came in. `flow.local` is the bound address of the socket.
     pub fn handle_datagram(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
+        // Both before it is read: what comes by the thousand is cheap.
+        if self.layer.is_repeated(flow, bytes, now) {
+            return;
+        }
+        if guard::is_outside_calls(bytes) && self.layer.guard.is_barred(flow.remote.ip(), now) && !self.is_known(flow) {
+            return self.layer.refuse(Refusal::FromBarred, flow);
+        }
         match parse_datagram(bytes, &self.layer.config.limits) {
             Ok(message) => self.handle_message(flow, message, now),
-            Err(error) => self.handle_garbage(flow, &error),
+            Err(error) => self.handle_garbage(flow, &error, now),
         }
     }
 
@@ -141,6 +150,12 @@ impl Endpoint {
     /// Which extensions are granted to calls from these addresses; to others by the configuration.
     pub fn set_extensions(&mut self, rules: Vec<(IpAddr, Extensions)>) {
         self.extensions = rules.into_iter().collect();
+    }
+
+    /// Whether somebody is at the other end whom we know before he has said anything: a trunk, or a phone by the path it
+    /// has registered by.
+    pub(crate) fn is_known(&self, flow: Flow) -> bool {
+        self.trunks.contains(&flow.remote.ip()) || self.layer.phones.contains_key(&flow)
     }
 
     /// The rule for what comes from an address.
@@ -298,6 +313,11 @@ impl Endpoint {
             flows: self.streams.len(),
             timers: self.layer.timers.len(),
         }
+    }
+
+    /// Strangers' addresses that are remembered for what they asked; never more than `GuardConfig::sources`.
+    pub fn strangers(&self) -> usize {
+        self.layer.guard.remembered()
     }
 
     /// Messages and events dropped because nobody fetched them in time.

@@ -76,9 +76,9 @@ pub mod wire;
 
 pub use check::{Abilities, Rejection, check_request};
 pub use endpoint::{
-    Account, Binding, CallRef, EndedBy, Endpoint, EndpointConfig, Extensions, Flow, Identity, IncomingInvite, Invite,
-    Ledger, Local, OrphanRef, ProbeRef, Refresher, Refusal, RegistrationConfig, RegistrationRef, RegistrationState,
-    Reliable, SessionTimer, SipEvent, Target, Transmit, Transport, UnboundWhy,
+    Account, Binding, CallRef, EndedBy, Endpoint, EndpointConfig, Extensions, Flow, GuardConfig, Identity,
+    IncomingInvite, Invite, Ledger, Local, OrphanRef, ProbeRef, Refresher, Refusal, RegistrationConfig,
+    RegistrationRef, RegistrationState, Reliable, SessionTimer, SipEvent, Target, Transmit, Transport, UnboundWhy,
 };
 pub use error::{Failure, Reason, SipError};
 pub use message::{HeaderName, Headers, Message, Method, Request, Response};

@@ -114,7 +114,7 @@ impl Endpoint {
             Ok(wishes) => wishes,
             Err(no) => return self.refuse_register(server, &no, flow, now),
         };
-        let user = match self.authenticate(server, request, now) {
+        let user = match self.authenticate(server, request, flow, now) {
             Ok(user) => user,
             Err(why) => return self.layer.refuse(why, flow),
         };
@@ -350,13 +350,24 @@ impl Endpoint {
             let verified = request.headers.get(&HeaderName::Authorization).is_some();
             return Ok(if verified { self.verify(request, now).ok() } else { None });
         }
-        self.authenticate(server, request, now).map(Some)
+        self.authenticate(server, request, flow, now).map(Some)
     }
 
-    /// The account a request proves, or a challenge (§22.2, §22.4).
-    fn authenticate(&mut self, server: ServerId, request: &Request, now: Instant) -> Result<String, Refusal> {
+    /// The account a request proves, or a challenge (§22.2, §22.4). It leaves no state and is not sent again: an address
+    /// that has proven nothing gets one answer for one request (§26.3.2.4).
+    fn authenticate(
+        &mut self,
+        server: ServerId,
+        request: &Request,
+        flow: Flow,
+        now: Instant,
+    ) -> Result<String, Refusal> {
+        let (known, ip) = (self.is_known(flow), flow.remote.ip());
         let denied = match self.verify(request, now) {
-            Ok(user) => return Ok(user),
+            Ok(user) => {
+                self.layer.guard.proven(ip, now);
+                return Ok(user);
+            }
             Err(denied) => denied,
         };
         let stale = match denied {
@@ -364,12 +375,16 @@ impl Endpoint {
             // Unknown users and wrong passwords look the same from outside (SECURITY S15).
             Denied::Missing | Denied::Wrong | Denied::Malformed => false,
         };
+        self.layer.drop_server(server);
+        if matches!(denied, Denied::Wrong | Denied::Malformed) && !known && self.layer.guard.disproven(ip, now) {
+            return Err(Refusal::Barred);
+        }
         let mut response = request.reply(401, "Unauthorized");
         let realm = self.layer.config.realm.clone();
         for challenge in self.nonces.challenge(&realm, &self.layer.config.algorithms, stale, now) {
             response.headers.push(HeaderName::WwwAuthenticate, &challenge);
         }
-        self.layer.respond(server, response, now);
+        self.layer.reply_stateless(request, response, flow);
         Err(Refusal::Unauthenticated)
     }
 

@@ -11,6 +11,8 @@ mod fuzz_replay;
 mod interop;
 mod rfc3665;
 mod second_opinion;
+mod sim_defence;
+mod sim_glare;
 mod sim_orphan;
 mod sim_register;
 mod sim_session;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::extensions::Extensions;
+use super::guard::GuardConfig;
 use crate::digest::{AccountSecret, Algorithm, Credentials};
 use crate::timer::Timers;
 use crate::uri::Uri;
@@ -139,8 +140,10 @@ pub struct EndpointConfig {
     pub timers: Timers,
     /// Bounds of the message front.
     pub limits: Limits,
-    /// Beyond this many transactions new requests are answered 503 without a state.
+    /// Beyond this many transactions new requests are answered 503 without a state; strangers' beyond half of it.
     pub max_transactions: usize,
+    /// What is served first in overload, and what a stranger gets.
+    pub guard: GuardConfig,
     /// Beyond this many calls new INVITEs are answered 503.
     pub max_calls: usize,
     /// Beyond this many bindings a REGISTER for a new contact is answered 503.
@@ -173,6 +176,7 @@ impl EndpointConfig {
             timers: Timers::default(),
             limits: Limits::default(),
             max_transactions: 20_000,
+            guard: GuardConfig::default(),
             max_calls: 2_000,
             max_bindings: 10_000,
             max_bindings_per_user: 10,

@@ -117,6 +117,14 @@ pub enum Refusal {
     OfferPending,
     /// Answered 503: `max_transactions` is reached.
     TooManyTransactions,
+    /// Answered 503: more calls begin in a second than may, or strangers ask more.
+    Overloaded,
+    /// Dropped: more than can be answered even by 503.
+    OverloadDropped,
+    /// Dropped: a stranger's address has asked too much, and is not heard for a while. Told once.
+    Barred,
+    /// Dropped: from an address that is not heard.
+    FromBarred,
     /// Answered 503: `max_calls` is reached.
     TooManyCalls,
     /// Answered 503: the registrar is full.
@@ -144,6 +152,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether there was more to do than the limits allow, whoever asked.
+    pub fn is_overload(self) -> bool {
+        matches!(self, Self::Overloaded | Self::OverloadDropped | Self::TooManyTransactions | Self::TooManyCalls)
+    }
+
     /// A short stable name for logs and counters.
     pub fn code(self) -> &'static str {
         match self {
@@ -156,6 +169,10 @@ impl Refusal {
             Self::OutOfOrder => "out-of-order",
             Self::OfferPending => "offer-pending",
             Self::TooManyTransactions => "too-many-transactions",
+            Self::Overloaded => "overloaded",
+            Self::OverloadDropped => "overload-dropped",
+            Self::Barred => "barred",
+            Self::FromBarred => "from-barred",
             Self::TooManyCalls => "too-many-calls",
             Self::TooManyBindings => "too-many-bindings",
             Self::TooBrief => "too-brief",

@@ -16,6 +16,7 @@ use rand::{Rng, SeedableRng};
 
 use super::config::{EndpointConfig, Flow, Local, Target, Transmit};
 use super::event::{CallRef, OrphanRef, ProbeRef, Refusal, RegistrationRef, SipEvent};
+use super::guard::Guard;
 use crate::error::SipError;
 use crate::timer::TimerTable;
 use crate::transaction::{ClientKey, Input, MergeKey, ServerKey};
@@ -98,6 +99,13 @@ pub(crate) struct Layer {
     merges: BTreeMap<MergeKey, ServerId>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<SipEvent>,
+    pub(crate) guard: Guard,
+    /// Requests by datagram and their octets, so that a copy is known before it is read.
+    copies: BTreeMap<(Flow, u64), ServerId>,
+    /// The datagram that is being dealt with.
+    arriving: Option<(Flow, u64)>,
+    /// Of the tags in answers that leave no state (RFC 3261 §8.2.7).
+    tag_key: [u8; 32],
     /// Connections that octets have come by.
     pub(crate) heard: BTreeSet<Flow>,
     /// Connections that we wanted: sent to before anything came. Their remote address listens.
@@ -114,8 +122,13 @@ impl Layer {
     pub(crate) fn new(config: EndpointConfig) -> Self {
         // StdRng, not SmallRng: tags and branches go out on the wire, and who sees some must not be able to
         // guess the next.
-        let rng = StdRng::seed_from_u64(config.seed);
+        let mut rng = StdRng::seed_from_u64(config.seed);
+        let tag_key = rng.random();
         Self {
+            guard: Guard::new(config.guard.clone()),
+            copies: BTreeMap::new(),
+            arriving: None,
+            tag_key,
             config,
             rng,
             timers: TimerTable::new(),

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::event::{CallRef, ProbeRef, Refusal, SipEvent};
+use super::guard::Standing;
 use super::layer::{Answer, Arrival, Outcome, Owner, Purpose, ServerId, User};
 use super::{Endpoint, Flow, Target, compose};
 use crate::check::check_request;
@@ -23,9 +24,14 @@ impl Endpoint {
     }
 
     /// Octets that are no message: answered where enough could be read (§8.2), always counted.
-    pub(crate) fn handle_garbage(&mut self, flow: Flow, error: &ParseError) {
+    pub(crate) fn handle_garbage(&mut self, flow: Flow, error: &ParseError, now: Instant) {
         if error.reason == ParseReason::KeepAlive {
             return;
+        }
+        if !self.is_known(flow)
+            && let Err(why) = self.layer.guard.hear(flow.remote.ip(), now)
+        {
+            return self.layer.refuse(why, flow);
         }
         if let (Some(response), Some(request)) = (error.response(), &error.reply) {
             let mut request = (**request).clone();
@@ -76,7 +82,12 @@ impl Endpoint {
             return self.layer.refuse(Refusal::NotAcceptable(400), flow);
         }
         let call = self.call_of(&request);
-        match self.layer.handle_request(request, flow, call.is_some(), now) {
+        let standing = match call {
+            Some(_) => Standing::InCall,
+            None if self.is_known(flow) => Standing::Known,
+            None => Standing::Stranger,
+        };
+        match self.layer.handle_request(request, flow, standing, now) {
             Arrival::Copy | Arrival::Acknowledged => {}
             Arrival::Loose(ack) => match call {
                 Some(call) => self.handle_ack(call, *ack, now),
@@ -84,7 +95,7 @@ impl Endpoint {
             },
             Arrival::New(server) => self.handle_new_request(server, call, flow, now),
             Arrival::Merged => self.layer.refuse(Refusal::Merged, flow),
-            Arrival::Full => self.layer.refuse(Refusal::TooManyTransactions, flow),
+            Arrival::Refused(why) => self.layer.refuse(why, flow),
             Arrival::Unreadable => self.layer.refuse(Refusal::NotAcceptable(400), flow),
         }
     }

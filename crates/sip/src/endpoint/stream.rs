@@ -40,7 +40,7 @@ impl Endpoint {
             match pushed {
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
-                    self.handle_garbage(flow, &error);
+                    self.handle_garbage(flow, &error, now);
                     return self.close_stream(flow, now);
                 }
                 None => return,
@@ -57,7 +57,7 @@ impl Endpoint {
             progressed = true;
             match message {
                 Ok(message) => self.handle_message(flow, message, now),
-                Err(error) => self.handle_garbage(flow, &error),
+                Err(error) => self.handle_garbage(flow, &error, now),
             }
         }
         let Some(framer) = self.streams.get_mut(&flow) else {

@@ -1,16 +1,28 @@
 //! Requests from outside: their machines, and the way of their answers.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
 
 use super::{Layer, Owner, ServerId};
 use crate::endpoint::config::{Flow, Transmit};
-use crate::endpoint::event::CallRef;
+use crate::endpoint::event::{CallRef, Refusal};
+use crate::endpoint::guard::{Standing, Verdict};
+use crate::headers::hmac_sha256;
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::timer::Timer;
 use crate::transaction::server_invite::ServerInvite;
 use crate::transaction::server_other::ServerOther;
 use crate::transaction::{Input, MergeKey, Pace, ServerKey, Step};
+
+/// Copies of a request that come closer than this are not answered each: no far end repeats so fast (§17.1.1.2), and an
+/// answer that was lost is asked for again.
+const REPEAT_GAP: Duration = Duration::from_millis(20);
+/// When one who is refused in overload may come back.
+const RETRY_AFTER_S: Range<u32> = 5..16;
 
 #[derive(Debug)]
 enum ServerMachine {
@@ -40,6 +52,10 @@ pub(crate) struct Server {
     machine: ServerMachine,
     key: ServerKey,
     merge: Option<MergeKey>,
+    /// Its datagram in `Layer::copies`.
+    copy: Option<(Flow, u64)>,
+    /// When a copy was answered last.
+    repeated_at: Option<Instant>,
     pub(crate) request: Request,
     /// Where it came from; answers go to `reply_to`.
     pub(crate) flow: Flow,
@@ -65,20 +81,20 @@ pub(crate) enum Arrival {
     /// Refused: the same request by another path.
     Merged,
     /// Refused: no room.
-    Full,
+    Refused(Refusal),
     /// Without what identifies it.
     Unreadable,
 }
 
 impl Layer {
-    /// Finds or makes the transaction of a request. `in_dialog` requests get in where new ones no longer do.
-    pub(crate) fn handle_request(&mut self, request: Request, flow: Flow, in_dialog: bool, now: Instant) -> Arrival {
+    /// Finds or makes the transaction of a request.
+    pub(crate) fn handle_request(&mut self, request: Request, flow: Flow, standing: Standing, now: Instant) -> Arrival {
         let Ok(key) = ServerKey::of_request(&request) else {
             return Arrival::Unreadable;
         };
         if let Some(id) = self.server_keys.get(&key).copied() {
             if request.method != Method::Ack {
-                self.drive_server(id, Input::Request, now);
+                self.repeat(id, now);
                 return Arrival::Copy;
             }
             let refused = self.servers.get(&id).is_some_and(|server| match &server.machine {
@@ -91,16 +107,16 @@ impl Layer {
             }
         }
         if request.method == Method::Ack {
-            return Arrival::Loose(Box::new(request));
+            let answered_by_us = standing != Standing::InCall && request.to_tag() == Some(self.stateless_tag(&request));
+            return if answered_by_us { Arrival::Acknowledged } else { Arrival::Loose(Box::new(request)) };
         }
-        // Requests within calls are let in above the limit: there are no more of them than calls allow.
-        let room =
-            if in_dialog { self.config.max_transactions.saturating_mul(2) } else { self.config.max_transactions };
-        if self.transactions() >= room {
-            let mut response = request.reply(503, "Service Unavailable");
-            response.headers.push(HeaderName::RetryAfter, "5");
-            self.reply_stateless(&request, response, flow);
-            return Arrival::Full;
+        match self.admit(&request, flow, standing, now) {
+            Verdict::Serve => {}
+            Verdict::Busy(why) => {
+                self.refuse_busy(&request, flow);
+                return Arrival::Refused(why);
+            }
+            Verdict::Drop(why) => return Arrival::Refused(why),
         }
         let merge = MergeKey::of_request(&request).filter(|_| request.method != Method::Cancel);
         if let Some(merge) = &merge
@@ -111,6 +127,47 @@ impl Layer {
             return Arrival::Merged;
         }
         Arrival::New(self.start_server(key, merge, request, flow))
+    }
+
+    /// What the guard says of a new request.
+    fn admit(&mut self, request: &Request, flow: Flow, standing: Standing, now: Instant) -> Verdict {
+        let cancels = request.method == Method::Cancel && self.cancelled(request).is_some();
+        let standing = if cancels { Standing::InCall } else { standing };
+        // A stranger's first INVITE is only challenged; it counts when it comes with what may be proof.
+        let claims = standing == Standing::Known || request.headers.get(&HeaderName::Authorization).is_some();
+        let begins = request.method == Method::Invite && claims;
+        let load = (self.transactions(), self.config.max_transactions);
+        self.guard.judge((standing, flow.remote.ip()), begins, load, now)
+    }
+
+    /// 503 without a state. Each is told another time to come back at (RFC 3261 §21.5.4), so that they come apart.
+    fn refuse_busy(&mut self, request: &Request, flow: Flow) {
+        let mut response = request.reply(503, "Service Unavailable");
+        let seconds: u32 = self.rng.random_range(RETRY_AFTER_S);
+        response.headers.push(HeaderName::RetryAfter, &seconds.to_string());
+        self.reply_stateless(request, response, flow);
+    }
+
+    /// Whether a datagram is, octet for octet, a request that is known; its answer is sent again then. Copies that come
+    /// faster than any timer of RFC 3261 are absorbed.
+    pub(crate) fn is_repeated(&mut self, flow: Flow, bytes: &[u8], now: Instant) -> bool {
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let key = (flow, hasher.finish());
+        self.arriving = Some(key);
+        let Some(id) = self.copies.get(&key).copied() else { return false };
+        self.repeat(id, now);
+        true
+    }
+
+    /// A copy of a request came.
+    fn repeat(&mut self, id: ServerId, now: Instant) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        if server.repeated_at.is_some_and(|at| now.saturating_duration_since(at) < REPEAT_GAP) {
+            return;
+        }
+        server.repeated_at = Some(now);
+        self.drive_server(id, Input::Request, now);
     }
 
     /// The same request is being dealt with under another branch. One already refused does not count: some
@@ -132,8 +189,15 @@ impl Layer {
         if let Some(merge) = &merge {
             self.merges.insert(merge.clone(), id);
         }
+        // Over a stream there are no copies.
+        let copy = self.arriving.take().filter(|(arriving, _)| *arriving == flow);
+        if let Some(copy) = copy {
+            self.copies.insert(copy, id);
+        }
         let server = Server {
             machine,
+            copy,
+            repeated_at: None,
             key,
             merge,
             reply_to: reply_to(&request, flow),
@@ -192,10 +256,23 @@ impl Layer {
         if request.method == Method::Ack {
             return;
         }
-        let tag = self.token();
+        let tag = self.stateless_tag(request);
         response.set_to_tag(&tag);
         response.headers.push(HeaderName::Server, &self.config.product);
         self.send(reply_to(request, flow), response.encode());
+    }
+
+    /// Our tag in an answer that leaves no state: the same for each copy of a request, and known again in its ACK
+    /// (RFC 3261 §8.2.7).
+    fn stateless_tag(&self, request: &Request) -> String {
+        let via = request.via().ok();
+        let branch = via.as_ref().and_then(|via| via.branch()).unwrap_or_default();
+        let from = request.from_tag().unwrap_or_default();
+        let parts = [branch, request.call_id().unwrap_or_default(), &from];
+        // With a NUL between them no two requests run into one.
+        let parts = parts.map(str::as_bytes);
+        let mac = hmac_sha256(&self.tag_key, &[parts[0], b"\0", parts[1], b"\0", parts[2]]);
+        mac.iter().take(8).map(|octet| format!("{octet:02x}")).collect()
     }
 
     pub(super) fn drive_server(&mut self, id: ServerId, input: Input, now: Instant) -> Option<CallRef> {
@@ -226,6 +303,11 @@ impl Layer {
     pub(crate) fn drop_server(&mut self, id: ServerId) {
         if let Some(server) = self.servers.remove(&id) {
             self.server_keys.remove(&server.key);
+            if let Some(copy) = &server.copy
+                && self.copies.get(copy) == Some(&id)
+            {
+                self.copies.remove(copy);
+            }
             if let Some(merge) = &server.merge
                 && self.merges.get(merge) == Some(&id)
             {

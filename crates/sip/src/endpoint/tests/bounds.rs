@@ -26,11 +26,16 @@ fn beyond_max_transactions_new_requests_are_503_without_state_and_calls_go_on() 
         bench.receive_from("203.0.113.7:5060", &options);
     }
     let statuses: Vec<String> = bench.titles().into_iter().map(|(_, title)| title).collect();
-    assert_eq!(statuses.iter().filter(|status| *status == "200").count(), 9);
-    assert_eq!(statuses.iter().filter(|status| *status == "503").count(), 41);
-    assert_eq!(bench.endpoint.ledger().transactions, 10);
-    assert_eq!(bench.refusals.len(), 41);
+    assert_eq!(statuses.iter().filter(|status| *status == "200").count(), 4);
+    assert_eq!(statuses.iter().filter(|status| *status == "503").count(), 46);
+    assert_eq!(bench.endpoint.ledger().transactions, 5, "strangers have half of the room");
+    assert_eq!(bench.refusals.len(), 46);
     assert_eq!(bench.refusals.first(), Some(&Refusal::TooManyTransactions));
+    for _ in 0..10 {
+        let options = bench.foreign(Method::Options);
+        bench.receive(&options);
+    }
+    assert_eq!(bench.moments("200").len(), 5, "the trunk has the rest");
     // R18: in-dialog first.
     let bye = bench.within(&invite, &answer, Method::Bye, 2);
     bench.receive(&bye);
@@ -39,15 +44,76 @@ fn beyond_max_transactions_new_requests_are_503_without_state_and_calls_go_on() 
 }
 
 #[test]
-fn a_flood_of_one_request_is_one_transaction_and_no_amplification() {
+fn a_flood_of_one_request_is_one_transaction_and_answered_now_and_then() {
     let mut bench = Bench::new();
     let (invite, _) = bench.called();
-    for _ in 0..1_000 {
-        bench.receive(&invite);
+    for ms in 0..1_000 {
+        bench.run_until_ms(ms);
+        (0..20).for_each(|_| bench.receive(&invite));
     }
-    assert_eq!(bench.moments("100").len(), 1_000);
+    // 20,000 copies in a second: 50 answers, one each 20 ms.
+    assert_eq!(bench.moments("100").len(), 50);
     assert_eq!(bench.endpoint.ledger().calls, 1);
     assert_eq!(bench.endpoint.ledger().transactions, 1);
+}
+
+#[test]
+fn a_copy_after_the_transaction_is_a_new_request() {
+    let mut bench = Bench::new();
+    let options = bench.foreign(Method::Options);
+    bench.receive(&options);
+    assert_eq!(bench.moments("200").len(), 1);
+    bench.receive(&options);
+    assert_eq!(bench.moments("200").len(), 1, "the first copy is answered at once");
+    bench.run_until_ms(33_000);
+    assert_eq!(bench.endpoint.ledger().transactions, 0);
+    bench.receive(&options);
+    assert_eq!(bench.moments("200").len(), 1);
+    bench.run_until_ms(70_000);
+    bench.assert_empty();
+}
+
+#[test]
+fn a_stranger_who_proves_nothing_leaves_nothing_and_hears_once() {
+    let mut bench = Bench::new();
+    let invite = bench.foreign(Method::Invite);
+    bench.receive_from("203.0.113.7:5060", &invite);
+    let answer = bench.response();
+    assert_eq!(answer.status, 401);
+    assert_eq!(bench.endpoint.ledger(), Ledger::default(), "no transaction, no timer");
+    bench.run_until_ms(40_000);
+    assert!(bench.sent().is_empty(), "RFC 3261 §26.3.2.4: not sent again");
+    bench.refusals.clear();
+    let mut ack = invite.clone();
+    ack.method = Method::Ack;
+    ack.headers.set(HeaderName::CSeq, "1 ACK");
+    ack.headers.set(HeaderName::To, answer.headers.get_str("To").unwrap());
+    bench.receive_from("203.0.113.7:5060", &ack);
+    assert!(bench.refusals.is_empty() && bench.sent().is_empty(), "its ACK is expected: {:?}", bench.refusals);
+    ack.headers.set(HeaderName::To, "<sip:desk@gw.test>;tag=invented");
+    bench.receive_from("203.0.113.7:5060", &ack);
+    assert_eq!(bench.refusals, [Refusal::StrayAck]);
+}
+
+#[test]
+fn a_stranger_who_sends_garbage_is_not_heard_for_a_while() {
+    let mut bench = Bench::with(EndpointConfig {
+        guard: GuardConfig { stranger_requests: 10, ..GuardConfig::default() },
+        ..config()
+    });
+    for _ in 0..100 {
+        bench.receive_from("203.0.113.7:5060", b"OPTIONS sip:x SIP/2.0\r\nVia: x\r\n\r\n".as_slice());
+    }
+    assert!(bench.sent().len() <= 10);
+    assert_eq!(bench.refusals.iter().filter(|why| **why == Refusal::Barred).count(), 1);
+    let register = bench.foreign(Method::Register);
+    bench.receive_from("203.0.113.7:5070", &register);
+    assert!(bench.sent().is_empty());
+    // A call is not touched by what its far end's neighbour did.
+    let (invite, answer, _) = bench.up_as_callee();
+    let bye = bench.within(&invite, &answer, Method::Bye, 2);
+    bench.receive_from("203.0.113.7:5060", &bye);
+    assert_eq!(bench.response().status, 200);
 }
 
 #[test]
@@ -73,7 +139,8 @@ fn garbage_is_counted_and_answered_at_most_once_each() {
 
 #[test]
 fn a_thousand_calls_of_every_kind_leave_nothing_behind() {
-    let mut bench = Bench::new();
+    let guard = GuardConfig { calls_per_second: 1_000, ..GuardConfig::default() };
+    let mut bench = Bench::with(EndpointConfig { guard, ..config() });
     for round in 0..1_000_u32 {
         match round % 6 {
             0 => {
