@@ -346,3 +346,42 @@ fn a_method_that_is_not_served_is_refused_whoever_asks() {
         assert_eq!(relayed.count(), 0, "nothing is passed on");
     }
 }
+
+/// SECURITY S11: who sends counts, not whom he names.
+#[test]
+fn who_writes_the_trunks_address_into_every_header_is_a_stranger_all_the_same() {
+    let mut net = Net::new(1, Weather::fair(), epoch());
+    net.add(at(GATEWAY), gateway(1, GuardConfig::default()));
+    let from = at("203.0.113.7:5060");
+    let text = String::from_utf8(stranger("INVITE", "pbx", 1, "Contact: <sip:pbx@192.0.2.9>\r\n")).expect("text");
+    let text =
+        text.replace("UDP 203.0.113.7;", "UDP 192.0.2.9:5060;received=192.0.2.9;").replace("gw.test>;", "192.0.2.9>;");
+    net.inject(Transport::Udp, from, at(GATEWAY), text.as_bytes());
+    net.run_for(Duration::from_secs(40));
+    let answer = net.mail(from).expect("an answer to where it came from");
+    assert_eq!(answer.title(), "401 INVITE");
+    assert!(net.mail(from).is_none() && net.mail(at(PBX)).is_none(), "one answer, and nobody else hears of it");
+    assert_eq!(net.node(0).endpoint.ledger(), sip::Ledger::default());
+}
+
+/// SECURITY S4: hundreds of Accept in as much as a datagram holds.
+#[test]
+fn a_request_full_of_accept_headers_is_refused_and_costs_nothing() {
+    let mut net = Net::new(1, Weather::fair(), epoch());
+    net.add(at(GATEWAY), gateway(1, GuardConfig::default()));
+    let from = at(PBX);
+    for (number, (method, lines, bytes)) in
+        [("SUBSCRIBE", 180, 300), ("INVITE", 180, 300), ("SUBSCRIBE", 500, 50), ("INVITE", 1, 60_000)]
+            .into_iter()
+            .enumerate()
+    {
+        let line = format!("Accept: application/{}\r\n", "x".repeat(bytes));
+        net.inject(Transport::Udp, from, at(GATEWAY), &stranger(method, "1000", number as u32, &line.repeat(lines)));
+        net.run_for(Duration::from_millis(100));
+        let title = net.mail(from).map(|answer| answer.title()).unwrap_or_default();
+        assert!(["400", "405", "406"].iter().any(|status| title.starts_with(status)), "{method} {lines}: {title}");
+    }
+    net.inject(Transport::Udp, from, at(GATEWAY), &stranger("OPTIONS", "1000", 99, ""));
+    net.run_for(Duration::from_millis(100));
+    assert!(std::iter::from_fn(|| net.mail(from)).any(|answer| answer.title() == "200 OPTIONS"));
+}
