@@ -13,7 +13,7 @@ use call::HangupCause;
 use desk::Seat as DeskSeat;
 use rand::Rng;
 use sip::digest::Algorithm;
-use sip::endpoint::{Endpoint, EndpointConfig, Local, Transport};
+use sip::endpoint::{Endpoint, EndpointConfig, GuardConfig, Local, Transport};
 use store::{Home, NodeId};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -439,6 +439,13 @@ async fn start_sip(
     if config.sip.digest_sha256 {
         endpoint_config.algorithms = vec![Algorithm::Sha256, Algorithm::Md5];
     }
+    let count = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+    endpoint_config.guard = GuardConfig {
+        calls_per_second: count(config.sip.calls_per_second_max),
+        stranger_requests: count(config.sip.stranger_requests_max),
+        ban: config.sip.stranger_ban,
+        ..GuardConfig::default()
+    };
     endpoint_config.max_transactions = config.limits.sip_transactions_max;
     endpoint_config.max_calls = config.limits.calls_max.saturating_mul(2).saturating_mul(config.tenants.len().max(1));
     let endpoint = Endpoint::new(endpoint_config, clock::now());

@@ -1,6 +1,6 @@
 //! The one clock: every pure room gets its time from here, as an argument.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Monotonic time for deadlines.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
@@ -23,4 +23,14 @@ pub(crate) fn unix_us() -> u64 {
 /// Both at once, as the call and desk rooms take them.
 pub(crate) fn call_now() -> call::Now {
     call::Now { mono: now(), unix_ms: unix_ms() }
+}
+
+/// Whether something may be said again: at first, then each `every`. Notes that it is being said.
+pub(crate) fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
+    let now = now();
+    let due = last.is_none_or(|last| now.saturating_duration_since(last) >= every);
+    if due {
+        *last = Some(now);
+    }
+    due
 }

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod ends;
 mod failover;
+mod flood;
 mod garbage;
 mod ladder;
 mod leaks;

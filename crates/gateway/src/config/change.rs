@@ -185,6 +185,9 @@ const FIXED: &[(&str, IsSame)] = &[
         old.sip.tls == new.sip.tls
     }),
     ("[sip] dns", |old, new| old.sip.dns == new.sip.dns),
+    ("[sip] calls_per_second_max", |old, new| old.sip.calls_per_second_max == new.sip.calls_per_second_max),
+    ("[sip] stranger_requests_max", |old, new| old.sip.stranger_requests_max == new.sip.stranger_requests_max),
+    ("[sip] stranger_ban_s", |old, new| old.sip.stranger_ban == new.sip.stranger_ban),
     ("[media]", |old, new| old.media == new.media),
     ("[store]", |old, new| old.store.url == new.store.url),
     ("[[tenant]] (a new one, or one that is gone)", |old, new| tenants(old) == tenants(new)),

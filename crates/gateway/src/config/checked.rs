@@ -107,6 +107,12 @@ pub struct Sip {
     pub tls: Option<TlsFiles>,
     /// DNS servers asked for trunks; empty: the system's.
     pub dns: Vec<SocketAddr>,
+    /// New calls from outside in any one second; more are answered 503.
+    pub calls_per_second_max: usize,
+    /// Requests without proof that one stranger's address may make at once; one more each second.
+    pub stranger_requests_max: usize,
+    /// How long an address that made more is not heard.
+    pub stranger_ban: Duration,
 }
 
 /// A certificate and its key, in PEM.

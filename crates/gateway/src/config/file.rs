@@ -54,6 +54,9 @@ pub(super) struct Sip {
     pub(super) tls_certificate_file: Key<String>,
     pub(super) tls_key_file: Key<String>,
     pub(super) dns: Key<Vec<Spanned<String>>>,
+    pub(super) calls_per_second_max: Key<i64>,
+    pub(super) stranger_requests_max: Key<i64>,
+    pub(super) stranger_ban_s: Key<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

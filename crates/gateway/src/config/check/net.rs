@@ -104,7 +104,18 @@ impl Checker<'_> {
         let srtp = self.srtp(&sip.srtp);
         let tls = self.sip_tls(sip, listen.iter().any(|(transport, _)| *transport == Transport::Tls));
         let dns = sip.dns.iter().flat_map(|key| key.get_ref()).map(|item| self.dns_server(item)).collect();
-        Sip { listen, public_ip, realm: realm.to_owned(), digest_sha256, srtp, tls, dns }
+        Sip {
+            listen,
+            public_ip,
+            realm: realm.to_owned(),
+            digest_sha256,
+            srtp,
+            tls,
+            dns,
+            calls_per_second_max: self.count(&sip.calls_per_second_max, "calls_per_second_max", 100, 1..=10_000),
+            stranger_requests_max: self.count(&sip.stranger_requests_max, "stranger_requests_max", 100, 10..=100_000),
+            stranger_ban: self.seconds(&sip.stranger_ban_s, "stranger_ban_s", 300, 60..=86_400),
+        }
     }
 
     /// `127.0.0.1:53`, or without the port.

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use call::HangupCause;
 use sip::OrphanEnd;
 use sip::endpoint::{
-    Account, CallRef, EndedBy, Endpoint, Extensions, IncomingInvite, Invite, OrphanRef, SipEvent, Target, Transport,
+    Account, CallRef, EndedBy, Endpoint, Extensions, IncomingInvite, Invite, OrphanRef, Refusal, SipEvent, Target,
+    Transport,
 };
 use sip::error::{Failure, Reason};
 use sip::target::{Candidate, News};
@@ -43,6 +44,9 @@ const RING_BACKSTOP: Duration = Duration::from_secs(2);
 
 /// A target that has not said a word by then loses the call to the next one; its INVITE has been sent three times.
 const SILENCE: Duration = Duration::from_secs(3);
+
+/// Overload is logged no more often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Inputs handled before the endpoint's output is drained; keeps one burst from starving the timers.
 const INPUTS_AT_ONCE: usize = 64;
@@ -112,6 +116,8 @@ pub(crate) struct SipDriver {
     trunks: Trunks,
     /// When a leg that has heard nothing may go elsewhere.
     silences: BTreeSet<(Instant, SipLeg)>,
+    /// When overload was logged last.
+    overload_told: Option<Instant>,
     /// Legs of dead processes that are being ended, and who asks.
     orphans: BTreeMap<OrphanRef, oneshot::Sender<OrphanEnd>>,
     /// What the endpoint said and nobody has looked at yet.
@@ -139,6 +145,7 @@ impl SipDriver {
             by_call: BTreeMap::new(),
             trunks,
             silences: BTreeSet::new(),
+            overload_told: None,
             orphans: BTreeMap::new(),
             events: VecDeque::new(),
             here: BTreeSet::new(),
@@ -646,9 +653,22 @@ impl SipDriver {
             SipEvent::Refused { why, flow } => {
                 metric::count_with(Metric::SipRefused, why.code());
                 debug!(%flow, reason = why.code(), "sip message refused");
+                self.note_attack(why, flow.remote.ip());
             }
             SipEvent::Large { flow } => metric::count_with(Metric::SipRequestsLarge, flow.transport.as_str()),
             SipEvent::Close { flow } => self.sockets.closed(flow),
+        }
+    }
+
+    /// One line for each source that is no longer heard, and one a minute for overload.
+    fn note_attack(&mut self, why: Refusal, from: IpAddr) {
+        if why == Refusal::Barred {
+            warn!(
+                "a stranger's address asked too much by SIP and is not heard for a while; at debug the log says which"
+            );
+            debug!(source = %from, "not heard for a while");
+        } else if why.is_overload() && clock::is_due(&mut self.overload_told, TELL_EVERY) {
+            warn!(reason = why.code(), "more SIP requests than are served; new ones get 503");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The sockets of SIP: UDP, TCP and TLS, each read by a small task that feeds the driver's bounded inbox.
 
 mod certificates;
+mod share;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -13,12 +14,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use sip::endpoint::{Flow, Transport};
-use socket2::Type;
+use socket2::{SockRef, Type};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
+use crate::clock;
 use crate::net::dual;
 use crate::observe::metric::{self, Metric};
 
@@ -31,6 +33,9 @@ const CONNECTIONS_MAX: usize = 2_000;
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
 /// Connections of our own making, beyond those.
 const OWN_CONNECTIONS_MAX: usize = 500;
+/// What the kernel may hold of datagrams, as far as the system's own limit (`net.core.rmem_max`) lets it: a burst that comes
+/// while the driver is busy is not lost.
+const KERNEL_BYTES: usize = 4 << 20;
 /// Largest datagram taken.
 const DATAGRAM_BYTES: usize = 65_535;
 
@@ -81,6 +86,9 @@ impl Sockets {
     async fn listen_udp(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         let socket: std::net::UdpSocket = dual::bind_only(address, Type::DGRAM)?.into();
         let socket = Arc::new(UdpSocket::from_std(socket)?);
+        if let Err(error) = SockRef::from(&*socket).set_recv_buffer_size(KERNEL_BYTES) {
+            debug!(%error, "sip socket keeps the system's buffer");
+        }
         // Until the runtime has looked at it, nothing can be sent by it.
         socket.writable().await?;
         let local = socket.local_addr()?;
@@ -221,9 +229,15 @@ fn per_address(ip: IpAddr) -> usize {
 
 async fn read_udp(socket: Arc<UdpSocket>, local: SocketAddr, inbox: mpsc::Sender<Inbound>) {
     let mut buffer = vec![0_u8; DATAGRAM_BYTES];
+    let mut share = share::Share::new();
     loop {
         match socket.recv_from(&mut buffer).await {
             Ok((length, remote)) => {
+                let crowded = inbox.capacity() < inbox.max_capacity() / 2;
+                if !share.admits(remote.ip(), crowded, clock::now()) {
+                    metric::count(Metric::SipInboxDropped);
+                    continue;
+                }
                 let flow = Flow { transport: Transport::Udp, local, remote };
                 match inbox.try_send(Inbound::Datagram { flow, bytes: buffer[..length].to_vec() }) {
                     Ok(()) => {}

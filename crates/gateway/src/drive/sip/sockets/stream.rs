@@ -15,11 +15,14 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::{debug, warn};
 
 use super::{Inbound, WRITES_MAX};
+use crate::clock;
 use crate::net::tls::{self, Distrust, Peer};
 use crate::observe::metric::{self, Metric};
 
 /// How long a connection attempt may take before the next step (RFC 3263 §4.3 wants the next target soon).
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+/// The same trouble is logged no more often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 /// How long a handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 /// Handshakes of peers at once: they cost more than anything else a stranger may ask for.
@@ -44,6 +47,7 @@ pub(super) async fn accept(
     inbox: mpsc::Sender<Inbound>,
 ) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let mut told_at = None;
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -66,8 +70,10 @@ pub(super) async fn accept(
                 }
                 Err(error) => {
                     // Out of descriptors: the listener lives on and tries again (SECURITY S16).
-                    warn!(%error, %transport, "sip accept");
                     metric::count(Metric::SipAcceptErrors);
+                    if clock::is_due(&mut told_at, TELL_EVERY) {
+                        warn!(%error, %transport, "no SIP connection can be accepted now; the file limit may be too low");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },

@@ -120,3 +120,45 @@ async fn said(inbox: &mut mpsc::Receiver<Inbound>) -> Vec<u8> {
         }
     }
 }
+
+#[tokio::test]
+async fn connections_are_bounded_for_each_address_and_in_all() {
+    let (mut sockets, ..) = Sockets::bind(&[(Transport::Tcp, loopback(0))], Certificates::default()).await.unwrap();
+    let local = loopback(5060);
+    let mut open = |ip: IpAddr, port: u16| {
+        let (writer, queue) = mpsc::channel(1);
+        sockets.opened(Flow { transport: Transport::Tcp, local, remote: SocketAddr::new(ip, port) }, writer);
+        // A connection that is not kept is closed by the loss of its writer.
+        !queue.is_closed()
+    };
+    let kept = (0..100).filter(|port| open("203.0.113.7".parse().unwrap(), 40_000 + port)).count();
+    assert_eq!(kept, CONNECTIONS_PER_ADDRESS_MAX);
+    let hosts = (0..100).map(|host| format!("2001:db8::{host:x}").parse().unwrap());
+    assert_eq!(hosts.filter(|ip| open(*ip, 40_000)).count(), CONNECTIONS_PER_ADDRESS_MAX, "a /64 is one address");
+    let many = (0..3_000_u32).map(|number| IpAddr::from((0x0a00_0000 + number).to_be_bytes()));
+    assert_eq!(many.filter(|ip| open(*ip, 40_000)).count(), CONNECTIONS_MAX - 2 * CONNECTIONS_PER_ADDRESS_MAX);
+}
+
+#[tokio::test]
+async fn a_flood_from_one_address_leaves_room_for_the_others_datagram() {
+    let listen = [(Transport::Udp, loopback(0))];
+    let (_sockets, bound, mut inbox) = Sockets::bind(&listen, Certificates::default()).await.unwrap();
+    let bye = UdpSocket::bind("127.0.0.3:0").await.unwrap();
+    let flood = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    // Nobody takes anything out: the driver is behind. More than the inbox holds.
+    for number in 0..3 * INBOX_MAX {
+        flood.send_to(b"INVITE", bound[0].1).await.unwrap();
+        if number % 64 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    bye.send_to(b"BYE", bound[0].1).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut heard = Vec::new();
+    while let Ok(Inbound::Datagram { bytes, .. }) = inbox.try_recv() {
+        heard.push(bytes);
+    }
+    assert!(heard.len() < INBOX_MAX, "the flood does not fill the inbox: {}", heard.len());
+    assert_eq!(heard.iter().filter(|bytes| *bytes == b"BYE").count(), 1);
+}
