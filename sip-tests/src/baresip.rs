@@ -232,10 +232,14 @@ fn ports(address: IpAddr) -> Ports {
 fn config(folder: &Path, phone: &Phone<'_>) -> String {
     let folder = folder.display();
     let Ports { sip, control, rtp } = ports(phone.address);
-    let source = if phone.tone_hz == 0 { "aubridge,sink".to_owned() } else { format!("ausine,{}", phone.tone_hz) };
+    let source = match phone.tone_hz {
+        // At the codec's own rate: aubridge joins what is alike.
+        0 => "aubridge,sink".to_owned(),
+        hz => format!("ausine,{hz}\nausrc_channels 2\nausrc_srate 48000"),
+    };
     let mut text = format!(
         "sip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp}-{}\naudio_source {source}\n\
-         audio_player aubridge,sink\nausrc_channels 2\nausrc_srate 48000\nmodule_path /usr/lib/baresip/modules\n\
+         audio_player aubridge,sink\nmodule_path /usr/lib/baresip/modules\n\
          snd_path {folder}\nmodule_tmp account.so\nmodule_app menu.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
         rtp + 9
     );

@@ -22,6 +22,8 @@ const KEY_PAUSE: Duration = Duration::from_millis(300);
 /// Time for keys to come back from an echo.
 const KEYS_BACK: Duration = Duration::from_millis(1_200);
 const KEYS: [char; 3] = ['1', '5', '#'];
+/// How long the far end is held.
+const HELD: Duration = Duration::from_secs(1);
 /// Between two calls: a far end with a single line has to be free again.
 const BETWEEN_CALLS: Duration = Duration::from_millis(500);
 /// A person is satisfied above, and many are not below (ITU-T G.107 annex B).
@@ -177,6 +179,7 @@ async fn hold(talk: &mut Talk<'_>, echoes: bool, found: &mut impl FnMut(Finding)
         return found(Finding::new("hold", Verdict::Skipped, "the far end had hung up"));
     }
     let held = talk.offer(Direction::SendOnly).await;
+    talk.go_on(HELD).await;
     let back = talk.offer(Direction::SendRecv).await;
     let began = clock::now();
     if echoes {
@@ -199,10 +202,10 @@ async fn hold(talk: &mut Talk<'_>, echoes: bool, found: &mut impl FnMut(Finding)
         }
         (Ok(_), Ok(_)) if echoes && !again => finding(Verdict::Bad, "after hold no sound comes back".to_owned())
             .mend(Where::Pbx, "see whether it takes our address and port from the later SDP"),
-        (Ok(Direction::SendRecv | Direction::SendOnly), Ok(_)) => {
+        (Ok(Direction::SendRecv | Direction::RecvOnly), Ok(_)) => {
             finding(Verdict::Warning, "the far end goes on sending while it is held; sound is back after it".to_owned())
         }
-        (Ok(Direction::RecvOnly | Direction::Inactive), Ok(_)) => {
+        (Ok(Direction::SendOnly | Direction::Inactive), Ok(_)) => {
             let sound = if echoes { "; sound is back after it" } else { "" };
             finding(Verdict::Ok, format!("held and resumed{sound}"))
         }

@@ -96,7 +96,7 @@ fn answered(shown: &str, heard: &Heard) -> Finding {
     let (response, ms) = (&heard.response, heard.after.as_secs_f64() * 1_000.0);
     let of = |name: &str| response.headers.get_str(name).unwrap_or_default();
     let who = [of("Server"), of("User-Agent")].into_iter().find(|text| !text.is_empty()).unwrap_or("no name");
-    let said = format!("{shown} answers {} {} in {ms:.0} ms ({who})", response.status, response.phrase);
+    let said = format!("{shown} answers {} {} in {ms:.1} ms ({who})", response.status, response.phrase);
     let lines = ["Allow", "Supported"].into_iter().filter(|name| !of(name).is_empty());
     let lines: Vec<String> = lines.map(|name| format!("{name}: {}", of(name))).collect();
     let figures = json!({

@@ -18,8 +18,9 @@ use super::talk::{self, Dial, Means};
 use super::{Extension, Wish};
 use crate::clock;
 use crate::config::checked::Trunk;
+use crate::drive::call::CallInput;
 use crate::drive::media::{MediaSession, Place};
-use crate::drive::sip::{Incoming, LegSink};
+use crate::drive::sip::{Incoming, LegSink, SipLeg, SipNotice};
 use crate::drive::tags::{self, AGENT_POLICY};
 
 /// How long the telephone may take to be registered, and a call to arrive at it.
@@ -203,16 +204,19 @@ async fn transferred(
     let dial = Dial { user: from, codecs: codecs(means), headers: sent.headers.clone(), display: &sent.display };
     let arriving = async {
         let incoming = next(first, ARRIVE_LIMIT).await?;
-        let (leg, inbox, _sound) = answer(means, first, incoming).await?;
+        let (leg, mut inbox, _sound) = answer(means, first, incoming).await?;
+        confirmed(&mut inbox).await?;
         first.sip.refer(leg, &refer_to(trunk, to));
-        let incoming = next(second, TRANSFER_LIMIT).await;
-        let fates = incoming.map_err(|_| "the PBX did not carry out the transfer (REFER)".to_owned()).map(|incoming| {
+        let came = tokio::select! {
+            incoming = next(second, TRANSFER_LIMIT) => incoming.map_err(|_| "the PBX did not carry out the transfer (REFER)".to_owned()),
+            status = refused(&mut inbox) => Err(format!("the PBX refused the transfer (REFER): {status}")),
+        };
+        let fates = came.map(|incoming| {
             let fates = fates(&sent, &incoming);
             decline(second, &incoming);
             fates
         });
         first.sip.hang_up(leg, HangupCause::Normal);
-        drop(inbox);
         fates
     };
     let (arrived, handed_to_us) = tokio::join!(arriving, async {
@@ -225,6 +229,29 @@ async fn transferred(
         referred
     });
     if handed_to_us { Way::Ours } else { arrived.into() }
+}
+
+/// The ACK of our answer has come: before it nothing can be asked within the call.
+async fn confirmed(inbox: &mut mpsc::Receiver<CallInput>) -> Result<(), String> {
+    let waited = tokio::time::timeout(TRANSFER_LIMIT, async {
+        while let Some(input) = inbox.recv().await {
+            if matches!(input, CallInput::Sip(_, SipNotice::Confirmed { .. })) {
+                return true;
+            }
+        }
+        false
+    });
+    if waited.await == Ok(true) { Ok(()) } else { Err("our answer was not acknowledged (ACK)".to_owned()) }
+}
+
+/// The status with which the transfer came to nothing; without one it waits for ever.
+async fn refused(inbox: &mut mpsc::Receiver<CallInput>) -> u16 {
+    while let Some(input) = inbox.recv().await {
+        if let CallInput::Sip(_, SipNotice::ReferNews { status: status @ 300.., last: true }) = input {
+            return status;
+        }
+    }
+    std::future::pending().await
 }
 
 fn refer_to(trunk: &Trunk, user: &str) -> String {
@@ -250,7 +277,7 @@ async fn answer(
     means: &Means<'_>,
     phone: &Phone,
     incoming: Incoming,
-) -> Result<(crate::drive::sip::SipLeg, mpsc::Receiver<crate::drive::call::CallInput>, MediaSession), String> {
+) -> Result<(SipLeg, mpsc::Receiver<CallInput>, MediaSession), String> {
     let (inbox_in, inbox) = mpsc::channel(64);
     let (leg, remote) = (incoming.leg, incoming.remote);
     phone.sip.adopt(leg, LegSink { inbox: inbox_in.clone(), leg: LegId::FIRST });
@@ -375,8 +402,13 @@ mod tests {
 
     #[test]
     fn one_way_that_loses_the_tag_is_enough() {
-        let place =
-            crate::config::DemoPlace { http_port: 1, sip_port: 2, webrtc_port: 3, rtp_port: 4, data: "data".into() };
+        let place = crate::config::DemoPlace {
+            http_port: 8080,
+            sip_port: 5060,
+            webrtc_port: 3480,
+            rtp_port: 20_000,
+            data: "data".into(),
+        };
         let trunk = crate::config::demo(&place).unwrap().trunks.remove(0);
         let (whole, gone) = (Way::Arrived([Fate::Whole; CARRIERS]), Way::Arrived([Fate::Gone; CARRIERS]));
         let fine = table(&[("direct", whole.clone()), ("transfer", Way::Ours)], &trunk);

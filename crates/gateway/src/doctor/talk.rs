@@ -94,23 +94,8 @@ pub(super) async fn call<'a>(means: &'a Means<'a>, dial: Dial<'_>) -> Result<Tal
         ptime_ms: 20,
         secure: Secure::new(means.trunk.srtp, &mut rand::rng()),
     };
-    let for_offer = sdp.clone();
     let begun = clock::now();
-    let caller = means.trunk.caller_ids.first().or(means.trunk.username.as_ref());
-    let invitation = Invitation {
-        parties: Parties {
-            callee: Callee::Trunk { trunk: Arc::clone(means.trunk), user: dial.user.to_owned(), tried: Vec::new() },
-            display: dial.display.to_owned(),
-            user: caller.cloned().unwrap_or_else(|| "passerelle".to_owned()),
-            call: format!("doctor-{:016x}", rand::rng().random::<u64>()),
-        },
-        headers: dial.headers,
-        ring_limit: RING_LIMIT,
-        sdp: SdpMaker(Box::new(move |address| sdp::offer(&SdpConfig { address, ..for_offer }).into_bytes())),
-        plan: None,
-        not_after: None,
-        described: false,
-    };
+    let invitation = invitation(means, dial.user, dial.display, dial.headers, &sdp);
     let sink = LegSink { inbox: inbox_in, leg: LegId::FIRST };
     let leg = means.sip.invite(sink, invitation).ok_or_else(|| failed("no room for the order".to_owned()))?;
     let (answer, remote, rang_after) = match answered(&mut inbox, begun).await {
@@ -149,6 +134,32 @@ pub(super) async fn call<'a>(means: &'a Means<'a>, dial: Dial<'_>) -> Result<Tal
     talk.order(|session| session.negotiated(Place::Side(Side::B), near_side, None));
     talk.order(|session| session.bridge(BridgeOrder::Connect(true)));
     Ok(talk)
+}
+
+/// The INVITE of a test: from the caller id the trunk may show, else from its account.
+fn invitation(
+    means: &Means<'_>,
+    user: &str,
+    display: &str,
+    headers: Vec<(String, String)>,
+    sdp: &SdpConfig,
+) -> Invitation {
+    let for_offer = sdp.clone();
+    let caller = means.trunk.caller_ids.first().or(means.trunk.username.as_ref());
+    Invitation {
+        parties: Parties {
+            callee: Callee::Trunk { trunk: Arc::clone(means.trunk), user: user.to_owned(), tried: Vec::new() },
+            display: display.to_owned(),
+            user: caller.cloned().unwrap_or_else(|| "passerelle".to_owned()),
+            call: format!("doctor-{:016x}", rand::rng().random::<u64>()),
+        },
+        headers,
+        ring_limit: RING_LIMIT,
+        sdp: SdpMaker(Box::new(move |address| sdp::offer(&SdpConfig { address, ..for_offer }).into_bytes())),
+        plan: None,
+        not_after: None,
+        described: false,
+    }
 }
 
 async fn answered(
@@ -248,7 +259,7 @@ impl Talk<'_> {
         }
     }
 
-    /// Offers this direction; the far end's in its answer. The error is a sentence.
+    /// Offers this direction; gives what was agreed, seen from us. The error is a sentence.
     pub(super) async fn offer(&mut self, direction: Direction) -> Result<Direction, String> {
         self.sdp.version += 1;
         let offer = sdp::offer_with_direction(&self.sdp, direction);
