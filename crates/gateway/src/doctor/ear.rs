@@ -84,7 +84,7 @@ impl Impression {
 impl Ear {
     /// Opens it where the bridge's sockets are.
     pub(super) async fn open(bridge: Option<IpAddr>, port: RtpPort) -> io::Result<Self> {
-        let ip = bridge.filter(|ip| !ip.is_unspecified()).unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let ip = bridge.filter(|ip| !ip.is_unspecified()).unwrap_or_else(|| Ipv4Addr::LOCALHOST.into());
         let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).await?;
         let at = socket.local_addr()?;
         let heard = Arc::new(Mutex::new(Heard::default()));

@@ -12,7 +12,7 @@ use sip_tests::gateway::address;
 use super::need_peers;
 use super::scene::{QUEUE, SOON, Scene, Setting};
 
-const SCENE: u8 = 119;
+const SCENE: u8 = 137;
 /// Datagrams a second: copies of the INVITE, and REGISTERs.
 const COPIES: u32 = 20_000;
 const REGISTERS: u32 = 5_000;
