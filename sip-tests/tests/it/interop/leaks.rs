@@ -19,6 +19,8 @@ const AT_ONCE: usize = 25;
 const STEP_LIMIT: Duration = Duration::from_secs(20);
 /// Until everything is gone: the longest timers are a lost visitor's grace and RFC 3261's 64 × T1, each once.
 const GONE_LIMIT: Duration = Duration::from_secs(100);
+/// Books that say the same for so long have been written twice at least.
+const STILL: Duration = Duration::from_secs(12);
 /// Memory the second half may add, kB a call: a codec pair alone is 60.
 const GROWTH_KB: u64 = 12;
 
@@ -179,12 +181,17 @@ fn books(gateway: &Gateway) -> Vec<(&'static str, f64)> {
     BOOKS.into_iter().map(|name| (name, gateway.metric(name).unwrap())).collect()
 }
 
-/// The books before the first call, once they were written.
+/// The books before the first call, once they are written and stand still: tasks that tasks begin come a moment later.
 fn wait_books(gateway: &Gateway) -> Vec<(&'static str, f64)> {
-    while gateway.metric("passerelle_tasks").unwrap() < 1.0 {
-        std::thread::sleep(Duration::from_millis(100));
+    let (mut seen, mut since) = (books(gateway), Instant::now());
+    while since.elapsed() < STILL || gateway.metric("passerelle_tasks").unwrap() < 1.0 {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = books(gateway);
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
     }
-    books(gateway)
+    seen
 }
 
 /// Waits until the books and the system are as they were.
