@@ -38,6 +38,11 @@ pub(crate) fn said(done: Result<String, String>) -> ExitCode {
     }
 }
 
+/// Text of somebody else's that steers no terminal.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
 /// Writes to standard output. A reader that has gone (`| head`) is no mistake, so nothing is said about it.
 pub(crate) fn print(text: &str) {
     let mut out = io::stdout().lock();

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::listing::{self, Source, cut, dash, local};
 use super::remote::{Refused, Remote};
-use super::said;
+use super::{harmless, said};
 
 mod draw;
 mod pcap;
@@ -108,10 +108,10 @@ fn list(view: &Value, zone: &TimeZone) -> String {
             let call = card["call"].as_str().map(|call| call.chars().take(8).collect());
             [
                 local(at_us(&card["began"]) / 1_000, zone),
-                call.unwrap_or_else(|| cut(&shown(&words(&card["call_ids"])), 40)),
-                cut(&dash(&shown(&words(&card["peers"]))), 40),
-                cut(&shown(text(&card["first"])), 24),
-                cut(&dash(&shown(text(&card["outcome"]))), 60),
+                call.unwrap_or_else(|| cut(&harmless(&words(&card["call_ids"])), 40)),
+                cut(&dash(&harmless(&words(&card["peers"]))), 40),
+                cut(&harmless(text(&card["first"])), 24),
+                cut(&dash(&harmless(text(&card["outcome"]))), 60),
                 card["messages"].to_string(),
             ]
         })
@@ -140,8 +140,8 @@ fn refused(view: &Value, zone: &TimeZone) -> String {
             [
                 local(at_us(&row["at"]) / 1_000, zone),
                 format!("{} {}", text(&message["transport"]), text(&message["remote"])),
-                cut(&shown(text(&message["label"])), 40),
-                shown(text(&row["refused"])),
+                cut(&harmless(text(&message["label"])), 40),
+                harmless(text(&row["refused"])),
                 (message["repeats"].as_u64().unwrap_or(0) + 1).to_string(),
             ]
         })
@@ -169,9 +169,9 @@ fn raw(view: &Value, zone: &TimeZone) -> String {
             head.push_str(&format!(", {repeats} times again"));
         }
         if let Some(why) = row["refused"].as_str() {
-            head.push_str(&format!(", refused: {}", shown(why)));
+            head.push_str(&format!(", refused: {}", harmless(why)));
         }
-        let body: Vec<String> = text(&message["text"]).lines().map(shown).collect();
+        let body: Vec<String> = text(&message["text"]).lines().map(harmless).collect();
         told.push_str(&format!("--- {head}\n{}\n\n", body.join("\n").trim_end()));
     }
     if told.is_empty() { "No message is kept.\n".to_owned() } else { told }
@@ -189,11 +189,6 @@ fn text(value: &Value) -> &str {
 fn at_us(time: &Value) -> u64 {
     let at: Option<Timestamp> = time.as_str().and_then(|time| time.parse().ok());
     at.and_then(|at| u64::try_from(at.as_microsecond()).ok()).unwrap_or(0)
-}
-
-/// Whoever sends a message does not steer the terminal of whoever reads it.
-fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::{complain, print};
+use super::{complain, harmless, print};
 use crate::config;
 use crate::config::checked::{Config, Secret};
-use crate::doctor::report::{Verdict, told};
+use crate::doctor::report::{Finding, Verdict, told};
 use crate::doctor::{self, Extension, Wish};
 
 /// It could not be examined: another word than that it is bad.
@@ -60,12 +60,17 @@ fn examined(path: &Path, ask: &Ask) -> Result<Verdict, String> {
     }
     let report = runtime.block_on(doctor::examine(&config, trunk, &wish, |finding| {
         if !ask.json {
-            print(&told(finding));
+            print(&shown(finding));
         }
     }));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     print(&if ask.json { format!("{}\n", report.json()) } else { report.sum() });
     Ok(report.verdict())
+}
+
+/// What a PBX says of itself is in it, and whoever answers there may be anybody.
+fn shown(finding: &Finding) -> String {
+    told(finding).lines().map(|line| harmless(line) + "\n").collect()
 }
 
 fn unknown(config: &Config, name: &str) -> String {
@@ -85,4 +90,18 @@ fn password(file: &Path) -> Result<Secret, String> {
         return Err(format!("the password file {shown} must hold one line, the password"));
     }
     Ok(Secret::new(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_pbx_steers_the_terminal() {
+        let finding = Finding::new("options", Verdict::Ok, "answers 200 (\u{1b}[2J\u{7}PBX)")
+            .lines(["Allow: \u{9b}31mINVITE".to_owned()]);
+        let text = shown(&finding);
+        assert!(text.contains("PBX") && text.contains("INVITE") && text.lines().count() == 2, "{text}");
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    }
 }

@@ -27,6 +27,8 @@ use crate::ladder::Tap;
 use crate::standing;
 
 const WAITING_MAX: usize = 64;
+/// Some ten calls one after another, each with four ports that rest for a while, and room for those that are in use.
+const PORTS_NEEDED: u16 = 200;
 /// How often it is looked whether the trunk is found.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -96,9 +98,10 @@ async fn bind(config: &Config, listen: &[(Transport, SocketAddr)]) -> Result<Bou
 
 /// A worker for its sound, from the same range of ports as the gateway's.
 pub(super) fn media(config: &Config) -> io::Result<MediaHandle> {
-    // Not where the gateway's calls of this moment most likely are.
+    // Not where the gateway's calls of this moment most likely are; of a small range all of it.
     let (first, last) = (*config.media.rtp_ports.start(), *config.media.rtp_ports.end());
-    let begin = first + (rand::rng().random_range(0..=(last - first) / 2) & !1);
+    let spare = (last - first).saturating_sub(PORTS_NEEDED);
+    let begin = first + (rand::rng().random_range(0..=spare) & !1);
     let (handle, _ends_with_the_program) = worker::start(WorkerConfig {
         number: 0,
         workers: 1,

@@ -11,7 +11,8 @@
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::{at_us, rows, shown, text};
+use super::{at_us, rows, text};
+use crate::commands::harmless;
 use crate::commands::listing::{cut, local};
 
 /// From one lane to the next.
@@ -67,7 +68,7 @@ fn head(view: &Value, began_us: u64, zone: &TimeZone) -> String {
     told.push_str(&format!(", from {}.{:03}\n", local(began_us / 1_000, zone), began_us / 1_000 % 1_000));
     for leg in view["legs"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let who = leg["who"].as_str().unwrap_or("a leg");
-        told.push_str(&format!("{}: Call-ID {}\n", shown(who), shown(text(&leg["call_id"]))));
+        told.push_str(&format!("{}: Call-ID {}\n", harmless(who), harmless(text(&leg["call_id"]))));
     }
     told.push('\n');
     told
@@ -137,7 +138,7 @@ impl Drawing<'_> {
             let mut line = format!("{label:>9}  ");
             for (_, who, at) in self.lanes.iter().take(LANES_MAX) {
                 let name = if name == 0 { who } else { at };
-                line.push_str(&format!("{:LANE$}", cut(&shown(name), LANE - 1)));
+                line.push_str(&format!("{:LANE$}", cut(&harmless(name), LANE - 1)));
             }
             self.told.push_str(line.trim_end());
             self.told.push('\n');
@@ -157,7 +158,7 @@ impl Drawing<'_> {
     fn push(&mut self, at_us: Option<u64>, line: &[char], beside: &str) {
         let ms = at_us.map_or_else(String::new, |at| (at.saturating_sub(self.began_us) / 1_000).to_string());
         let drawn: String = line.iter().skip(9).collect();
-        let beside = if beside.is_empty() { String::new() } else { format!("   {}", shown(beside)) };
+        let beside = if beside.is_empty() { String::new() } else { format!("   {}", harmless(beside)) };
         self.told.push_str(format!("{ms:>9}{drawn}{beside}").trim_end());
         self.told.push('\n');
     }
@@ -185,7 +186,7 @@ impl Drawing<'_> {
         let repeats = message["repeats"].as_u64().filter(|repeats| *repeats > 0);
         let again = repeats.map_or_else(String::new, |repeats| format!(" (x{})", repeats + 1));
         let room = LANE.saturating_sub(5 + again.len());
-        let label = format!(" {}{again} ", cut(&shown(text(&message["label"])), room));
+        let label = format!(" {}{again} ", cut(&harmless(text(&message["label"])), room));
         // In the gap beside the peer, wherever the arrow comes from.
         let near = if theirs > ours { theirs - LANE } else { theirs };
         let start = near + (LANE.saturating_sub(label.chars().count())) / 2;
